@@ -1,0 +1,59 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+//  The house, from the ground up. Arrows point down only, and modules of one layer do not import each other;
+//  SwiftPM would not notice if they did, so Tests/HouseTests holds the same table and fails when a file breaks it.
+
+/// A Debian library: pkg-config knows its flags, apt its name.
+func library(_ module: String, pkgConfig: String, apt: String) -> Target {
+  .systemLibrary(name: module, path: "Sources/System/\(module)", pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+/// SwiftPM hands C defines of Swift targets to the importer: every module then sees the same glibc.
+let glibc: [CSetting] = [.define("_GNU_SOURCE")]
+let base: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"), .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  .treatAllWarnings(as: .error),
+]
+/// For what reads bytes that we did not write: every unsafe spot must say so.
+let strict = base + [.strictMemorySafety()]
+
+func sansIO(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, cSettings: glibc, swiftSettings: strict)
+}
+func edge(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, cSettings: glibc, swiftSettings: base)
+}
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, cSettings: glibc, swiftSettings: base)
+}
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, cSettings: glibc, swiftSettings: base)
+}
+
+let package = Package(
+  name: "hawser",
+  products: [
+    .executable(name: "netlab", targets: ["netlab"])
+  ],
+  targets: [
+    // System libraries
+    library("CUring", pkgConfig: "liburing", apt: "liburing-dev"),
+    library("CMnl", pkgConfig: "libmnl", apt: "libmnl-dev"),
+    library("CNftables", pkgConfig: "libnftables", apt: "libnftables-dev"),
+    // L0
+    .target(
+      name: "Primitives", cSettings: glibc, swiftSettings: strict,
+      linkerSettings: [.linkedLibrary("m")]),  // squareRoot() in debug builds
+    // L1
+    sansIO("Topology", ["Primitives"]),
+    // L3
+    sansIO("Simulation", ["Primitives", "Topology"]),
+    // X
+    program("netlab", ["Topology", "Simulation"]),
+    // Tests
+    tests("PrimitivesTests", ["Primitives"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

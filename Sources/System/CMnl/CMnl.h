@@ -1,0 +1,3 @@
+//  libmnl: rtnetlink messages.
+#pragma once
+#include <libmnl/libmnl.h>

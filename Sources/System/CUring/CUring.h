@@ -1,0 +1,3 @@
+//  liburing, and what Swift cannot see of it.
+#pragma once
+#include <liburing.h>

@@ -1,0 +1,3 @@
+@main struct Netlab {
+  static func main() {}
+}
