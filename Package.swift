@@ -50,10 +50,14 @@ let package = Package(
     sansIO("Topology", ["Primitives"]),
     // L3
     sansIO("Simulation", ["Primitives", "Topology"]),
+    // E
+    .target(name: "CLinux", cSettings: glibc),
+    edge("Netlink", ["CLinux", "CMnl"]),
     // X
     program("netlab", ["Topology", "Simulation"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
+    tests("NetlinkTests", ["Netlink", "CLinux"]),
   ],
   swiftLanguageModes: [.v6]
 )
