@@ -54,6 +54,7 @@ let package = Package(
     program("netlab", ["Topology", "Simulation"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
+    tests("TopologyTests", ["Topology", "Primitives"]),
   ],
   swiftLanguageModes: [.v6]
 )
