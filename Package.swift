@@ -57,6 +57,7 @@ let package = Package(
     program("netlab", ["Topology", "Simulation"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
+    tests("TopologyTests", ["Topology", "Primitives"]),
     tests("NetlinkTests", ["Netlink", "CLinux"]),
   ],
   swiftLanguageModes: [.v6]
