@@ -53,12 +53,14 @@ let package = Package(
     // E
     .target(name: "CLinux", cSettings: glibc),
     edge("Netlink", ["CLinux", "CMnl"]),
+    edge("Lab", ["Netlink", "CLinux", "CNftables", "Topology", "Primitives"]),
     // X
     program("netlab", ["Topology", "Simulation"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
     tests("NetlinkTests", ["Netlink", "CLinux"]),
+    tests("LabTests", ["Lab", "Netlink", "Topology", "Primitives", "CLinux"]),
   ],
   swiftLanguageModes: [.v6]
 )
