@@ -46,6 +46,7 @@ let package = Package(
     .target(
       name: "Primitives", cSettings: glibc, swiftSettings: strict,
       linkerSettings: [.linkedLibrary("m")]),  // squareRoot() in debug builds
+    sansIO("Commands", ["Primitives"]),
     // L1
     sansIO("Topology", ["Primitives"]),
     // L3
@@ -54,6 +55,7 @@ let package = Package(
     program("netlab", ["Topology", "Simulation"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
+    tests("CommandsTests", ["Commands"]),
   ],
   swiftLanguageModes: [.v6]
 )
