@@ -35,7 +35,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let package = Package(
   name: "hawser",
   products: [
-    .executable(name: "netlab", targets: ["netlab"])
+    .executable(name: "netlab", targets: ["netlab"]),
   ],
   targets: [
     // System libraries
@@ -51,11 +51,16 @@ let package = Package(
     sansIO("Topology", ["Primitives"]),
     // L3
     sansIO("Simulation", ["Primitives", "Topology"]),
+    // E
+    .target(name: "CLinux", cSettings: glibc),
+    // L4
+    edge("Doctor", ["Primitives", "CLinux"]),
     // X
     program("netlab", ["Topology", "Simulation"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("CommandsTests", ["Commands"]),
+    tests("DoctorTests", ["Doctor", "Primitives"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,3 @@
+//  CLinux: what Swift cannot import or must not do itself. One header for each subject.
+#pragma once
+#include "doctor.h"
