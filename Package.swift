@@ -35,6 +35,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let package = Package(
   name: "hawser",
   products: [
+    .executable(name: "hawser", targets: ["hawser"]),
     .executable(name: "netlab", targets: ["netlab"]),
   ],
   targets: [
@@ -56,11 +57,13 @@ let package = Package(
     // L4
     edge("Doctor", ["Primitives", "CLinux"]),
     // X
+    program("hawser", ["Primitives", "Commands", "Doctor"]),
     program("netlab", ["Topology", "Simulation"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("CommandsTests", ["Commands"]),
     tests("DoctorTests", ["Doctor", "Primitives"]),
+    tests("HawserTests", ["hawser"]),
   ],
   swiftLanguageModes: [.v6]
 )
