@@ -210,7 +210,10 @@ import Testing
       let before = descriptors()
       _ = examine()
       let interfaces = contents(of: "/proc/self/net/dev") ?? ""
-      if descriptors() != before || (isAlone && interfaces.contains("hwdoctor")) { exit(1) }
+      if isAlone && interfaces.contains("hwdoctor") { exit(1) }
+      // Threads of the test library open and close things of their own; a leak of ours stays.
+      for _ in 0..<300 where descriptors() > before { poll(nil, 0, 10) }
+      if descriptors() > before { exit(2) }
     }
   }
 
