@@ -57,13 +57,13 @@ let package = Package(
     // L4
     edge("Doctor", ["Primitives", "CLinux"]),
     // X
-    program("hawser", ["Primitives", "Commands", "Doctor"]),
+    program("hawser", ["Commands", "Doctor"]),
     program("netlab", ["Topology", "Simulation"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("CommandsTests", ["Commands"]),
     tests("DoctorTests", ["Doctor", "Primitives"]),
-    tests("HawserTests", ["hawser"]),
+    tests("HawserTests", []),
   ],
   swiftLanguageModes: [.v6]
 )
