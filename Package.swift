@@ -46,6 +46,7 @@ let package = Package(
     .target(
       name: "Primitives", cSettings: glibc, swiftSettings: strict,
       linkerSettings: [.linkedLibrary("m")]),  // squareRoot() in debug builds
+    sansIO("Commands", ["Primitives"]),
     // L1
     sansIO("Topology", ["Primitives"]),
     // L3
@@ -55,6 +56,7 @@ let package = Package(
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
+    tests("CommandsTests", ["Commands"]),
   ],
   swiftLanguageModes: [.v6]
 )
