@@ -51,12 +51,16 @@ let package = Package(
     sansIO("Topology", ["Primitives"]),
     // L3
     sansIO("Simulation", ["Primitives", "Topology"]),
+    // E
+    .target(name: "CLinux", cSettings: glibc),
+    edge("Netlink", ["CLinux", "CMnl"]),
     // X
     program("netlab", ["Topology", "Simulation"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
     tests("CommandsTests", ["Commands"]),
+    tests("NetlinkTests", ["Netlink", "CLinux"]),
   ],
   swiftLanguageModes: [.v6]
 )
