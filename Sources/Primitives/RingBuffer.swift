@@ -55,6 +55,12 @@
     return element
   }
 
+  @inlinable public mutating func popLast() -> Element? {
+    if held == 0 { return nil }
+    held &-= 1
+    return unsafe storage[(head &+ held) & mask]
+  }
+
   @inlinable public mutating func removeFirst() {
     precondition(held > 0, "nothing waits")
     head = (head &+ 1) & mask
