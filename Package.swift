@@ -28,6 +28,11 @@ func edge(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .executableTarget(name: name, dependencies: dependencies, cSettings: glibc, swiftSettings: base)
 }
+/// A program that measures; it is built with the rest and not installed.
+func benchmark(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(
+    name: name, dependencies: dependencies, path: "benchmarks/\(name)", cSettings: glibc, swiftSettings: base)
+}
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies, cSettings: glibc, swiftSettings: base)
 }
@@ -56,11 +61,13 @@ let package = Package(
     edge("Netlink", ["CLinux", "CMnl"]),
     // X
     program("netlab", ["Topology", "Simulation"]),
+    benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
     tests("CommandsTests", ["Commands"]),
     tests("NetlinkTests", ["Netlink", "CLinux"]),
+    tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
   ],
   swiftLanguageModes: [.v6]
 )
