@@ -48,12 +48,15 @@ let package = Package(
       linkerSettings: [.linkedLibrary("m")]),  // squareRoot() in debug builds
     // L1
     sansIO("Topology", ["Primitives"]),
+    // L2
+    sansIO("Resequencer", ["Primitives"]),
     // L3
     sansIO("Simulation", ["Primitives", "Topology"]),
     // X
     program("netlab", ["Topology", "Simulation"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
+    tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
   ],
   swiftLanguageModes: [.v6]
 )
