@@ -57,6 +57,7 @@ let package = Package(
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
+    tests("TopologyTests", ["Topology", "Primitives"]),
   ],
   swiftLanguageModes: [.v6]
 )
