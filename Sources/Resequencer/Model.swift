@@ -72,13 +72,18 @@ public struct ResequencingModel: Sendable {
     self.schedule = schedule
     self.delays = delays
 
+    try bound(oldest: longestDelay)
+    let table = Double(schedule.partCount) * Double(longestDelay) * Double(longestDelay)
+    if table > Double(Limits.work) { throw .tooMuchWork }
+  }
+
+  /// Refuses what would not end in time, when parts up to this age matter.
+  func bound(oldest: Int) throws(Refusal) {
     let period = schedule.slots.count
-    let parts = schedule.partCount
-    let inFlight = parts * (longestDelay + period) / period
+    let (parts, overflow) = schedule.partCount.multipliedReportingOverflow(by: oldest)
+    let inFlight = overflow ? Int.max : parts / period + schedule.partCount
     if inFlight > Limits.window { throw .tooManyPartsInFlight(inFlight, limit: Limits.window) }
-    let forWindows = Double(period) * Double(inFlight) * Double(inFlight)
-    let forDelays = Double(parts) * Double(longestDelay) * Double(longestDelay)
-    if max(forWindows, forDelays) > Double(Limits.work) { throw .tooMuchWork }
+    if Double(period) * Double(inFlight) * Double(inFlight) > Double(Limits.work) { throw .tooMuchWork }
   }
 
   public var slot: Interval { delays[0].slot }

@@ -101,14 +101,16 @@ public enum DelayLaw: Equatable, Sendable {
     case .measured(let samples):
       var range: ClosedRange<Interval>?
       for sample in samples where sample.count > 0 {
-        range = min(range?.lowerBound ?? sample.delay, sample.delay)...max(range?.upperBound ?? sample.delay, sample.delay)
+        range =
+          min(range?.lowerBound ?? sample.delay, sample.delay)...max(range?.upperBound ?? sample.delay, sample.delay)
       }
       return range
     }
   }
 
   /// In slots of this length, counted from `origin`: delays before it are in slot 0.
-  public func distribution(slot: Interval, from origin: Interval) throws(DelayDistribution.Invalid) -> DelayDistribution {
+  public func distribution(slot: Interval, from origin: Interval) throws(DelayDistribution.Invalid) -> DelayDistribution
+  {
     if slot <= .zero { throw .slotWithoutLength }
     guard let range else { throw .nothingArrives }
     let slots = nearestSlot(range.upperBound, slot, origin) + 1

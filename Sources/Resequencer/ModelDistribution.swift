@@ -38,7 +38,7 @@ public struct DiscreteDistribution: Equatable, Sendable {
     var sum = 0.0
     for (n, p) in probabilities.enumerated() {
       sum += p
-      if sum >= probability - DiscreteDistribution.negligible { return n }
+      if sum >= probability - 1e-12 { return n }  // the sum's rounding: what is 99/100 shall count as 0.99
     }
     return largest
   }

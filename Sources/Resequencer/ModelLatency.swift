@@ -39,7 +39,8 @@ extension ResequencingModel {
     let chances = latencyChances(behaviour)
     var tally = Array(repeating: 0.0, count: longestDelay + 1)
     for position in 0..<schedule.partCount {
-      addDifferences(of: (0...longestDelay).map { chances.own[position][$0] * chances.others[position][$0] }, to: &tally)
+      addDifferences(
+        of: (0...longestDelay).map { chances.own[position][$0] * chances.others[position][$0] }, to: &tally)
     }
     return DiscreteDistribution(tally)
   }
@@ -67,7 +68,9 @@ extension ResequencingModel {
         let position = window.positions[index]
         let age = window.ages[index]
         var product = 1.0
-        for (other, chance) in reached.enumerated() where behaviour == .independent || other != path { product *= chance }
+        for (other, chance) in reached.enumerated() where behaviour == .independent || other != path {
+          product *= chance
+        }
         others[position][age] = product
         reached[path] = behaviour == .wandering ? min(reached[path], alone) : reached[path] * alone
         own[position][age] = behaviour == .ordered ? reached[path] : alone

@@ -12,16 +12,18 @@ extension ResequencingModel {
   public func occupancy(_ behaviour: DelayBehaviour = .independent) throws(Refusal) -> DiscreteDistribution {
     try refuseLoss()
     switch behaviour {
-    case .independent: return occupancy(chances: arrivalChances)
+    case .independent: return occupancy(through: longestDelay, chances: arrivalChances)
     case .ordered, .wandering: return orderedWalk(behaviour).occupancy
     }
   }
 
   /// The same, when a part is given up for good at the end of the slot that is `deadline` slots after its sending. Paths may
-  /// lose parts.
-  public func occupancy(deadline: Int) -> DiscreteDistribution {
+  /// lose parts: what is lost holds the others up until its deadline.
+  public func occupancy(deadline: Int) throws(Refusal) -> DiscreteDistribution {
     precondition(deadline >= 0, "a deadline before the sending")
-    return occupancy { window in
+    let oldest = delays.allSatisfy { $0.loss == 0 } ? min(deadline, longestDelay) : deadline
+    try bound(oldest: oldest)
+    return occupancy(through: oldest) { window in
       var chances = arrivalChances(window)
       for index in chances.indices where window.ages[index] >= deadline { chances[index] = 1 }
       return chances
@@ -71,20 +73,18 @@ extension ResequencingModel {
     window.paths.indices.map { delays[window.paths[$0]].arrived(by: window.ages[$0]) }
   }
 
-  private func occupancy(chances chancesOf: (Window) -> [Double]) -> DiscreteDistribution {
+  private func occupancy(through oldest: Int, chances chancesOf: (Window) -> [Double]) -> DiscreteDistribution {
     var tally = [0.0]
     let share = 1 / Double(schedule.slots.count)
     for phase in schedule.slots.indices {
-      let chances = chancesOf(Window(schedule, phase: phase, through: longestDelay))
+      let chances = chancesOf(Window(schedule, phase: phase, through: oldest))
       let older = allOlderArrived(chances)
       var younger = EventCount()
       for (index, q) in chances.enumerated() {
         younger.add(to: &tally, weight: share * older[index] * (1 - q))
         younger.add(probability: q)
       }
-      // Nothing is missing at all.
-      if let oldest = chances.last, let before = older.last { tally[0] += share * oldest * before }
-      if chances.isEmpty { tally[0] += share }
+      tally[0] += share * chances.reduce(1, *)  // nothing is missing at all
     }
     return DiscreteDistribution(tally)
   }

@@ -36,7 +36,7 @@ extension ResequencingModel {
     let counts = schedule.counts
     let share = 1 / Double(schedule.slots.count)
     var occupancy = [0.0]
-    var overtakers = delays.map { [$0.probability(of: 0)] }
+    var overtakers = delays.map { _ in [0.0] }
     for phase in schedule.slots.indices {
       let window = Window(schedule, phase: phase, through: longestDelay)
       let now = progress(window, later: 0, behaviour)
@@ -46,6 +46,8 @@ extension ResequencingModel {
         let isFirstMissing = now.olderArrived[index] - now.arrived[index]
         products.addBeyond(path, to: &occupancy, weight: share * isFirstMissing)
 
+        // Nothing arrives strictly before a part that needs no time.
+        if window.ages[index] == 0 { overtakers[path][0] += now.arrived[index] / Double(counts[path]) }
         let arrivesNext = next.arrived[index] - now.arrived[index]
         if arrivesNext > 0 {
           products.addOvertakers(

@@ -52,7 +52,8 @@ public struct StripingSchedule: Equatable, Sendable {
 
   /// One part in a slot, each path as often in a row as its weight says.
   public static func weightedRoundRobin(_ weights: [Int]) throws(Invalid) -> StripingSchedule {
-    try StripingSchedule(slots: weights.indices.flatMap { path in Array(repeating: [path], count: max(0, weights[path])) })
+    try StripingSchedule(
+      slots: weights.indices.flatMap { path in Array(repeating: [path], count: max(0, weights[path])) })
   }
 
   /// Every path has so many parts in a period, evenly spaced: what a line does that is always busy. Of parts that leave
