@@ -13,8 +13,16 @@ extension ResequencingModel {
     try refuseLoss()
     switch behaviour {
     case .independent: return occupancy(through: longestDelay, chances: arrivalChances)
-    case .ordered, .wandering: return orderedWalk(behaviour).occupancy
+    case .ordered, .wandering: return try orderedWalk(behaviour).occupancy
     }
+  }
+
+  /// Both for the price of one, where one walk gives both.
+  func occupancyAndOvertaking(_ behaviour: DelayBehaviour) throws(Refusal) -> (DiscreteDistribution, Overtaking) {
+    try refuseLoss()
+    if behaviour == .independent { return (try occupancy(), try overtaking()) }
+    let walk = try orderedWalk(behaviour)
+    return (walk.occupancy, walk.overtaking)
   }
 
   /// The same, when a part is given up for good at the end of the slot that is `deadline` slots after its sending. Paths may

@@ -32,7 +32,8 @@ struct OrderedWalk {
 }
 
 extension ResequencingModel {
-  func orderedWalk(_ behaviour: DelayBehaviour) -> OrderedWalk {
+  func orderedWalk(_ behaviour: DelayBehaviour) throws(Refusal) -> OrderedWalk {
+    try boundOrderedWalk()
     let counts = schedule.counts
     let share = 1 / Double(schedule.slots.count)
     var occupancy = [0.0]
@@ -61,6 +62,17 @@ extension ResequencingModel {
     return OrderedWalk(
       occupancy: DiscreteDistribution(occupancy),
       overtaking: Overtaking(perPath: overtakers, counts: counts, losses: delays.map(\.loss)))
+  }
+
+  /// Each part whose arrival is uncertain moves a vector for every other set of paths, and each vector is as long as the window.
+  private func boundOrderedWalk() throws(Refusal) {
+    var uncertain = 0.0
+    for (path, count) in schedule.counts.enumerated() {
+      let first = delays[path].probabilities.firstIndex { $0 > 0 } ?? 0
+      uncertain += Double(count) * Double(delays[path].longest - first)
+    }
+    let vectors = Double(1 << (schedule.pathCount - 1))
+    if uncertain * vectors * partsPerSlot * Double(longestDelay) > Double(Limits.work) { throw .tooMuchWork }
   }
 
   /// How far the paths have got, some slots after the window's moment.

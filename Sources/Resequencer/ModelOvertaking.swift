@@ -53,10 +53,10 @@ public struct Overtaking: Equatable, Sendable {
 }
 
 extension ResequencingModel {
-  public func overtaking(_ behaviour: DelayBehaviour = .independent) -> Overtaking {
+  public func overtaking(_ behaviour: DelayBehaviour = .independent) throws(Refusal) -> Overtaking {
     switch behaviour {
     case .independent: independentOvertaking()
-    case .ordered, .wandering: orderedWalk(behaviour).overtaking
+    case .ordered, .wandering: try orderedWalk(behaviour).overtaking
     }
   }
 

@@ -12,7 +12,7 @@ import Testing
     let occupancy = try model.occupancy(behaviour)
     let delay = try model.resequencingDelay(behaviour)
     let latency = try model.inOrderLatency(behaviour)
-    let overtakers = model.overtaking(behaviour)
+    let overtakers = try model.overtaking(behaviour)
     for distribution in [occupancy, delay, latency, overtakers.total] + overtakers.perPath {
       #expect(isClose(distribution.probabilities.reduce(0, +), 1))
       #expect(distribution.probabilities.allSatisfy { $0 >= 0 })
@@ -83,7 +83,7 @@ import Testing
       delays: [DelayDistribution(slot: .milliseconds(1), probabilities: [0.1, 0.2, 0.3, 0.4])])
     #expect(try model.occupancy(behaviour).largest == 0)
     #expect(try model.resequencingDelay(behaviour).largest == 0)
-    #expect(model.overtaking(behaviour).loss(bufferOf: 0) == 0)
+    #expect(try model.overtaking(behaviour).loss(bufferOf: 0) == 0)
     #expect(try model.occupancy(.independent).mean > 0.2)
   }
 
@@ -153,8 +153,8 @@ import Testing
     #expect(throws: ResequencingModel.Refusal.waitsForever(path: 1)) { try model.occupancy() }
     #expect(throws: ResequencingModel.Refusal.waitsForever(path: 1)) { try model.resequencingDelay() }
     #expect(throws: ResequencingModel.Refusal.waitsForever(path: 1)) { try model.occupancy(bufferOf: 3) }
-    #expect(model.overtaking().buffer(losingAtMost: 0.001) == nil)
-    #expect(isClose(model.overtaking().loss(bufferOf: 1_000), 0.005))
+    #expect(try model.overtaking().buffer(losingAtMost: 0.001) == nil)
+    #expect(isClose(try model.overtaking().loss(bufferOf: 1_000), 0.005))
   }
 
   @Test func `what would take too long`() throws {

@@ -59,7 +59,7 @@ import Testing
       let timer = Runs(system, .independent, .gapTimer(limit), seed: 600 + seed)
       #expect(timer.losses.agrees(with: model.loss(gapTimer: limit)), "patience \(limit)")
       let bounded = Runs(system, .independent, .room(limit), seed: 700 + seed)
-      #expect(bounded.losses.agrees(with: model.overtaking().loss(bufferOf: limit)), "room for \(limit)")
+      #expect(bounded.losses.agrees(with: try model.overtaking().loss(bufferOf: limit)), "room for \(limit)")
     }
   }
 
@@ -68,7 +68,7 @@ import Testing
     // Nothing is drawn here: each combination of delays runs once, and counts as much as it is probable.
     let system = Self.systems[index]
     let model = try system.model()
-    let overtaking = model.overtaking(.wandering)
+    let overtaking = try model.overtaking(.wandering)
     let periods = 120 / system.slots.count
     let range = Runs.observed(system, periods: periods)
     let end = periods * system.slots.count - 1
