@@ -54,6 +54,8 @@ let package = Package(
     sansIO("Commands", ["Primitives"]),
     // L1
     sansIO("Topology", ["Primitives"]),
+    // L2
+    sansIO("Resequencer", ["Primitives"]),
     // L3
     sansIO("Simulation", ["Primitives", "Topology"]),
     // E
@@ -64,6 +66,7 @@ let package = Package(
     benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
+    tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
     tests("CommandsTests", ["Commands"]),
     tests("NetlinkTests", ["Netlink", "CLinux"]),
