@@ -55,6 +55,7 @@ let package = Package(
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
+    tests("HouseTests", ["Topology"]),
   ],
   swiftLanguageModes: [.v6]
 )
