@@ -1,11 +1,12 @@
 //  Bans.swift — what is not written here, and what is written instead.
 //
-//  Why.  Most bans guard one of two things: a simulation that gives the same bytes everywhere, or a program that tells its
-//  user what went wrong instead of dying. A ban without a replacement would only make people clever, so each names one.
+//  Why.  Most bans guard one of two things: a simulation that gives the same bytes everywhere, or a program that tells
+//  its user what went wrong instead of dying. A ban without a replacement would only make people clever, so each names
+//  one.
 //
-//  How.  A pattern is a piece of Swift, compared token by token with code; comments and literals cannot match. What needs
-//  more than that is a rule of its own below. Not caught: the order of a Dictionary or Set that reaches an output; that
-//  takes types, and the test that compares two builds' simulation logs finds it.
+//  How.  A pattern is a piece of Swift, compared token by token with code; comments and literals cannot match. What
+//  needs more than that is a rule of its own below. Not caught: the order of a Dictionary or Set that reaches an output;
+//  that takes types, and the test that compares two builds' simulation logs finds it.
 
 struct Ban: Sendable {
   enum Scope: Sendable {

@@ -5,8 +5,8 @@
 //
 //  How.  One pass over the bytes. It knows nested block comments, plain, multi-line and raw strings (`#"…"#`), and code
 //  inside interpolations, whose tokens follow the literal's own. A raw identifier in backticks is one word with spaces.
-//  Regular expression literals with bare slashes are read as division; a quote in one could mislead the pass to the end of
-//  its line, no further, because a plain string ends there.
+//  Regular expression literals with bare slashes are read as division; a quote in one could mislead the pass to the end
+//  of its line, no further, because a plain string ends there.
 
 struct SwiftText {
   struct Token: Equatable {
