@@ -71,6 +71,7 @@ let package = Package(
     tests("CommandsTests", ["Commands"]),
     tests("NetlinkTests", ["Netlink", "CLinux"]),
     tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
+    tests("HouseTests", ["Topology"]),
   ],
   swiftLanguageModes: [.v6]
 )
