@@ -50,10 +50,13 @@ let package = Package(
     sansIO("Topology", ["Primitives"]),
     // L3
     sansIO("Simulation", ["Primitives", "Topology"]),
+    // Edge
+    edge("Lab", ["Primitives", "Topology", "Simulation"]),
     // X
     program("netlab", ["Topology", "Simulation"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
+    tests("LabTests", ["Lab", "Primitives", "Topology"]),
   ],
   swiftLanguageModes: [.v6]
 )
