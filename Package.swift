@@ -57,6 +57,7 @@ let package = Package(
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("LabTests", ["Lab", "Primitives", "Topology"]),
+    tests("TopologyTests", ["Topology", "Primitives"]),
   ],
   swiftLanguageModes: [.v6]
 )
