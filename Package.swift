@@ -61,12 +61,15 @@ let package = Package(
     // E
     .target(name: "CLinux", cSettings: glibc),
     edge("Netlink", ["CLinux", "CMnl"]),
+    // Edge
+    edge("Lab", ["Primitives", "Topology", "Simulation"]),
     // X
     program("netlab", ["Topology", "Simulation"]),
     benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
+    tests("LabTests", ["Lab", "Primitives", "Topology"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
     tests("CommandsTests", ["Commands"]),
     tests("NetlinkTests", ["Netlink", "CLinux"]),
