@@ -50,11 +50,15 @@ let package = Package(
     sansIO("Topology", ["Primitives"]),
     // L3
     sansIO("Simulation", ["Primitives", "Topology"]),
+    // E
+    .target(name: "CLinux", cSettings: glibc),
+    edge("Netlink", ["CLinux", "CMnl"]),
     // X
     program("netlab", ["Topology", "Simulation"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
+    tests("NetlinkTests", ["Netlink", "CLinux"]),
   ],
   swiftLanguageModes: [.v6]
 )
