@@ -61,19 +61,19 @@ let package = Package(
     // E
     .target(name: "CLinux", cSettings: glibc),
     edge("Netlink", ["CLinux", "CMnl"]),
-    // Edge
-    edge("Lab", ["Primitives", "Topology", "Simulation"]),
+    // L4
+    edge("Lab", ["Primitives", "Topology", "Simulation", "Netlink", "CLinux"]),
     // X
     program("netlab", ["Topology", "Simulation"]),
     benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
-    tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
-    tests("LabTests", ["Lab", "Primitives", "Topology"]),
-    tests("TopologyTests", ["Topology", "Primitives"]),
     tests("CommandsTests", ["Commands"]),
-    tests("NetlinkTests", ["Netlink", "CLinux"]),
+    tests("TopologyTests", ["Topology", "Primitives"]),
+    tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
     tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
+    tests("NetlinkTests", ["Netlink", "CLinux"]),
+    tests("LabTests", ["Lab", "Primitives", "Topology"]),
     tests("HouseTests", ["Topology"]),
   ],
   swiftLanguageModes: [.v6]
