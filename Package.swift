@@ -40,7 +40,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let package = Package(
   name: "hawser",
   products: [
-    .executable(name: "netlab", targets: ["netlab"])
+    .executable(name: "hawser", targets: ["hawser"]),
+    .executable(name: "netlab", targets: ["netlab"]),
   ],
   targets: [
     // System libraries
@@ -63,7 +64,9 @@ let package = Package(
     edge("Netlink", ["CLinux", "CMnl"]),
     // L4
     edge("Lab", ["Primitives", "Topology", "Simulation", "Netlink", "CLinux"]),
+    edge("Doctor", ["Primitives", "CLinux"]),
     // X
+    program("hawser", ["Primitives", "Commands", "Doctor"]),
     program("netlab", ["Topology", "Simulation"]),
     benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),
     // Tests
@@ -75,6 +78,8 @@ let package = Package(
     tests("NetlinkTests", ["Netlink", "CLinux"]),
     tests("LabTests", ["Lab", "Primitives", "Topology"]),
     tests("HouseTests", ["Topology"]),
+    tests("DoctorTests", ["Doctor", "Primitives"]),
+    tests("HawserTests", ["hawser"]),
   ],
   swiftLanguageModes: [.v6]
 )
