@@ -23,13 +23,14 @@
   @inlinable public var indices: Range<Int> { 0..<count }
 
   @inlinable public subscript(_ index: Int) -> Element {
-    _read {
+    // An address, not a value: a `_read` would load the whole element for a look at one of its fields.
+    @inline(__always) unsafeAddress {
       precondition(index >= 0 && index < count, "beyond the end")
-      yield unsafe storage[index]
+      return unsafe UnsafePointer(storage + index)
     }
-    _modify {
+    @inline(__always) unsafeMutableAddress {
       precondition(index >= 0 && index < count, "beyond the end")
-      yield unsafe &storage[index]
+      return unsafe storage + index
     }
   }
 }

@@ -103,12 +103,20 @@ func onesComplementSum(_ bytes: some Sequence<UInt8>) -> UInt32 {
   return UInt32(sum)
 }
 
-/// The same for a span, which is no sequence.
+/// The same for a span, four bytes at a time: the sum of larger words in the machine's order, folded, is that of the bytes swapped
+/// (RFC 1071).
 func onesComplementSum(_ bytes: Span<UInt8>) -> UInt32 {
+  let raw = unsafe bytes.bytes
   var sum: UInt64 = 0
-  for index in bytes.indices { sum += index & 1 == 0 ? UInt64(bytes[index]) << 8 : UInt64(bytes[index]) }
+  var at = 0
+  while at + 4 <= raw.byteCount {
+    // Within bounds by the line above; any four bytes are an integer.
+    sum += UInt64(unsafe raw.unsafeLoadUnaligned(fromUncheckedByteOffset: at, as: UInt32.self).littleEndian)
+    at += 4
+  }
+  for shift in 0..<(raw.byteCount - at) { sum += UInt64(bytes[at + shift]) << UInt64(8 * shift) }
   while sum >> 16 != 0 { sum = (sum & 0xffff) + (sum >> 16) }
-  return UInt32(sum)
+  return UInt32(UInt16(sum).byteSwapped)
 }
 
 private func fold(_ sum: UInt32) -> UInt16 {

@@ -57,6 +57,8 @@ public struct Link: ~Copyable {
 
   public struct Counters: Equatable, Sendable {
     public var accepted: UInt64 = 0
+    /// Bytes that left the line, those of packets that were lost afterwards included: what used up the rate.
+    public var carriedBytes: UInt64 = 0
     public var delivered: UInt64 = 0
     public var deliveredBytes: UInt64 = 0
     public var duplicated: UInt64 = 0
@@ -259,7 +261,7 @@ public struct Link: ~Copyable {
   }
 
   /// The earliest moment at which something can come out.
-  public var deadline: Instant? {
+  @inline(__always) public var deadline: Instant? {
     if !cut.isEmpty { return Instant(nanoseconds: clock) }
     var earliest = Link.never
     if let packet = flight.first {
@@ -333,6 +335,7 @@ public struct Link: ~Copyable {
       slot: packet.slot, bytes: packet.bytes, release: end &+ UInt64(conditions.delay.nanoseconds), corruption: 0,
       isCorrupt: false, isLost: false, isLast: true)
     inFlight += ByteCount(Int(packet.bytes))
+    counters.carriedBytes += UInt64(packet.bytes)
     flying.isLost = lossProcess.strikes(&random)
     if conditions.jitter != .zero {
       let shift =

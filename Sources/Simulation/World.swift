@@ -66,6 +66,8 @@ public struct World: ~Copyable {
   private var lines: FixedArray<Link>
   /// The links as they are now, after the events so far.
   private var shapes: [Topology.Link]
+  /// For each line, what it could have carried up to a time: bits, and when they were counted.
+  private var capacities: [(bits: UInt64, since: Instant)]
   private let traces: [String: DeliveryTrace]
   private let events: [Topology.Event]
   private var eventsDone = 0
@@ -116,6 +118,7 @@ public struct World: ~Copyable {
         LinkConditions(link, direction, traces: traces),
         random: root.stream(named: "\(link.name) \(direction == .forward ? ">" : "<")"))
     }
+    capacities = Array(repeating: (0, .zero), count: topology.links.count * 2)
     deadlines = DeadlineQueue(count: 1 + topology.links.count * 2)
     overhead = World.overhead(isIPv6: isIPv6).value
     pool = PacketPool(capacity: World.largestDatagram(topology), mostSlots: World.mostPackets)
@@ -229,6 +232,7 @@ public struct World: ~Copyable {
     if case .attributes(let attributes) = change { for attribute in attributes { shapes[link].apply(attribute) } }
     for direction in Topology.Direction.allCases {
       let number = link * 2 + direction.rawValue
+      capacities[number] = (capacityBits(number), now)
       switch change {
       case .down: lines[number].set(isDown: true, at: now)
       case .up: lines[number].set(isDown: false, at: now)
@@ -253,6 +257,18 @@ public struct World: ~Copyable {
 
   public func conditions(of link: Int, _ direction: Topology.Direction) -> LinkConditions {
     lines[link * 2 + direction.rawValue].conditions
+  }
+
+  /// How many bits the link could have carried so far, while it was up; nil for a line without rate.
+  public func capacity(of link: Int, _ direction: Topology.Direction) -> UInt64? {
+    let number = link * 2 + direction.rawValue
+    return lines[number].conditions.line.isUnlimited ? nil : capacityBits(number)
+  }
+
+  private func capacityBits(_ number: Int) -> UInt64 {
+    let (bits, since) = capacities[number]
+    guard let rate = lines[number].conditions.line.rate, !lines[number].isDown else { return bits }
+    return bits + rate.bits(in: now - since)
   }
 
   public func isDown(_ link: Int) -> Bool { lines[link * 2].isDown }
