@@ -46,6 +46,7 @@ let package = Package(
     .target(
       name: "Primitives", cSettings: glibc, swiftSettings: strict,
       linkerSettings: [.linkedLibrary("m")]),  // squareRoot() in debug builds
+    sansIO("Commands", ["Primitives"]),
     // L1
     sansIO("Topology", ["Primitives"]),
     // L2
@@ -58,6 +59,7 @@ let package = Package(
     tests("PrimitivesTests", ["Primitives"]),
     tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
+    tests("CommandsTests", ["Commands"]),
   ],
   swiftLanguageModes: [.v6]
 )
