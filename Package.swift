@@ -35,7 +35,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let package = Package(
   name: "hawser",
   products: [
-    .executable(name: "netlab", targets: ["netlab"])
+    .executable(name: "netlab", targets: ["netlab"]),
+    .executable(name: "path-oracle", targets: ["path-oracle"]),
   ],
   targets: [
     // System libraries
@@ -55,11 +56,13 @@ let package = Package(
     sansIO("Simulation", ["Primitives", "Topology"]),
     // X
     program("netlab", ["Topology", "Simulation"]),
+    program("path-oracle", ["Commands", "Primitives", "Resequencer", "Topology"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
     tests("CommandsTests", ["Commands"]),
+    tests("PathOracleCommandTests", ["path-oracle"]),
   ],
   swiftLanguageModes: [.v6]
 )
