@@ -87,7 +87,8 @@ struct PredictionReport {
     case .measured(let samples)?:
       let range = paths[path].delay?.range ?? .zero...Interval.zero
       let count = samples.reduce(0) { $0 + $1.count }
-      return "\(range.lowerBound.printed) to \(range.upperBound.printed), measured \(count) times"
+      return
+        "\(PredictionReport.time(range.lowerBound)) to \(PredictionReport.time(range.upperBound)), measured \(count) times"
     case nil: return ""
     }
   }
