@@ -42,6 +42,7 @@ let package = Package(
   products: [
     .executable(name: "hawser", targets: ["hawser"]),
     .executable(name: "netlab", targets: ["netlab"]),
+    .executable(name: "path-oracle", targets: ["path-oracle"]),
   ],
   targets: [
     // System libraries
@@ -68,6 +69,7 @@ let package = Package(
     // X
     program("hawser", ["Primitives", "Commands", "Doctor"]),
     program("netlab", ["Topology", "Simulation"]),
+    program("path-oracle", ["Commands", "Primitives", "Resequencer", "Topology"]),
     benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
@@ -77,6 +79,7 @@ let package = Package(
     tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
     tests("NetlinkTests", ["Netlink", "CLinux"]),
     tests("LabTests", ["Lab", "Primitives", "Topology"]),
+    tests("PathOracleCommandTests", ["path-oracle"]),
     tests("HouseTests", ["Topology"]),
     tests("DoctorTests", ["Doctor", "Primitives"]),
     tests("HawserTests", ["hawser"]),

@@ -42,6 +42,10 @@ extension ResequencingModel {
   public func occupancy(bufferOf room: Int) throws(Refusal) -> DiscreteDistribution {
     precondition(room >= 0, "a buffer of less than nothing")
     try refuseLoss()
+    // Beyond as many parts as can be there at all, more room changes nothing.
+    let window = (longestDelay + 1) * schedule.partCount
+    let room = min(room, window)
+    try bound(steps: Double(schedule.slots.count) * partsPerSlot * Double(longestDelay) * Double(room))
     var tally = [0.0]
     for phase in schedule.slots.indices {
       let chances = arrivalChances(Window(schedule, phase: phase, through: longestDelay))

@@ -72,7 +72,7 @@ extension ResequencingModel {
       uncertain += Double(count) * Double(delays[path].longest - first)
     }
     let vectors = Double(1 << (schedule.pathCount - 1))
-    if uncertain * vectors * partsPerSlot * Double(longestDelay) > Double(Limits.work) { throw .tooMuchWork }
+    try bound(steps: uncertain * vectors * partsPerSlot * Double(longestDelay))
   }
 
   /// How far the paths have got, some slots after the window's moment.

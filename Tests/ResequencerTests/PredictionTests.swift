@@ -34,7 +34,7 @@ import Testing
           rate: BitRate(bitsPerSecond: 50_000_000),
           delay: .normal(mean: .milliseconds($0), deviation: .milliseconds(2)))
       }
-      return try ResequencingPrediction(paths: paths, partSize: part).occupancy.mean
+      return try ResequencingPrediction(paths: paths, partSize: ByteCount(14_000)).occupancy.mean
     }
     #expect(try occupancy(of: [20, 20]) < occupancy(of: [20, 25]))
     #expect(try occupancy(of: [20, 20, 20]) < occupancy(of: [20, 20, 10]))
