@@ -35,7 +35,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let package = Package(
   name: "hawser",
   products: [
-    .executable(name: "netlab", targets: ["netlab"])
+    .executable(name: "netlab", targets: ["netlab"]),
+    .library(name: "FuzzTargets", targets: ["FuzzTargets"]),  // for the package in Tests/Fuzz
   ],
   targets: [
     // System libraries
@@ -56,6 +57,10 @@ let package = Package(
     tests("PrimitivesTests", ["Primitives"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
     tests("HouseTests", ["Topology"]),
+    .target(
+      name: "FuzzTargets", dependencies: ["Primitives", "Topology", "Simulation"], path: "Tests/FuzzTargets",
+      cSettings: glibc, swiftSettings: strict),
+    tests("FuzzReplayTests", ["FuzzTargets", "Topology"]),
   ],
   swiftLanguageModes: [.v6]
 )
