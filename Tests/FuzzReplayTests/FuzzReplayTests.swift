@@ -28,8 +28,8 @@ import Topology
   @Test func `the topologies of the corpus are partly right and partly wrong`() throws {
     let target = try #require(FuzzTarget.all.first { $0.name == "topology" })
     let accepted = try corpus(of: target).count { (try? Topology(parsing: $0.bytes, file: "f")) != nil }
-    #expect(accepted >= 10)
-    #expect(try corpus(of: target).count - accepted >= 10)
+    #expect(accepted >= 8)
+    #expect(try corpus(of: target).count - accepted >= 8)
   }
 
   private let root =
