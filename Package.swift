@@ -43,6 +43,7 @@ let package = Package(
     .executable(name: "hawser", targets: ["hawser"]),
     .executable(name: "netlab", targets: ["netlab"]),
     .executable(name: "path-oracle", targets: ["path-oracle"]),
+    .library(name: "FuzzTargets", targets: ["FuzzTargets"]),  // for the package in Tests/Fuzz
   ],
   targets: [
     // System libraries
@@ -81,6 +82,10 @@ let package = Package(
     tests("LabTests", ["Lab", "Primitives", "Topology"]),
     tests("PathOracleCommandTests", ["path-oracle"]),
     tests("HouseTests", ["Topology"]),
+    .target(
+      name: "FuzzTargets", dependencies: ["Primitives", "Topology", "Simulation"], path: "Tests/FuzzTargets",
+      cSettings: glibc, swiftSettings: strict),
+    tests("FuzzReplayTests", ["FuzzTargets", "Topology"]),
     tests("DoctorTests", ["Doctor", "Primitives"]),
     tests("HawserTests", []),
   ],
