@@ -53,12 +53,16 @@ let package = Package(
     // E
     .target(name: "CLinux", cSettings: glibc),
     edge("Netlink", ["CLinux", "CMnl"]),
+    edge("Ring", ["CUring", "Primitives"]),
+    edge("VNIC", ["CLinux"]),
     // X
     program("netlab", ["Topology", "Simulation"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
     tests("NetlinkTests", ["Netlink", "CLinux"]),
+    tests("RingTests", ["Ring", "Primitives"]),
+    tests("VNICTests", ["VNIC"]),
   ],
   swiftLanguageModes: [.v6]
 )

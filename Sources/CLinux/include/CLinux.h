@@ -1,4 +1,6 @@
 //  CLinux: what Swift cannot import or must not do itself. One header for each subject.
 #pragma once
 #include "namespaces.h"
+#include "priority.h"
 #include "spawn.h"
+#include "tun.h"
