@@ -67,6 +67,8 @@ let package = Package(
     // L4
     edge("Lab", ["Primitives", "Topology", "Simulation", "Netlink", "CLinux"]),
     edge("Doctor", ["Primitives", "CLinux"]),
+    edge("Ring", ["CUring", "Primitives"]),
+    edge("VNIC", ["CLinux"]),
     // X
     program("hawser", ["Commands", "Doctor"]),
     program("netlab", ["Topology", "Simulation"]),
@@ -88,6 +90,8 @@ let package = Package(
     tests("FuzzReplayTests", ["FuzzTargets", "Topology"]),
     tests("DoctorTests", ["Doctor", "Primitives"]),
     tests("HawserTests", []),
+    tests("RingTests", ["Ring", "Primitives"]),
+    tests("VNICTests", ["VNIC"]),
   ],
   swiftLanguageModes: [.v6]
 )
