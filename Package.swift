@@ -50,14 +50,19 @@ let package = Package(
     sansIO("Topology", ["Primitives"]),
     // L3
     sansIO("Simulation", ["Primitives", "Topology"]),
-    // Edge
-    edge("Lab", ["Primitives", "Topology", "Simulation"]),
+    // E
+    .target(name: "CLinux", cSettings: glibc),
+    edge("Netlink", ["CLinux", "CMnl"]),
+    edge("Ring", ["CUring", "Primitives"]),
+    edge("VNIC", ["CLinux"]),
+    edge("Lab", ["Netlink", "Ring", "VNIC", "CLinux", "CNftables", "Simulation", "Topology", "Primitives"]),
     // X
-    program("netlab", ["Topology", "Simulation"]),
+    program("netlab", ["Topology", "Simulation", "Lab"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
-    tests("LabTests", ["Lab", "Primitives", "Topology"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
+    tests("NetlinkTests", ["Netlink", "CLinux"]),
+    tests("LabTests", ["Lab", "Netlink", "Topology", "Primitives", "CLinux"]),
   ],
   swiftLanguageModes: [.v6]
 )
