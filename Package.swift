@@ -28,6 +28,11 @@ func edge(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .executableTarget(name: name, dependencies: dependencies, cSettings: glibc, swiftSettings: base)
 }
+/// A program that measures; it is built with the rest and not installed.
+func benchmark(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(
+    name: name, dependencies: dependencies, path: "benchmarks/\(name)", cSettings: glibc, swiftSettings: base)
+}
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies, cSettings: glibc, swiftSettings: base)
 }
@@ -35,7 +40,9 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let package = Package(
   name: "hawser",
   products: [
-    .executable(name: "netlab", targets: ["netlab"])
+    .executable(name: "hawser", targets: ["hawser"]),
+    .executable(name: "netlab", targets: ["netlab"]),
+    .executable(name: "path-oracle", targets: ["path-oracle"]),
   ],
   targets: [
     // System libraries
@@ -46,23 +53,38 @@ let package = Package(
     .target(
       name: "Primitives", cSettings: glibc, swiftSettings: strict,
       linkerSettings: [.linkedLibrary("m")]),  // squareRoot() in debug builds
+    sansIO("Commands", ["Primitives"]),
     // L1
     sansIO("Topology", ["Primitives"]),
+    // L2
+    sansIO("Resequencer", ["Primitives"]),
     // L3
     sansIO("Simulation", ["Primitives", "Topology"]),
     // E
     .target(name: "CLinux", cSettings: glibc),
     edge("Netlink", ["CLinux", "CMnl"]),
+    // L4
     edge("Ring", ["CUring", "Primitives"]),
     edge("VNIC", ["CLinux"]),
     edge("Lab", ["Netlink", "Ring", "VNIC", "CLinux", "CNftables", "Simulation", "Topology", "Primitives"]),
+    edge("Doctor", ["Primitives", "CLinux"]),
     // X
+    program("hawser", ["Primitives", "Commands", "Doctor"]),
     program("netlab", ["Topology", "Simulation", "Lab"]),
+    program("path-oracle", ["Commands", "Primitives", "Resequencer", "Topology"]),
+    benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
+    tests("CommandsTests", ["Commands"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
+    tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
+    tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
     tests("NetlinkTests", ["Netlink", "CLinux"]),
     tests("LabTests", ["Lab", "Netlink", "Topology", "Primitives", "CLinux"]),
+    tests("PathOracleCommandTests", ["path-oracle"]),
+    tests("HouseTests", ["Topology"]),
+    tests("DoctorTests", ["Doctor", "Primitives"]),
+    tests("HawserTests", ["hawser"]),
   ],
   swiftLanguageModes: [.v6]
 )

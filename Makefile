@@ -1,0 +1,78 @@
+#  Hawser's commands. `make help` lists them; the scripts behind them are in scripts/, and say why.
+#
+#  The first two are all that a newcomer needs. Each installs what is missing from Debian's packages (scripts/packages).
+
+SHELL := /bin/bash
+PREFIX ?= /usr/local
+DESTDIR ?=
+# How long each fuzz target runs.
+SECONDS ?= 300
+
+PROGRAMS := $(shell sed -n 's/^ *program."\([^"]*\)".*/\1/p' Package.swift)
+MANUALS := $(wildcard docs/man/*.[1-8])
+BINDIR := $(DESTDIR)$(PREFIX)/bin
+MANDIR := $(DESTDIR)$(PREFIX)/share/man
+BASHDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSHDIR := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+FISHDIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+
+export SWIFT
+
+.DEFAULT_GOAL := help
+.PHONY: demo test check bench fuzz sanitize build install uninstall clean help
+
+demo: ## build, bring a network up, draw it and measure it (sudo)
+	@scripts/bootstrap lab
+	@scripts/build release
+	@.build/release/netlab demo
+
+test: ## build everything and run every test (sudo; without it, what needs root is skipped)
+	@scripts/bootstrap test
+	@scripts/test
+
+check: ## form, warnings and the tests that need no root: run it before a commit
+	@scripts/bootstrap test
+	@scripts/check
+
+bench: ## run the matrix of network profiles; the report goes to build/report (sudo)
+	@scripts/bootstrap bench
+	@scripts/build release
+	@.build/release/netlab matrix --report build/report
+
+fuzz: ## run every fuzz target for SECONDS=300 each
+	@scripts/bootstrap build
+	@scripts/fuzz "$(SECONDS)"
+
+sanitize: ## run the tests under the address and the thread sanitizer
+	@scripts/bootstrap test
+	@scripts/sanitize
+
+build: ## build the programs in .build/release
+	@scripts/bootstrap build
+	@scripts/build release
+
+install: build ## install programs, manual pages and completions below PREFIX=/usr/local (sudo)
+	@install -d $(BINDIR) $(MANDIR)
+	@for program in $(PROGRAMS); do \
+	  install -m 755 .build/release/$$program $(BINDIR)/ && \
+	  scripts/completions $$program bash $(BASHDIR)/$$program && \
+	  scripts/completions $$program zsh $(ZSHDIR)/_$$program && \
+	  scripts/completions $$program fish $(FISHDIR)/$$program.fish || exit 1; \
+	done
+	@for manual in $(MANUALS); do \
+	  install -D -m 644 $$manual $(MANDIR)/man$${manual##*.}/$${manual##*/} || exit 1; \
+	done
+	@echo "installed $(PROGRAMS) in $(BINDIR)"
+
+uninstall: ## remove what `make install` put there
+	@for program in $(PROGRAMS); do \
+	  rm -f $(BINDIR)/$$program $(BASHDIR)/$$program $(ZSHDIR)/_$$program $(FISHDIR)/$$program.fish; \
+	done
+	@for manual in $(MANUALS); do rm -f $(MANDIR)/man$${manual##*.}/$${manual##*/}; done
+
+clean: ## remove everything that was built
+	rm -rf .build .b-* build Tests/Fuzz/.build
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | \
+	  awk -F '\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'

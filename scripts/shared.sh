@@ -1,0 +1,21 @@
+#  shared.sh — what the scripts that build have in common. Sourced, not run.
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+# After an abort the crash reporter can hang for minutes while it holds our pipe; a core's stack is not worth that.
+export SWIFT_BACKTRACE=enable=no
+
+# Under sudo the build writes as root into a checkout that belongs to a user. What is new goes back to him, or his next
+# plain `swift build` could not write there.
+give_back() {
+  if [ "$(id -u)" = 0 ] && [ "${SUDO_UID:-0}" != 0 ]; then
+    local place
+    for place in .build .b-* build Tests/Fuzz/.build Tests/Fuzz/corpus Package.resolved; do
+      [ ! -e "$place" ] || find "$place" -uid 0 -exec chown -h "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" {} +
+    done
+  fi
+}
+trap give_back EXIT
+
+# Release programs carry the Swift runtime, so that they start on a machine without Swift; what nobody calls is left out.
+release=(-c release --static-swift-stdlib -Xlinker --gc-sections)
