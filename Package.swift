@@ -65,13 +65,17 @@ let package = Package(
     .target(name: "CLinux", cSettings: glibc),
     edge("Netlink", ["CLinux", "CMnl"]),
     // L4
-    edge("Lab", ["Primitives", "Topology", "Simulation", "Netlink", "CLinux"]),
+    edge("Ring", ["CUring", "Primitives"]),
+    edge("VNIC", ["CLinux"]),
+    edge("Lab", ["Netlink", "Ring", "VNIC", "CLinux", "CNftables", "Simulation", "Topology", "Primitives"]),
     edge("Doctor", ["Primitives", "CLinux"]),
     edge("Ring", ["CUring", "Primitives"]),
     edge("VNIC", ["CLinux"]),
     // X
     program("hawser", ["Commands", "Doctor"]),
     program("netlab", ["Topology", "Simulation"]),
+    program("hawser", ["Primitives", "Commands", "Doctor"]),
+    program("netlab", ["Topology", "Simulation", "Lab"]),
     program("path-oracle", ["Commands", "Primitives", "Resequencer", "Topology"]),
     benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),
     // Tests
@@ -81,7 +85,7 @@ let package = Package(
     tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
     tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
     tests("NetlinkTests", ["Netlink", "CLinux"]),
-    tests("LabTests", ["Lab", "Primitives", "Topology"]),
+    tests("LabTests", ["Lab", "Netlink", "Topology", "Primitives", "CLinux"]),
     tests("PathOracleCommandTests", ["path-oracle"]),
     tests("HouseTests", ["Topology"]),
     .target(

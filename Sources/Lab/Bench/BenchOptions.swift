@@ -21,6 +21,12 @@ public struct BenchOptions: Equatable, Sendable {
   public static let secondsAllowed = 1...86_400
 
   public init() {}
+
+  /// "4 TCP flows, cubic · down".
+  var inWords: String {
+    let flows = flows == 1 ? "1 TCP flow" : "\(flows) TCP flows"
+    return "\(flows), \(congestionControl.rawValue) · \(direction == .both ? "both directions at once" : direction.rawValue)"
+  }
 }
 
 /// What else could join the two sites, from Debian's packages.

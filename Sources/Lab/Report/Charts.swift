@@ -60,26 +60,35 @@ enum Charts {
 
   /// Round-trip times, idle and while TCP fills the line: of the bond's pings, or of the best path alone.
   static func latency(_ profiles: [Profile], bond: String?, subtitle: String) -> PointChart {
-    var chart = PointChart(
-      title: "Latency under load: " + (bond ?? "plain TCP on the best path alone"), subtitle: subtitle,
-      axisTitle: "round-trip time in ms (logarithmic)",
+    var chart = latencyFrame("Latency under load: " + (bond ?? "plain TCP on the best path alone"), subtitle: subtitle)
+    chart.rows = profiles.map { profile in
+      row(of: profile) { result, row in
+        if let bond = result.bond {
+          row = latencyRow(profile.name, bond.idle, bond.loaded)
+        } else if let best = result.bestPath {
+          row = latencyRow(profile.name, best.idle, best.loaded)
+        }
+      }
+    }
+    return chart
+  }
+
+  static func latencyFrame(_ title: String, subtitle: String) -> PointChart {
+    PointChart(
+      title: title, subtitle: subtitle, axisTitle: "round-trip time in ms (logarithmic)",
       series: [
         .init(name: "idle, median", shape: .tick, ink: .third),
         .init(name: "loaded, median", shape: .ring, ink: .first),
         .init(name: "loaded, 99th percentile", shape: .diamond, ink: .second),
       ], columns: ["idle", "median", "99th"])
-    chart.rows = profiles.map { profile in
-      row(of: profile) { result, row in
-        let (idle, loaded) =
-          result.bond.map { ($0.idle, $0.loaded) } ?? result.bestPath.map { ($0.idle, $0.loaded) }
-          ?? (Samples([]), Samples([]))
-        let p99 = loaded.quantile(0.99)
-        row.values = [idle.median, loaded.median, p99]
-        if let median = loaded.median, let p99 { row.span = (median, p99) }
-        row.cells = row.values.map { .init(text: milliseconds($0)) }
-      }
-    }
-    return chart
+  }
+
+  static func latencyRow(_ name: String, _ idle: Samples, _ loaded: Samples) -> PointChart.Row {
+    let p99 = loaded.quantile(0.99)
+    var row = PointChart.Row(label: name, values: [idle.median, loaded.median, p99])
+    if let median = loaded.median, let p99 { row.span = (median, p99) }
+    row.cells = row.values.map { .init(text: milliseconds($0)) }
+    return row
   }
 
   private static func row(
