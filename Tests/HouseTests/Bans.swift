@@ -20,10 +20,10 @@ struct Ban: Sendable {
   let pattern: String
   let scope: Scope
   let instead: String
-  /// No match right after one of these: `file.print(` and `func print(` are other people's names.
-  var unlessAfter: [String] = [".", "func"]
+  /// No match right after one of these: `file.print(`, `func print(` and `case print(` are other names.
+  var unlessAfter: [String] = [".", "func", "case"]
 
-  init(_ pattern: String, in scope: Scope, unlessAfter: [String] = [".", "func"], _ instead: String) {
+  init(_ pattern: String, in scope: Scope, unlessAfter: [String] = [".", "func", "case"], _ instead: String) {
     self.pattern = pattern
     self.scope = scope
     self.instead = instead

@@ -16,7 +16,7 @@ struct Layers {
     E0  CLinux                                                          : Glibc
     E1  Ring Netlink Crypto                                             : L0 L1 E0 Glibc
     E2  VNIC Underlay                                                   : L0 L1 E0 E1 Glibc
-    L4  Driver Lab                         : L0 L1 L2 L3 E0 E1 E2 Glibc Synchronization FoundationEssentials
+    L4  Driver Lab Doctor                  : L0 L1 L2 L3 E0 E1 E2 Glibc Synchronization FoundationEssentials
     X   hawser path-oracle netlab          : L0 L1 L2 L3 L4 E0 E1 E2 Glibc Synchronization FoundationEssentials
     """
 
