@@ -228,7 +228,7 @@ public struct World: ~Copyable {
 
   /// Changes a link now, as an event of the topology would.
   public mutating func change(_ link: Int, _ change: Topology.Change) {
-    log.isOn ? log.note(change, link: link, at: now) : ()
+    if log.isOn { log.note(change, link: link, at: now) }
     if case .attributes(let attributes) = change { for attribute in attributes { shapes[link].apply(attribute) } }
     for direction in Topology.Direction.allCases {
       let number = link * 2 + direction.rawValue
