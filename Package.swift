@@ -76,7 +76,7 @@ let package = Package(
     tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
     tests("NetlinkTests", ["Netlink", "CLinux"]),
     tests("LabTests", ["Lab", "Primitives", "Topology"]),
-    tests("PathOracleCommandTests", ["path-oracle"]),
+    tests("PathOracleCommandTests", []),
     tests("HouseTests", ["Topology"]),
   ],
   swiftLanguageModes: [.v6]
