@@ -55,6 +55,7 @@ let package = Package(
     edge("Netlink", ["CLinux", "CMnl"]),
     edge("Ring", ["CUring", "Primitives"]),
     edge("VNIC", ["CLinux"]),
+    edge("Lab", ["Netlink", "CLinux", "CNftables", "Topology", "Primitives"]),
     // X
     program("netlab", ["Topology", "Simulation"]),
     // Tests
@@ -63,6 +64,7 @@ let package = Package(
     tests("NetlinkTests", ["Netlink", "CLinux"]),
     tests("RingTests", ["Ring", "Primitives"]),
     tests("VNICTests", ["VNIC"]),
+    tests("LabTests", ["Lab", "Netlink", "Topology", "Primitives", "CLinux"]),
   ],
   swiftLanguageModes: [.v6]
 )
