@@ -55,7 +55,7 @@ let package = Package(
     edge("Netlink", ["CLinux", "CMnl"]),
     edge("Ring", ["CUring", "Primitives"]),
     edge("VNIC", ["CLinux"]),
-    edge("Lab", ["Netlink", "CLinux", "CNftables", "Topology", "Primitives"]),
+    edge("Lab", ["Netlink", "Ring", "VNIC", "CLinux", "CNftables", "Simulation", "Topology", "Primitives"]),
     // X
     program("netlab", ["Topology", "Simulation"]),
     // Tests
@@ -64,7 +64,7 @@ let package = Package(
     tests("NetlinkTests", ["Netlink", "CLinux"]),
     tests("RingTests", ["Ring", "Primitives"]),
     tests("VNICTests", ["VNIC"]),
-    tests("LabTests", ["Lab", "Netlink", "Topology", "Primitives", "CLinux"]),
+    tests("LabTests", ["Lab", "Netlink", "Ring", "VNIC", "Simulation", "Topology", "Primitives", "CLinux"]),
   ],
   swiftLanguageModes: [.v6]
 )
