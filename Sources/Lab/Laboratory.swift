@@ -87,15 +87,15 @@ public enum Laboratory {
     for namespace in namespaces { try network.waitForCarrier(at: namespace, until: deadline) }
     progress("addresses and routes")
 
-    if emulated > 0 && options.startEvents { _ = try WireRequest(state: state).send("start") }
+    if emulated > 0 && options.startEvents { try WireClient(directory: state.directory).start() }
     try SmallFile.write("", to: state.readyFile)
   }
 
   /// Up already: is it what the user means, and is it well?
   private static func check(_ topology: Topology, _ state: LabState) throws(LabError) -> UpResult {
     let there = try state.topology()
-    if there.links.indices.contains(where: there.isEmulated) && !WireRequest(state: state).isAlive {
-      throw .wireIsDead(state)
+    if there.links.indices.contains(where: there.isEmulated) && !WireClient(directory: state.directory).isAlive {
+      throw .wireIsDead(in: state.directory)
     }
     return .wasUp(isSame: there == topology)
   }
