@@ -62,6 +62,7 @@ let package = Package(
     tests("PrimitivesTests", ["Primitives"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
     tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
+    tests("ScenarioTests", ["Simulation", "Primitives", "Topology"]),
   ],
   swiftLanguageModes: [.v6]
 )

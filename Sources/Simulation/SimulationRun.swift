@@ -152,13 +152,12 @@ public struct SimulationRun {
     for link in topology.links.indices {
       for direction in Topology.Direction.allCases {
         let counters = world.counters(of: link, direction)
-        let capacity = world.capacity(of: link, direction)
         let hop = topology.ends(of: Topology.Hop(link: link, direction: direction))
         lines.append(
           SimulationSummary.LineReport(
             link: topology.links[link].name, from: topology.nodes[hop.from].name, to: topology.nodes[hop.to].name,
             direction: direction, rate: world.conditions(of: link, direction).line.rate,
-            utilisation: capacity.map { $0 == 0 ? 0 : Double(counters.carriedBytes * 8) / Double($0) },
+            utilisation: world.utilisation(of: link, direction),
             counters: counters))
       }
     }

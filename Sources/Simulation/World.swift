@@ -226,9 +226,10 @@ public struct World: ~Copyable {
 
   public func isDown(_ link: Int) -> Bool { network.lines[link * 2].isDown }
 
-  /// How many bits the link could have carried so far, while it was up; nil for a line without rate.
-  public func capacity(of link: Int, _ direction: Topology.Direction) -> UInt64? {
-    network.capacity(link * 2 + direction.rawValue, at: now)
+  /// Which share of what the link could carry it did carry, while it was up and had a rate; nil when it never had both.
+  public func utilisation(of link: Int, _ direction: Topology.Direction) -> Double? {
+    let usage = network.usage(link * 2 + direction.rawValue, at: now)
+    return usage.possible == 0 ? nil : Double(usage.carried) / Double(usage.possible)
   }
 
   /// How many packets are on their way.
