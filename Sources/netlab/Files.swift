@@ -1,6 +1,7 @@
 //  Files.swift — topologies and their traces, from the disk.
 
 import Glibc
+import Primitives
 import Simulation
 import Topology
 

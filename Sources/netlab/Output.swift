@@ -13,10 +13,16 @@ enum Output {
   /// One sentence about what is wrong.
   static func complain(_ sentence: String) { write(sentence, to: STDERR_FILENO) }
 
+  /// A piece of a table that grows; its line may go on later.
+  static func raw(_ text: String, isJSON: Bool) { write(Array(text.utf8), to: isJSON ? STDERR_FILENO : STDOUT_FILENO) }
+
   @discardableResult
   private static func write(_ text: String, to descriptor: Int32) -> Bool {
-    var bytes = Array(text.utf8)
-    if bytes.last != UInt8(ascii: "\n") { bytes.append(UInt8(ascii: "\n")) }
+    write(Array(text.utf8) + (text.last == "\n" ? [] : [UInt8(ascii: "\n")]), to: descriptor)
+  }
+
+  @discardableResult
+  private static func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
     var sent = 0
     while sent < bytes.count {
       let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + sent, bytes.count - sent) }

@@ -79,7 +79,7 @@ extension Netlab {
   }
 
   static func exec(_ invocation: Invocation) throws(Refusal) -> Int32 {
-    try lab { () throws(LabError) in
+    try lab { () throws(LabError) -> Never in
       try Laboratory.exec(node: invocation[Words.node], command: invocation[Words.command])
     }
   }

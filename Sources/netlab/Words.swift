@@ -21,13 +21,16 @@ enum Words {
     "down, up, or attributes as in topology(5)")
   private static let running = ValueKind<String>.text(
     "the name of a topology", candidates: .output(of: "netlab list --names"))
-  private static let changeWords = ["down", "up", "rate", "delay", "jitter", "loss", "duplicate", "corrupt", "queue", "mtu"]
+  private static let changeWords = [
+    "down", "up", "rate", "delay", "jitter", "loss", "duplicate", "corrupt", "queue", "mtu",
+  ]
 
   // bench, matrix
   static let flows = Option(
     "flows", value: "N", .number(in: BenchOptions.flowsAllowed), default: 1, "TCP connections at a time")
   static let seconds = Option(
-    "seconds", value: "S", .number(in: BenchOptions.secondsAllowed), default: 10, "how long to measure, after a warm-up")
+    "seconds", value: "S", .number(in: BenchOptions.secondsAllowed), default: 10, "how long to measure, after a warm-up"
+  )
   static let direction = Option(
     "direction", .choice(of: BenchOptions.Direction.self), default: .up, "who sends: up is the first gateway's side")
   static let congestionControl = Option(
@@ -69,7 +72,8 @@ enum Words {
     "netlab", "builds networks from text, measures them, or simulates them",
     commands: [up, down, list, exec, set, draw, bench, matrix, simulate, demo, wire],
     exitCodes: [
-      0: "done", 1: "done in part: a measurement failed or was not clean enough", 2: "refused: rights, packages, not up",
+      0: "done", 1: "done in part: a measurement failed or was not clean enough",
+      2: "refused: rights, packages, not up",
       64: "wrong usage, or a mistake in a file",
     ])
 }
