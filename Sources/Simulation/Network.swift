@@ -1,8 +1,8 @@
 //  Network.swift — the links of a topology as they are now: two directions each, after every change so far.
 //
 //  Number 2n is link n from left to right, 2n + 1 its way back. Each draws its chance from a stream named after it, so
-//  a link that is added to the file changes nothing on the others. What a line carried and could have carried is counted beside
-//  it, since "how much of it was used" needs the rates that it had, not the last one.
+//  a link that is added to the file changes nothing on the others. What a line carried and could have carried is
+//  counted beside it, since "how much of it was used" needs the rates that it had, not the last one.
 
 import Primitives
 import Topology

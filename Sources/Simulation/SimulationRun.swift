@@ -1,8 +1,8 @@
 //  SimulationRun.swift — one simulation of a topology for people: what does each of its paths carry?
 //
-//  Over every path between the first two gateways run a bulk flow and a series of pings, all at the same time; paths that share a
-//  link share it. For the first fifth of the time (two seconds at most) there are only pings, which measure the idle round
-//  trip; then the flows start. What the file plans to happen to the links happens at its time.
+//  Over every path between the first two gateways run a bulk flow and a series of pings, all at the same time; paths
+//  that share a link share it. For the first fifth of the time (two seconds at most) there are only pings, which
+//  measure the idle round trip; then the flows start. What the file plans to happen to the links happens at its time.
 //
 //  The seed also moves the starts of flows and pings by some milliseconds, so that two seeds differ even where no link
 //  has anything random, and no result hangs on two machines that start in step.

@@ -113,8 +113,8 @@ import Topology
     }
     #expect(
       try reason("node a gateway\nnode b gateway\nnode r relay\nlink l a -- r")
-        == "topology test has nothing to send between: it needs two gateways with links, or two hosts, routers or nats with "
-        + "links")
+        == "topology test has nothing to send between: it needs two gateways with links, or two hosts, routers or "
+        + "nats with links")
     #expect(
       try reason(
         "node a gateway\nnode b gateway\nnode r relay\nnode s relay\nlink l a -- r\nlink m r -- s\nlink n s -- b")
