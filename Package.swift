@@ -80,6 +80,7 @@ let package = Package(
     tests("TopologyTests", ["Topology", "Primitives"]),
     tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
     tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
+    tests("ScenarioTests", ["Simulation", "Primitives", "Topology"]),
     tests("NetlinkTests", ["Netlink", "CLinux"]),
     tests("RingTests", ["Ring", "Primitives"]),
     tests("VNICTests", ["VNIC"]),
