@@ -63,7 +63,8 @@ let package = Package(
     tests("TopologyTests", ["Topology", "Primitives"]),
     tests("NetlinkTests", ["Netlink", "CLinux"]),
     tests("RingTests", ["Ring", "Primitives"]),
-    tests("VNICTests", ["VNIC"]),
+    tests("VNICTests", ["VNIC", "CLinux"]),
+    tests("PlatformTests", ["Ring", "VNIC", "Netlink", "CLinux", "Primitives"]),
     tests("LabTests", ["Lab", "Netlink", "Ring", "VNIC", "Simulation", "Topology", "Primitives", "CLinux"]),
   ],
   swiftLanguageModes: [.v6]
