@@ -167,6 +167,18 @@ public enum Laboratory {
     }
   }
 
+  /// Every node of every topology, as `exec` takes them: `alice`, or `fibre-lte.alice` where several have one.
+  public static func nodeNames() -> [String] {
+    var names: [(topology: String, node: String)] = []
+    for state in LabState.all {
+      guard let topology = try? state.topology() else { continue }
+      names += topology.nodes.map { (state.name, $0.name) }
+    }
+    return names.map { name in
+      names.count { $0.node == name.node } == 1 ? name.node : "\(name.topology).\(name.node)"
+    }
+  }
+
   /// Where a topology that is up keeps its state: the wire's socket and so on.
   public static func directory(of name: String) -> String { LabState(name).directory }
 

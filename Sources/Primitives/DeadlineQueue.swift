@@ -1,4 +1,4 @@
-//  DeadlineQueue.swift — who wants to be called next, among a fixed number of machines.
+//  DeadlineQueue.swift — who wants to be called next, among numbered machines.
 //
 //  Why.  A world of two thousand link directions and hosts must jump to the next deadline without looking at all of them, and
 //  a machine's deadline changes with almost every packet.
@@ -19,6 +19,13 @@ public struct DeadlineQueue: ~Copyable {
     place = Array(repeating: -1, count: count)
     deadline = Array(repeating: 0, count: count)
     heap.reserveCapacity(count)
+  }
+
+  /// One machine more; it gets the next number.
+  public mutating func append() -> Int {
+    place.append(-1)
+    deadline.append(0)
+    return place.count - 1
   }
 
   /// The machine with the earliest deadline.

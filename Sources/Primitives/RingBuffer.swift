@@ -55,6 +55,24 @@
     return element
   }
 
+  @inlinable public mutating func popLast() -> Element? {
+    if held == 0 { return nil }
+    held &-= 1
+    return unsafe storage[(head &+ held) & mask]
+  }
+
+  @inlinable public mutating func removeFirst() {
+    precondition(held > 0, "nothing waits")
+    head = (head &+ 1) & mask
+    held &-= 1
+  }
+
+  /// Forgets this many from the end.
+  @inlinable public mutating func removeLast(_ number: Int) {
+    precondition(number >= 0 && number <= held, "fewer than that wait")
+    held &-= number
+  }
+
   @inlinable public mutating func removeAll() {
     head = 0
     held = 0
