@@ -64,18 +64,14 @@ let package = Package(
     // E
     .target(name: "CLinux", cSettings: glibc),
     edge("Netlink", ["CLinux", "CMnl"]),
+    edge("Ring", ["CUring", "Primitives"]),
+    edge("VNIC", ["CLinux"]),
     // L4
-    edge("Ring", ["CUring", "Primitives"]),
-    edge("VNIC", ["CLinux"]),
-    edge("Lab", ["Netlink", "Ring", "VNIC", "CLinux", "CNftables", "Simulation", "Topology", "Primitives"]),
     edge("Doctor", ["Primitives", "CLinux"]),
-    edge("Ring", ["CUring", "Primitives"]),
-    edge("VNIC", ["CLinux"]),
+    edge("Lab", ["Netlink", "Ring", "VNIC", "CLinux", "CNftables", "Simulation", "Topology", "Primitives"]),
     // X
     program("hawser", ["Commands", "Doctor"]),
-    program("netlab", ["Topology", "Simulation"]),
-    program("hawser", ["Primitives", "Commands", "Doctor"]),
-    program("netlab", ["Topology", "Simulation", "Lab"]),
+    program("netlab", ["Primitives", "Commands", "Topology", "Simulation", "Lab"]),
     program("path-oracle", ["Commands", "Primitives", "Resequencer", "Topology"]),
     benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),
     // Tests
@@ -85,17 +81,17 @@ let package = Package(
     tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
     tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
     tests("NetlinkTests", ["Netlink", "CLinux"]),
-    tests("LabTests", ["Lab", "Netlink", "Topology", "Primitives", "CLinux"]),
+    tests("RingTests", ["Ring", "Primitives"]),
+    tests("VNICTests", ["VNIC"]),
+    tests("DoctorTests", ["Doctor", "Primitives"]),
+    tests("LabTests", ["Lab", "Netlink", "Ring", "VNIC", "Simulation", "Topology", "Primitives", "CLinux"]),
+    tests("HawserTests", []),
     tests("PathOracleCommandTests", ["path-oracle"]),
     tests("HouseTests", ["Topology"]),
     .target(
       name: "FuzzTargets", dependencies: ["Primitives", "Topology", "Simulation"], path: "Tests/FuzzTargets",
       cSettings: glibc, swiftSettings: strict),
     tests("FuzzReplayTests", ["FuzzTargets", "Topology"]),
-    tests("DoctorTests", ["Doctor", "Primitives"]),
-    tests("HawserTests", []),
-    tests("RingTests", ["Ring", "Primitives"]),
-    tests("VNICTests", ["VNIC"]),
   ],
   swiftLanguageModes: [.v6]
 )

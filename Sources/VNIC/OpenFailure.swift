@@ -4,6 +4,7 @@ import Glibc
 
 public struct OpenFailure: Error, Equatable, CustomStringConvertible {
   public enum Operation: String, Equatable, Sendable {
+    case enterNamespace = "enter the network namespace"
     case openDevice = "open /dev/net/tun"
     case attach = "make the interface"
     case setOffloads = "set its offloads"

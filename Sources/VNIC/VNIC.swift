@@ -50,9 +50,25 @@ public struct VNIC: ~Copyable {
 
   deinit { close(descriptor) }
 
-  /// Makes the interface in the namespace of the calling thread.
-  public static func open(_ name: String, kind: Kind, offloads: Offloads) throws(OpenFailure) -> VNIC {
+  /// Makes the interface, in this network namespace or in that of the calling thread.
+  public static func open(
+    _ name: String, kind: Kind, offloads: Offloads, in namespace: Int32? = nil
+  ) throws(OpenFailure) -> VNIC {
     guard isValid(name) else { throw OpenFailure(name, .name, errno: EINVAL) }
+    guard let namespace else { return VNIC(name: name, descriptor: try attach(name, kind, offloads)) }
+    var result = Result<Int32, OpenFailure>.failure(OpenFailure(name, .enterNamespace, errno: EINVAL))
+    let entered = onThread(in: namespace) {
+      do throws(OpenFailure) {
+        result = .success(try attach(name, kind, offloads))
+      } catch {
+        result = .failure(error)
+      }
+    }
+    guard entered == 0 else { throw OpenFailure(name, .enterNamespace, errno: entered) }
+    return VNIC(name: name, descriptor: try result.get())
+  }
+
+  private static func attach(_ name: String, _ kind: Kind, _ offloads: Offloads) throws(OpenFailure) -> Int32 {
     let descriptor = Glibc.open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw OpenFailure(name, .openDevice, errno: errno) }
     let attached = hawser_tun_attach(descriptor, name, kind == .tap ? hawser_tun_layer2 : hawser_tun_layer3)
@@ -65,7 +81,17 @@ public struct VNIC: ~Copyable {
       close(descriptor)
       throw OpenFailure(name, .setOffloads, errno: -offloaded)
     }
-    return VNIC(name: name, descriptor: descriptor)
+    return descriptor
+  }
+
+  /// 0 after `body` ran, or an errno before it could.
+  private static func onThread(in namespace: Int32, _ body: () -> Void) -> Int32 {
+    withoutActuallyEscaping(body) { body in
+      var body = body
+      return withUnsafeMutablePointer(to: &body) {
+        hawser_run_in_namespace(namespace, { $0?.assumingMemoryBound(to: (() -> Void).self).pointee() }, $0)
+      }
+    }
   }
 
   private static let longestName = 15

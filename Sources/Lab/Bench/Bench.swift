@@ -18,6 +18,9 @@ public struct Bench {
     /// The program that is called as `wire`; nil is this one.
     public var executable: String?
     public var progress: Progress
+    /// The share of packets that the wire may deliver late. More than the usual 0.1 % is for those who test netlab itself on a
+    /// machine that has other things to do.
+    public var mostLate = Measurement.usualMostLate
     /// Where the table goes, in pieces that end with a line.
     public var print: (String) -> Void
 
@@ -98,7 +101,7 @@ public struct Bench {
 
   private func measure(_ interruption: Interruption) throws(LabError) -> BenchResult {
     let testbed = try Testbed(topology, interruption: interruption)
-    let measurement = Measurement(testbed: testbed, options: options, progress: setting.progress)
+    let measurement = Measurement(testbed: testbed, options: options, progress: setting.progress, mostLate: setting.mostLate)
     var result = BenchResult(topology: topology.name, options: options)
     let ways = try sites.ways()
     let table = BenchTable(ways.map(\.name) + [bond?.name ?? ""])

@@ -70,8 +70,9 @@ final class Testbed {
     let directory = source.lastIndex(of: "/").map { source[..<$0] } ?? "."
     for file in topology.traceFiles {
       let path = file.hasPrefix("/") ? file : "\(directory)/\(file)"
+      let text = try SmallFile.read(path)
       do throws(DeliveryTrace.ParseError) {
-        rates[file] = try DeliveryTrace(parsing: try SmallFile.read(path)).meanRate
+        rates[file] = try DeliveryTrace(parsing: text).meanRate
       } catch {
         throw .refused("\(path): \(error)")
       }

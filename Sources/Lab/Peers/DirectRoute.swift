@@ -32,7 +32,7 @@ extension Scaffold {
     let namespace = try testbed.namespace(of: site)
     let rules = Ruleset(testbed.topology, testbed.addresses, node: site)
     guard rules.text != nil else { return }
-    try Ruleset.clear(namespace)
+    try rules.unload(from: namespace)
     onTakeDown { try? rules.load(into: namespace) }
   }
 }

@@ -3,6 +3,7 @@
 import Glibc
 import Netlink
 import Primitives
+import Topology
 
 struct TunnelEnd {
   let site: Int

@@ -90,7 +90,7 @@ struct MatrixReport {
     return seen.map { $0.profiles.count == profiles.count ? $0.note : "\($0.profiles.joined(separator: ", ")): \($0.note)" }
   }
 
-  private var json: String {
+  var json: String {
     JSONText.object(.indented) { object in
       object.member("date", circumstances.date)
       object.member("machine", circumstances.machine)
