@@ -5,8 +5,7 @@
 //  that is missing), ends it at once.
 
 import Glibc
-import Primitives
-import Topology
+public import Topology
 
 public enum Matrix {
   public struct Outcome {

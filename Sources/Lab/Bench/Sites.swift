@@ -24,7 +24,8 @@ struct Sites {
     let ends = gateways.count >= 2 ? gateways : others
     guard ends.count >= 2 else {
       throw .wrongUsage(
-        "\(topology.name) has nothing to measure between: a bench needs two gateways, or two hosts or routers with links")
+        "\(topology.name) has nothing to measure between: a bench needs two gateways, or two hosts or routers with links"
+      )
     }
     self.topology = topology
     addresses = AddressPlan(topology)
@@ -62,18 +63,18 @@ struct Way {
   private let addresses: AddressPlan
 
   init(_ path: Topology.Path, in topology: Topology, _ addresses: AddressPlan) {
-    name = path.name
-    hops = path.hops
-    links = path.hops.map(\.link)
-    nodes = [topology.ends(of: path.hops[0]).from] + path.hops.map { topology.ends(of: $0).to }
-    relay = path.relay
-    self.topology = topology
-    self.addresses = addresses
+    let links = path.hops.map(\.link)
+    let nodes = [topology.ends(of: path.hops[0]).from] + path.hops.map { topology.ends(of: $0).to }
     // A nat's outside is its first link. Connections leave by it.
     let passed = nodes.indices.dropFirst().dropLast().filter { topology.nodes[nodes[$0]].kind == .nat }
     let mayLeave = passed.allSatisfy { topology.uplink(ofNAT: nodes[$0]) == links[$0] }
     let mayEnter = passed.allSatisfy { topology.uplink(ofNAT: nodes[$0]) == links[$0 - 1] }
     opener = mayLeave ? nodes.first : mayEnter ? nodes.last : nil
+    name = path.name
+    hops = path.hops
+    relay = path.relay
+    (self.links, self.nodes) = (links, nodes)
+    (self.topology, self.addresses) = (topology, addresses)
   }
 
   var hasNAT: Bool { nodes.contains { topology.nodes[$0].kind == .nat } }

@@ -60,7 +60,8 @@ final class Testbed {
     if isDone, group.status(of: number)?.isSuccess == true { return group.output(of: number) }
     let complaint = group.complaint(of: number)
     let reason = isDone ? complaint : "it did not end within \(Int(patience.inSeconds)) s"
-    throw .refused("\(topology.nodes[node].name): `\(command.joined(separator: " "))` failed\(reason.isEmpty ? "" : ": " + reason)")
+    throw .refused(
+      "\(topology.nodes[node].name): `\(command.joined(separator: " "))` failed\(reason.isEmpty ? "" : ": " + reason)")
   }
 
   private static func traceRates(of topology: Topology, _ state: LabState) throws(LabError) -> [String: BitRate] {
@@ -70,8 +71,9 @@ final class Testbed {
     let directory = source.lastIndex(of: "/").map { source[..<$0] } ?? "."
     for file in topology.traceFiles {
       let path = file.hasPrefix("/") ? file : "\(directory)/\(file)"
+      let text = try SmallFile.read(path)
       do throws(DeliveryTrace.ParseError) {
-        rates[file] = try DeliveryTrace(parsing: try SmallFile.read(path)).meanRate
+        rates[file] = try DeliveryTrace(parsing: text).meanRate
       } catch {
         throw .refused("\(path): \(error)")
       }

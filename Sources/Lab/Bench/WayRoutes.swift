@@ -63,6 +63,21 @@ extension Scaffold {
     try forward(over: way)
   }
 
+  /// Leads packets of the opener's to the other end over the way also while they have no address of their own yet, as those
+  /// of a connection that the kernel opens by itself.
+  func leadUnbound(from opener: Int, over way: Way) throws(LabError) {
+    let isForward = opener == way.nodes.first
+    let (link, next) =
+      isForward ? (way.links[0], way.nodes[1]) : (way.links[way.links.count - 1], way.nodes[way.nodes.count - 2])
+    let own = testbed.addresses.interface(of: link, at: opener)
+    let target = way.address(of: isForward ? way.nodes[way.nodes.count - 1] : way.nodes[0])
+    try addRoute(
+      Route(
+        to: IPPrefix(host: target), through: try testbed.interfaceIndex(own.name, at: opener),
+        via: IPPrefix(host: testbed.addresses.interface(of: link, at: next).ipv4).address,
+        source: IPPrefix(host: own.ipv4).address), at: opener)
+  }
+
   private func step(
     at node: Int, by link: Int, to next: Int, from source: IPPrefix, towards target: IPPrefix
   ) throws(LabError) {
