@@ -43,6 +43,7 @@ let package = Package(
     .executable(name: "hawser", targets: ["hawser"]),
     .executable(name: "netlab", targets: ["netlab"]),
     .executable(name: "path-oracle", targets: ["path-oracle"]),
+    .library(name: "FuzzTargets", targets: ["FuzzTargets"]),  // for the package in Tests/Fuzz
   ],
   targets: [
     // System libraries
@@ -63,14 +64,14 @@ let package = Package(
     // E
     .target(name: "CLinux", cSettings: glibc),
     edge("Netlink", ["CLinux", "CMnl"]),
-    // L4
     edge("Ring", ["CUring", "Primitives"]),
     edge("VNIC", ["CLinux"]),
-    edge("Lab", ["Netlink", "Ring", "VNIC", "CLinux", "CNftables", "Simulation", "Topology", "Primitives"]),
+    // L4
     edge("Doctor", ["Primitives", "CLinux"]),
+    edge("Lab", ["Netlink", "Ring", "VNIC", "CLinux", "CNftables", "Simulation", "Topology", "Primitives"]),
     // X
-    program("hawser", ["Primitives", "Commands", "Doctor"]),
-    program("netlab", ["Topology", "Simulation", "Lab"]),
+    program("hawser", ["Commands", "Doctor"]),
+    program("netlab", ["Primitives", "Commands", "Topology", "Simulation", "Lab"]),
     program("path-oracle", ["Commands", "Primitives", "Resequencer", "Topology"]),
     benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),
     // Tests
@@ -80,11 +81,17 @@ let package = Package(
     tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
     tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
     tests("NetlinkTests", ["Netlink", "CLinux"]),
-    tests("LabTests", ["Lab", "Netlink", "Topology", "Primitives", "CLinux"]),
+    tests("RingTests", ["Ring", "Primitives"]),
+    tests("VNICTests", ["VNIC"]),
+    tests("DoctorTests", ["Doctor", "Primitives"]),
+    tests("LabTests", ["Lab", "Netlink", "Ring", "VNIC", "Simulation", "Topology", "Primitives", "CLinux"]),
+    tests("HawserTests", []),
     tests("PathOracleCommandTests", ["path-oracle"]),
     tests("HouseTests", ["Topology"]),
-    tests("DoctorTests", ["Doctor", "Primitives"]),
-    tests("HawserTests", ["hawser"]),
+    .target(
+      name: "FuzzTargets", dependencies: ["Primitives", "Topology", "Simulation"], path: "Tests/FuzzTargets",
+      cSettings: glibc, swiftSettings: strict),
+    tests("FuzzReplayTests", ["FuzzTargets", "Topology"]),
   ],
   swiftLanguageModes: [.v6]
 )

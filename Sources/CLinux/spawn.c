@@ -48,8 +48,8 @@ static int place_descriptors(struct hawser_spawn_order *order) {
   return 0;
 }
 
-/// A handler of ours must not run in a child that shares our memory, so they go before the mask does. What our user chose to ignore
-/// (nohup) stays ignored; SIGPIPE, if anybody, we did.
+/// A handler of ours must not run in a child that shares our memory, so they go before the mask does. What our user
+/// chose to ignore (nohup) stays ignored; SIGPIPE, if anybody, we did.
 static void default_signals(void) {
   struct sigaction standard = {.sa_handler = SIG_DFL}, now;
   for (int number = 1; number < NSIG; number++)

@@ -1,11 +1,12 @@
 //  BashCompletions.swift — the script that teaches bash a program's words.
 //
-//  How.  One function walks over the words before the cursor, as the parser would: `at` is the command reached, `pending` the
-//  option that waits for its value, `count` the arguments seen. What can come next is a `case` over these. The words are
-//  written into the script, so that a press of the key starts no program; only what the program alone knows (names of what is
-//  running) is asked of it.
+//  How.  One function walks over the words before the cursor, as the parser would: `at` is the command reached,
+//  `pending` the option that waits for its value, `count` the arguments seen. What can come next is a `case` over
+//  these. The words are written into the script, so that a press of the key starts no program; only what the program
+//  alone knows (names of what is running) is asked of it.
 //
-//  Bash cuts words at "=", so "--cc=b" arrives as three. Candidates are compared by hand: `compgen -W` would expand a "$" in them.
+//  Bash cuts words at "=", so "--cc=b" arrives as three. Candidates are compared by hand: `compgen -W` would expand a
+//  "$" in them.
 
 func bashCompletions(_ program: Program) -> String {
   let name = program.name

@@ -1,15 +1,16 @@
 //  Command.swift — what a program can be told: a tree of commands, as a value.
 //
-//  Why.  The parser, `--help`, the man pages' test and three shells' completions must not disagree, so all of them are made
-//  from this one declaration. It holds no code: the program looks at the `Invocation` and runs what was asked for.
+//  Why.  The parser, `--help`, the man pages' test and three shells' completions must not disagree, so all of them
+//  are made from this one declaration. It holds no code: the program looks at the `Invocation` and runs what was
+//  asked for.
 //
 //      let bench = Command("bench", "measures every path alone, then the bond", [file, flows, seconds, json])
 //      let netlab = Program("netlab", "builds, measures and simulates networks", commands: [bench, up, down])
 //
-//  Always true, or the program stops at its start with a sentence that says which rule it broke.  (1) A command has either
-//  commands of its own or arguments, never both: a word's place tells what it is. (2) Names are unique among what can be said at
-//  one place, inherited options included. (3) Arguments that must be given come before those that need not, and only the last
-//  may repeat. (4) -h, --help and --version are ours.
+//  Always true, or the program stops at its start with a sentence that says which rule it broke.  (1) A command has
+//  either commands of its own or arguments, never both: a word's place tells what it is. (2) Names are unique among
+//  what can be said at one place, inherited options included. (3) Arguments that must be given come before those that
+//  need not, and only the last may repeat. (4) -h, --help and --version are ours.
 
 public struct Command: Sendable {
   public let name: String
@@ -59,8 +60,8 @@ public struct Command: Sendable {
   }
 }
 
-/// A command together with those that it hangs under, from the program down: "netlab bench". What can be said there includes
-/// the options of all of them.
+/// A command together with those that it hangs under, from the program down: "netlab bench". What can be said there
+/// includes the options of all of them.
 public struct CommandPath: Sendable {
   /// From the program to the command; never empty.
   let chain: [Command]

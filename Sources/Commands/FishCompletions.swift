@@ -1,7 +1,8 @@
 //  FishCompletions.swift — the script that teaches fish a program's words.
 //
-//  Fish asks each `complete` line whether its condition holds. The condition is a function of ours that walks over the words before
-//  the cursor as the parser would; fish's own `__fish_seen_subcommand_from` would take a file called "up" for the command.
+//  Fish asks each `complete` line whether its condition holds. The condition is a function of ours that walks over
+//  the words before the cursor as the parser would; fish's own `__fish_seen_subcommand_from` would take a file called
+//  "up" for the command.
 
 func fishCompletions(_ program: Program) -> String {
   let name = program.name
@@ -45,7 +46,8 @@ func fishCompletions(_ program: Program) -> String {
     # Try it with: \(name) completions fish | source
     # Keep it as:  /usr/share/fish/vendor_completions.d/\(name).fish
 
-    # Whether the words before the cursor lead to the command $argv[1], with as many arguments as one of the others says.
+    # Whether the words before the cursor lead to the command $argv[1], with as many arguments
+    # as one of the others says.
     function \(function)_at
       set -l at ''
       set -l count 0

@@ -1,14 +1,14 @@
 //  Parameter.swift — flags, options and arguments, declared once as typed values.
 //
-//      let seconds = Option("seconds", short: "s", value: "S", .number(in: 1...3600), default: 10, "how long each run lasts")
+//      let seconds = Option("seconds", short: "s", .number(in: 1...3600), default: 10, "how long each run lasts")
 //      let mtu = Option("mtu", .number(in: 576...65535), "the largest packet")          // Int?: it may be absent
 //      let links = Option(repeated: "link", .text, "a link to look at; all when absent")  // [String]
 //      let config = Option(required: "config", .file, "the configuration")                // String, and must be given
 //      let file = Argument("FILE", .file(ending: ".topo"), "the topology")
 //      let json = Flag("json", "print one JSON object")
 //
-//  The kind of the value decides the type; the initializer decides whether it can be absent or repeated. A parsed `Invocation`
-//  gives the value back: `invocation[seconds]` is an Int.
+//  The kind of the value decides the type; the initializer decides whether it can be absent or repeated. A parsed
+//  `Invocation` gives the value back: `invocation[seconds]` is an Int.
 
 /// Something that a command takes.
 public protocol Parameter<Value>: Sendable {
@@ -30,7 +30,8 @@ public struct Declaration: Sendable {
   }
 
   public let role: Role
-  /// "seconds" of an option, "FILE" of an argument: unique within a command, since one is in small letters and the other not.
+  /// "seconds" of an option, "FILE" of an argument: unique within a command, since one is in small letters and the
+  /// other not.
   public let name: String
   public var short: Character?
   /// What stands for the value in the help; empty for a flag.

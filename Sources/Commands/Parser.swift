@@ -1,20 +1,20 @@
 //  Parser.swift — words of a command line into an invocation, or one sentence that helps.
 //
-//  Why.  A wrong call is where a user meets the program first. The sentence says what is wrong and what would be right, and
-//  nothing else: no usage text of forty lines in which the reason scrolls away.
+//  Why.  A wrong call is where a user meets the program first. The sentence says what is wrong and what would be
+//  right, and nothing else: no usage text of forty lines in which the reason scrolls away.
 //
-//  How.  One pass from left to right. A word with a dash is an option of the command reached so far; the first other words walk
-//  down the tree of commands, the rest are arguments. Values are checked when they are met.
+//  How.  One pass from left to right. A word with a dash is an option of the command reached so far; the first other
+//  words walk down the tree of commands, the rest are arguments. Values are checked when they are met.
 //
-//  A word that begins with a dash is never taken for an option's value, so that `--report --json` does not write a report into a
-//  file called "--json"; negative numbers are no such words, and `--report=--json` says it on purpose. Options have no
-//  abbreviations: a script that uses one breaks when we add an option. A value given twice is an error, since either could be
-//  meant; a flag given twice is not.
+//  A word that begins with a dash is never taken for an option's value, so that `--report --json` does not write a
+//  report into a file called "--json"; negative numbers are no such words, and `--report=--json` says it on purpose.
+//  Options have no abbreviations: a script that uses one breaks when we add an option. A value given twice is an
+//  error, since either could be meant; a flag given twice is not.
 //
 //  Who asks for help gets it, even if the words before are wrong.
 //
-//  Always true.  (1) Every text in an invocation was accepted by its declaration. (2) All that is required is there. (3) A
-//  sentence is one line, however long or strange the words were.
+//  Always true.  (1) Every text in an invocation was accepted by its declaration. (2) All that is required is there.
+//  (3) A sentence is one line, however long or strange the words were.
 
 import Primitives
 

@@ -1,7 +1,9 @@
-//  ValueKind.swift — what a word of the command line may be: how to read it, how to ask for it, what a shell may offer for it.
+//  ValueKind.swift — what a word of the command line may be: how to read it, how to ask for it, what a shell may
+//  offer for it.
 //
-//  One value says it all once: the parser reads with it, errors quote its expectation, the help shows its limits and the
-//  completions its candidates. A module that has its own notation (a rate, a key) makes its own kind with the initializer.
+//  One value says it all once: the parser reads with it, errors quote its expectation, the help shows its limits and
+//  the completions its candidates. A module that has its own notation (a rate, a key) makes its own kind with the
+//  initializer.
 
 import Primitives
 
@@ -38,8 +40,8 @@ public enum Candidates: Equatable, Sendable {
   /// Files, when `ending` is not nil only those whose name ends so (".topo"), and directories on the way there.
   case files(ending: String?)
   case directories
-  /// A command line that prints one candidate a line: "netlab list --names". It runs at each press of the key, so it must be
-  /// quick and change nothing; what it prints to standard error is not shown.
+  /// A command line that prints one candidate a line: "netlab list --names". It runs at each press of the key, so it
+  /// must be quick and change nothing; what it prints to standard error is not shown.
   case output(of: String)
 }
 
@@ -90,7 +92,8 @@ extension ValueKind where Value == String {
     ValueKind(expectation, placeholder: "TEXT", candidates: candidates, read: { $0 }, write: { $0 })
   }
 
-  /// The path of a file. Whether it exists is for the program to find out, since only it knows what it wants to do with it.
+  /// The path of a file. Whether it exists is for the program to find out, since only it knows what it wants to do
+  /// with it.
   public static var file: ValueKind { file(ending: nil) }
 
   public static func file(ending: String?) -> ValueKind {

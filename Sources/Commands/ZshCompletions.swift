@@ -1,7 +1,7 @@
 //  ZshCompletions.swift — the script that teaches zsh a program's words.
 //
-//  One function a command, each a call of zsh's own `_arguments`, which knows about bundled letters, joined values and options
-//  that were given already. A command with commands below it hands the words after them down.
+//  One function a command, each a call of zsh's own `_arguments`, which knows about bundled letters, joined values
+//  and options that were given already. A command with commands below it hands the words after them down.
 
 func zshCompletions(_ program: Program) -> String {
   let name = program.name

@@ -1,7 +1,7 @@
 //  ClockSource.swift — what does it cost to ask for the time?
 //
-//  The loop asks once for each batch. With most clock sources that is 25 ns in user space; with some it is a system call and a
-//  slow device: 1 µs and more.
+//  The loop asks once for each batch. With most clock sources that is 25 ns in user space; with some it is a system
+//  call and a slow device: 1 µs and more.
 
 struct ClockSource: Equatable {
   let name: String

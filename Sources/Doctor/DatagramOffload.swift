@@ -1,7 +1,7 @@
 //  DatagramOffload.swift — do many datagrams cross the socket in one call, both ways?
 //
-//  The trial sends three segments with one call through the loopback interface. If GRO works they arrive in one read; if only
-//  the sending half works they arrive as three.
+//  The trial sends three segments with one call through the loopback interface. If GRO works they arrive in one read;
+//  if only the sending half works they arrive as three.
 
 import Glibc
 
@@ -71,7 +71,8 @@ struct DatagramOffload: Equatable {
       switch failure.error {
       case ENETUNREACH, EADDRNOTAVAIL, ETIMEDOUT, ENETDOWN:
         return .warning(
-          "udp", "could not be tried: \(finding)", remedy: "ip link set lo up, and let 127.0.0.1 through the firewall")
+          "udp", "could not be tried: \(finding)",
+          remedy: "bring the loopback interface up (ip link set lo up), and let 127.0.0.1 through the firewall")
       case ENOPROTOOPT:
         return .failure("udp", finding, remedy: "install Linux 6.1 or later")
       default:

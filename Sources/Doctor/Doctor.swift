@@ -1,14 +1,15 @@
 //  Doctor.swift — can this machine carry a gateway? Tries what a gateway will do, and says what to do about what fails.
 //
-//  Why.  Most gateways that do not start fail for one of a dozen reasons that have nothing to do with them: a container that
-//  forbids io_uring, a missing /dev/net/tun, a kernel limit from 1999. Each has one known remedy, and its errno alone does not
-//  tell which.
+//  Why.  Most gateways that do not start fail for one of a dozen reasons that have nothing to do with them: a
+//  container that forbids io_uring, a missing /dev/net/tun, a kernel limit from 1999. Each has one known remedy, and
+//  its errno alone does not tell which.
 //
-//  How.  Every check is two halves. An *observation* tries things on this machine and notes what came of it; its *diagnosis* is
-//  a pure function of that, so that the tests can make up machines that we do not have. A check never changes the machine:
-//  what it opens it closes, and its interface lives for a moment.
+//  How.  Every check is two halves. An *observation* tries things on this machine and notes what came of it; its
+//  *diagnosis* is a pure function of that, so that the tests can make up machines that we do not have. A check never
+//  changes the machine: what it opens it closes, and its interface lives for a moment.
 //
-//  Rejected.  Judging by version numbers alone: distributions carry features back, and containers forbid what the kernel can.
+//  Rejected.  Judging by version numbers alone: distributions carry features back, and containers forbid what the
+//  kernel can.
 
 import Primitives
 

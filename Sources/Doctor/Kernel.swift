@@ -1,7 +1,7 @@
 //  Kernel.swift — is the kernel new enough?
 //
-//  6.1 is Debian 12's, and the first with IORING_SETUP_DEFER_TASKRUN, on which the event loop is built. Newer is better, and the
-//  other checks say for what.
+//  6.1 is Debian 12's, and the first with IORING_SETUP_DEFER_TASKRUN, on which the event loop is built. Newer is
+//  better, and the other checks say for what.
 
 import Glibc
 

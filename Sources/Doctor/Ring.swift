@@ -1,7 +1,7 @@
 //  Ring.swift — does io_uring work, with all that the event loop wants of it?
 //
-//  The same EPERM comes from a sysctl and from a container's filter, and the same EINVAL from an old kernel and from a wrong
-//  call; so the sysctl and the filter's presence are looked up beside it.
+//  The same EPERM comes from a sysctl and from a container's filter, and the same EINVAL from an old kernel and from
+//  a wrong call; so the sysctl and the filter's presence are looked up beside it.
 
 import CLinux
 import Glibc

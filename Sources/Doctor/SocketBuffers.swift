@@ -7,10 +7,11 @@ import Glibc
 import Primitives
 
 struct SocketBuffers: Equatable {
-  /// What arrives at 10 Gbit/s in 13 ms, the longest that the scheduler keeps a busy gateway waiting. Less loses datagrams at
-  /// each hiccup; more only hides a machine that is too slow.
+  /// What arrives at 10 Gbit/s in 13 ms, the longest that the scheduler keeps a busy gateway waiting. Less loses
+  /// datagrams at each hiccup; more only hides a machine that is too slow.
   static let wantedReceive = ByteCount(16 << 20)
-  /// The kernel must hold what the network card has not taken yet: 2 ms of 10 Gbit/s. More would be a queue out of our sight.
+  /// The kernel must hold what the network card has not taken yet: 2 ms of 10 Gbit/s. More would be a queue out of
+  /// our sight.
   static let wantedSend = ByteCount(2 << 20)
 
   /// net.core.rmem_max and wmem_max; nil when /proc does not tell.

@@ -1,6 +1,7 @@
 //  Tunnel.swift — can an interface be made, and does it take super-packets?
 //
-//  Without segmentation offload every packet of 1,400 bytes crosses into the gateway alone: measured, a tenth of the throughput.
+//  Without segmentation offload every packet of 1,400 bytes crosses into the gateway alone: measured, a tenth of the
+//  throughput.
 
 import CLinux
 import Glibc

@@ -1,7 +1,7 @@
 //  IPAddress.swift — an address of either family, and the network it lies in.
 //
-//  One type for both families, because routes, rules and sockets come in both and the code around them is the same. The bytes lie in
-//  two words, so a value is 17 bytes without an allocation, and a table of routes is a plain array.
+//  One type for both families, because routes, rules and sockets come in both and the code around them is the same.
+//  The bytes lie in two words, so a value is 17 bytes without an allocation, and a table of routes is a plain array.
 
 import Glibc
 

@@ -1,7 +1,8 @@
 //  NetlinkChange.swift — everything that we ask of the kernel's network, as values.
 //
-//  A change names its interface by index: a name can be taken over by another interface between two requests, an index is not given
-//  out twice soon. What a change means is said by its description, which is also what an error quotes.
+//  A change names its interface by index: a name can be taken over by another interface between two requests, an
+//  index is not given out twice soon. What a change means is said by its description, which is also what an error
+//  quotes.
 
 /// The kernel's number of an interface, valid inside one network namespace.
 public struct InterfaceIndex: Hashable, Sendable, CustomStringConvertible {
@@ -51,8 +52,8 @@ public struct LinkSettings: Hashable, Sendable {
   }
 }
 
-/// One end of a pair of virtual Ethernet interfaces: what goes in at one comes out at the other. It is born switched off: an end
-/// that is on before the other exists is an error to the kernel.
+/// One end of a pair of virtual Ethernet interfaces: what goes in at one comes out at the other. It is born switched
+/// off: an end that is on before the other exists is an error to the kernel.
 public struct VethEnd: Hashable, Sendable {
   public var name: String
   /// A descriptor of the namespace that it is born in; nil is the socket's.
@@ -131,7 +132,8 @@ public struct Route: Hashable, Sendable {
   }
 }
 
-/// Which table a packet is looked up in. Rules are asked in the order of their priorities; the main table's is 32,766.
+/// Which table a packet is looked up in. Rules are asked in the order of their priorities; the main table's is
+/// 32,766.
 public struct RoutingRule: Hashable, Sendable {
   public var family: IPAddress.Family
   public var priority: UInt32

@@ -1,8 +1,8 @@
 //  NetlinkEncoding.swift — a change as the bytes that rtnetlink takes.
 //
-//  Every message is a header, a fixed struct for its subject, and attributes. The bytes go straight into the socket's batch; the
-//  longest message that a change can make (a veth pair with everything set) has 300 bytes, so `longest` is never reached, and
-//  the batch only needs to have that much room before each.
+//  Every message is a header, a fixed struct for its subject, and attributes. The bytes go straight into the socket's
+//  batch; the longest message that a change can make (a veth pair with everything set) has 300 bytes, so `longest` is
+//  never reached, and the batch only needs to have that much room before each.
 
 internal import CMnl
 import Glibc

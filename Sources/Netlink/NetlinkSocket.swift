@@ -1,24 +1,25 @@
 //  NetlinkSocket.swift — asking the kernel to change its network, and hearing whether it did.
 //
-//  Why.  A laboratory of 256 namespaces has a million things to set: running `ip` for each would take minutes, and its output is
-//  for eyes. rtnetlink takes the same requests as messages, a few microseconds each.
+//  Why.  A laboratory of 256 namespaces has a million things to set: running `ip` for each would take minutes, and
+//  its output is for eyes. rtnetlink takes the same requests as messages, a few microseconds each.
 //
-//  How.  The socket is made inside a namespace and stays bound to it, whatever thread uses it. Changes are collected into batches
+//  How.  The socket is made inside a namespace and stays bound to it, whatever thread uses it. Changes are collected
+//  into batches, of which only the last change asks for an acknowledgement:
 //
 //        send  │ change 1 │ change 2 │ … │ change n, acknowledge │ ──────▶ kernel, which works through them in order
 //        recv  ◀────── │ error of 2 │ │ done n │
 //
-//  and only the last asks for an acknowledgement: errors come unasked, and the last one's answer says that all before it are
-//  done. So a batch costs two system calls, and the answers cannot overflow the receive buffer.
+//  Errors come unasked, and the last one's answer says that all before it are done. So a batch costs two system calls,
+//  and the answers cannot overflow the receive buffer.
 //
-//  A failed change does not stop those behind it in the same batch. `perform` throws the first failure; who wants all or nothing
-//  throws the namespace away, as the lab does.
+//  A failed change does not stop those behind it in the same batch. `perform` throws the first failure; who wants all
+//  or nothing throws the namespace away, as the lab does.
 //
-//  Rejected.  An acknowledgement for each (twice the time for routes, and 300 fill the receive buffer); NETLINK_ROUTE by io_uring
-//  (nobody waits for it in the data path); a callback for each message, as libmnl's mnl_cb_run would have it.
+//  Rejected.  An acknowledgement for each (300 of them fill the receive buffer); netlink through io_uring (nobody waits
+//  for it in the data path); libmnl's mnl_cb_run (a C callback for each message, with a pointer for its state).
 //
-//  Always true.  (1) `perform` returns only when the kernel has done all changes. (2) Answers to an earlier, abandoned request
-//  are never taken for ours: sequences do not repeat within a socket's life.
+//  Always true.  (1) `perform` returns only when the kernel has done all changes. (2) Answers to an earlier,
+//  abandoned request are never taken for ours: sequences do not repeat within a socket's life.
 
 internal import CLinux
 internal import CMnl
@@ -30,8 +31,8 @@ public struct NetlinkSocket: ~Copyable {
   private let incoming: UnsafeMutableRawBufferPointer
   private var sequence: UInt32 = 0
 
-  /// Should all of a batch fail, each leaves an error of up to 1.3 KB (as the kernel counts) in a receive buffer of 208 KiB. With
-  /// 300 it overflows, and which failed first is lost.
+  /// Should all of a batch fail, each leaves an error of up to 1.3 KB (as the kernel counts) in a receive buffer of
+  /// 208 KiB. With 300 it overflows, and which failed first is lost.
   private static let batchCount = 128
   /// Dumps come in pieces of at most 32 KiB.
   private static let answerBytes = 64 << 10
@@ -55,7 +56,8 @@ public struct NetlinkSocket: ~Copyable {
       throw NetlinkError(operation: "bind a netlink socket", errno: error)
     }
     var on: Int32 = 1
-    // Both are refinements (the kernel's words in errors, and errors without our request in them): an older kernel may refuse.
+    // Both are refinements (the kernel's words in errors, and errors without our request in them): an older kernel
+    // may refuse.
     _ = mnl_socket_setsockopt(socket, NETLINK_EXT_ACK, &on, socklen_t(MemoryLayout<Int32>.size))
     _ = mnl_socket_setsockopt(socket, NETLINK_CAP_ACK, &on, socklen_t(MemoryLayout<Int32>.size))
     var patience = timeval(tv_sec: patienceSeconds, tv_usec: 0)

@@ -1,14 +1,15 @@
 //  Model.swift — how much memory and time it costs to put parts back in order, computed instead of tried.
 //
-//  Why.  The resequencing buffer must be large enough that it almost never gives a part up that would still have come, and no
-//  larger; patience and the choice of paths hang on the same figures. They depend on the shapes of the delay distributions:
-//  two paths of the same mean and deviation may need 11 or 18 parts of buffer. So mean and deviation do not do; the
-//  histograms do, and then the answer can be computed exactly.
+//  Why.  The resequencing buffer must be large enough that it almost never gives a part up that would still have
+//  come, and no larger; patience and the choice of paths hang on the same figures. They depend on the shapes of the
+//  delay distributions: two paths of the same mean and deviation may need 11 or 18 parts of buffer. So mean and
+//  deviation do not do; the histograms do, and then the answer can be computed exactly.
 //
-//  How.  Time is slotted. The sender follows a pattern that repeats (StripingSchedule); a part that leaves in slot T on path p arrives
-//  in slot T + D, where D has the path's DelayDistribution. Parts of one slot are handled in their order, and the state is read
-//  at the end of the slot. So at one moment all that matters is a *window*, the parts of the last M slots (M the longest
-//  delay); each has arrived with probability q = F(age), and the older ones all have. With independent delays:
+//  How.  Time is slotted. The sender follows a pattern that repeats (StripingSchedule); a part that leaves in slot T
+//  on path p arrives in slot T + D, where D has the path's DelayDistribution. Parts of one slot are handled in their
+//  order, and the state is read at the end of the slot. So at one moment all that matters is a *window*, the parts of
+//  the last M slots (M the longest delay); each has arrived with probability q = F(age), and the older ones all have.
+//  With independent delays:
 //
 //      older ──────────────────────── h ─────────────────────── younger
 //      all arrived: ∏ q             missing: 1 − q           b of them arrived: a sum of unlike coins, G(b)
@@ -22,16 +23,18 @@
 //    successors arrive before it does, and their number is G at the moment before its arrival.         ModelOvertaking
 //  · Latency: ∏ q is the chance that everything older is there, at every moment of a part's life.      ModelLatency
 //
-//  That a path's delays are independent is one assumption of three; DelayBehaviour names the others, and ModelOrderedPaths walks for
-//  them. Release by deadline, by gap timer and by whole segments: ModelPolicies.
+//  That a path's delays are independent is one assumption of three; DelayBehaviour names the others, and
+//  ModelOrderedPaths walks for them. Release by deadline, by gap timer and by whole segments: ModelPolicies.
 //
-//  Rejected.  Fluid limits and Gaussian approximations: no tail, and the tail is what sizes the buffer. Simulation: thousands of
-//  times slower to reach a 99.9 % quantile, so no oracle could rank a hundred sets of paths with it. It checks us in the tests.
+//  Rejected.  Fluid limits and Gaussian approximations: no tail, and the tail is what sizes the buffer. Simulation:
+//  thousands of times slower to reach a 99.9 % quantile, so no oracle could rank a hundred sets of paths with it. It
+//  checks us in the tests.
 //
-//  Always true.  (1) Every result sums to 1 (Little's law holds over them: E[B] = rate × E[W]). (2) Equal input gives equal bits.
+//  Always true.  (1) Every result sums to 1 (Little's law holds over them: E[B] = rate × E[W]). (2) Equal input gives
+//  equal bits.
 //
-//  Cost: see each file; with W parts in the window and P slots in the period mostly O(P·W·width), where width is how uncertain a count
-//  is (√W, not W). `Limits.work` bounds it, so that no input runs for longer than some seconds.
+//  Cost: see each file; with W parts in the window and P slots in the period mostly O(P·W·width), where width is how
+//  uncertain a count is (√W, not W). `Limits.work` bounds it, so that no input runs for longer than some seconds.
 
 public import Primitives
 
@@ -41,8 +44,8 @@ public struct ResequencingModel: Sendable {
   public let delays: [DelayDistribution]
 
   public enum Limits {
-    /// The walk for paths that keep their order carries a product for each set of paths: 2⁸ of them are 256 vectors. More paths
-    /// than this never help: each one makes the slowest slower.
+    /// The walk for paths that keep their order carries a product for each set of paths: 2⁸ of them are 256 vectors.
+    /// More paths than this never help: each one makes the slowest slower.
     public static let paths = 8
     /// Longest delay in slots. A thousand already resolve a buffer to a tenth of a percent.
     public static let slots = 4_096
@@ -114,10 +117,11 @@ public struct ResequencingModel: Sendable {
 public enum DelayBehaviour: String, CaseIterable, Sendable {
   /// Each part draws its own delay, and parts of one path overtake each other: a network that spreads packets.
   case independent
-  /// Each part draws its own delay, and then waits for its predecessors on the path: a delay of many small, unrelated hold-ups.
+  /// Each part draws its own delay, and then waits for its predecessors on the path: a delay of many small, unrelated
+  /// hold-ups.
   case ordered
-  /// The path's delay changes slowly, and parts that are on their way together share it: a queue that grows and shrinks,
-  /// a radio that adapts. What most real paths are like.
+  /// The path's delay changes slowly, and parts that are on their way together share it: a queue that grows and
+  /// shrinks, a radio that adapts. What most real paths are like.
   case wandering
 }
 

@@ -1,7 +1,7 @@
 //  ModelDelays.swift — how long parts take on a path, in slots: from a histogram, or from a mean and a deviation.
 //
-//  A distribution may sum to less than one: the rest of the parts never arrive. Delays are rounded to the nearest slot, which
-//  leaves the mean where it was; so a slot should be short against what tells the paths apart.
+//  A distribution may sum to less than one: the rest of the parts never arrive. Delays are rounded to the nearest
+//  slot, which leaves the mean where it was; so a slot should be short against what tells the paths apart.
 
 public import Primitives
 
@@ -164,7 +164,8 @@ func normalCumulative(_ x: Double) -> Double {
   return 0.5 + sum * exponential(-x * x / 2) * 0.398_942_280_401_432_7  // 1 / √(2π)
 }
 
-/// eˣ for −40 ≤ x ≤ 0, without the C library, which may round differently elsewhere: the series of a 64th, squared six times.
+/// eˣ for −40 ≤ x ≤ 0, without the C library, which may round differently elsewhere: the series of a 64th, squared
+/// six times.
 func exponential(_ x: Double) -> Double {
   precondition(x <= 0 && x >= -40, "only what the normal density asks for")
   let small = x / 64

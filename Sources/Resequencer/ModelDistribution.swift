@@ -57,8 +57,8 @@ public struct DiscreteDistribution: Equatable, Sendable {
 
 /// How many of several independent events happen, each with a probability of its own.
 ///
-/// Certain events only move the origin, and what is less probable than 10⁻²⁰ at either end is dropped: thousands of events then
-/// cost the width of the bell and not their number.
+/// Certain events only move the origin, and what is less probable than 10⁻²⁰ at either end is dropped: thousands of
+/// events then cost the width of the bell and not their number.
 struct EventCount {
   private(set) var lowest = 0
   private(set) var probabilities = [1.0]

@@ -1,13 +1,14 @@
 //  ModelLatency.swift — how long a part waits for the parts before it, and how old it is when it goes out in order.
 //
-//  How.  A part of delay d goes out when it is there and everything older is. The chance that everything older is there at the end of a
-//  slot is the ∏ q of the walk (Model.swift), so one pass over the windows of all phases fills a table
+//  How.  A part of delay d goes out when it is there and everything older is. The chance that everything older is
+//  there at the end of a slot is the ∏ q of the walk (Model.swift), so one pass over the windows of all phases fills
+//  a table
 //
 //      others[n][x] = the chance that all parts before n have arrived x slots after n was sent
 //
 //  and then  P(wait ≤ w) = Σ over d of P(d) · others[n][d + w]   and   P(latency ≤ x) = P(d ≤ x) · others[n][x],
-//  averaged over the parts n of the period. On a path that keeps its order a part never waits for its own path: `others` then
-//  means the other paths, and d the delay with the hold-up behind predecessors in it.
+//  averaged over the parts n of the period. On a path that keeps its order a part never waits for its own path:
+//  `others` then means the other paths, and d the delay with the hold-up behind predecessors in it.
 //
 //  Cost: O(P·W + L·M²) with L parts in the period and M slots of longest delay. Memory: L·M.
 

@@ -1,9 +1,10 @@
 //  ModelOccupancy.swift — how many parts wait in the buffer, when every part's delay is its own.
 //
-//  How.  The walk of Model.swift, for each slot of the period. A full buffer of N changes one factor: the part h is the one we wait
-//  for if at most N successors are there, and if every older missing part has been given up, for which more than N
-//  successors must be there. With b arrivals after h, an older part that is j places before h and missing has at least
-//  b + j − 1; so exactly the N + 1 − b parts just before h must have arrived, and nothing need be asked of those before them.
+//  How.  The walk of Model.swift, for each slot of the period. A full buffer of N changes one factor: the part h is
+//  the one we wait for if at most N successors are there, and if every older missing part has been given up, for
+//  which more than N successors must be there. With b arrivals after h, an older part that is j places before h and
+//  missing has at least b + j − 1; so exactly the N + 1 − b parts just before h must have arrived, and nothing need
+//  be asked of those before them.
 //
 //  Cost: O(P·W·width), and O(P·W·N) for a full buffer.
 
@@ -25,8 +26,8 @@ extension ResequencingModel {
     return (walk.occupancy, walk.overtaking)
   }
 
-  /// The same, when a part is given up for good at the end of the slot that is `deadline` slots after its sending. Paths may
-  /// lose parts: what is lost holds the others up until its deadline.
+  /// The same, when a part is given up for good at the end of the slot that is `deadline` slots after its sending.
+  /// Paths may lose parts: what is lost holds the others up until its deadline.
   public func occupancy(deadline: Int) throws(Refusal) -> DiscreteDistribution {
     precondition(deadline >= 0, "a deadline before the sending")
     let oldest = delays.allSatisfy { $0.loss == 0 } ? min(deadline, longestDelay) : deadline

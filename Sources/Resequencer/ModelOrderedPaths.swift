@@ -1,17 +1,18 @@
 //  ModelOrderedPaths.swift — the walk for paths that keep their order.
 //
-//  Why.  Most paths are one line with one queue: parts of one path never overtake each other, and only those of different paths
-//  do. Then independent delays predict a large buffer even for a single path, which needs none at all.
+//  Why.  Most paths are one line with one queue: parts of one path never overtake each other, and only those of
+//  different paths do. Then independent delays predict a large buffer even for a single path, which needs none at
+//  all.
 //
 //  How.  On a path that keeps its order all that matters is how far it has got: J, its first missing part. With
 //
 //      S(j) = the chance that the j oldest parts of the path have arrived      P(J = j) = S(j) − S(j+1)
 //
-//  S is the product of the parts' own chances when each draws its delay and then waits for its predecessors (`ordered`), and simply
-//  the chance of the youngest of the j when they share a delay (`wandering`). The paths are independent, so the oldest
-//  missing part of all is h on path p with P(J = h), and the others are further: each contributes the J − base parts that it has
-//  got beyond h. The walk goes over h from young to old and keeps, for each set S of paths, the distribution of Σ over S of
-//  (J − base), restricted to J ≥ base, as
+//  S is the product of the parts' own chances when each draws its delay and then waits for its predecessors
+//  (`ordered`), and simply the chance of the youngest of the j when they share a delay (`wandering`). The paths are
+//  independent, so the oldest missing part of all is h on path p with P(J = h), and the others are further: each
+//  contributes the J − base parts that it has got beyond h. The walk goes over h from young to old and keeps, for
+//  each set S of paths, the distribution of Σ over S of (J − base), restricted to J ≥ base, as
 //
 //      Π_S [κ],   κ = Σ of the number of parts that are *not* there         (they never move when base does)
 //
@@ -19,8 +20,9 @@
 //  questions then are sums over these: occupancy takes Π of all other paths; a part's overtakers come from every set of
 //  others, where those outside the set are still behind h and have sent nothing beyond it.
 //
-//  Rejected.  Convolving the k − 1 other paths anew for each h (cubic in W); generating functions at roots of unity (fewer steps
-//  from five paths on, but sines in a module without a C library, and small probabilities drown in rounding).
+//  Rejected.  Convolving the k − 1 other paths anew for each h (cubic in W); generating functions at roots of unity
+//  (fewer steps from five paths on, but sines in a module without a C library, and small probabilities drown in
+//  rounding).
 //
 //  Always true.  Only sums and products of probabilities: nothing is negative, small values keep their digits.
 //
@@ -64,7 +66,8 @@ extension ResequencingModel {
       overtaking: Overtaking(perPath: overtakers, counts: counts, losses: delays.map(\.loss)))
   }
 
-  /// Each part whose arrival is uncertain moves a vector for every other set of paths, and each vector is as long as the window.
+  /// Each part whose arrival is uncertain moves a vector for every other set of paths, and each vector is as long as
+  /// the window.
   private func boundOrderedWalk() throws(Refusal) {
     var uncertain = 0.0
     for (path, count) in schedule.counts.enumerated() {
@@ -137,8 +140,8 @@ private struct PathProducts {
     }
   }
 
-  /// The part of this path where the walk stands is the first missing one of its path with this probability; from now on,
-  /// the others look beyond it.
+  /// The part of this path where the walk stands is the first missing one of its path with this probability; from now
+  /// on, the others look beyond it.
   mutating func pass(_ path: Int, firstMissing: Double) {
     let bit = 1 << path
     passed[path] += 1

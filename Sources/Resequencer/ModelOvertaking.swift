@@ -1,13 +1,15 @@
 //  ModelOvertaking.swift — how many successors arrive before a part does; which is also what a bounded buffer loses.
 //
-//  Why.  A buffer of N that is full when one more part comes gives up the part it waits for and moves on. Which parts it loses
-//  looks like a question about the buffer's whole history, and is none: it gives up h exactly when more than N
-//  successors of h are there and h is not. (While it waits for h nothing younger has left it, so those N + 1 are its
-//  contents and the arrival; and before h is due it can have given up only older parts, which changes nothing for h.) So
-//  one distribution, the number of successors that arrive strictly before a part, holds the loss for *every* buffer size.
+//  Why.  A buffer of N that is full when one more part comes gives up the part it waits for and moves on. Which parts
+//  it loses looks like a question about the buffer's whole history, and is none: it gives up h exactly when more than
+//  N successors of h are there and h is not. (While it waits for h nothing younger has left it, so those N + 1 are
+//  its contents and the arrival; and before h is due it can have given up only older parts, which changes nothing for
+//  h.) So one distribution, the number of successors that arrive strictly before a part, holds the loss for *every*
+//  buffer size.
 //
-//  How.  A part of age a at the end of slot t that arrives in slot t + 1 had a delay of a + 1; the number of successors that are
-//  there at t is the G of the walk (Model.swift). Over all phases every delay of every part comes by once.
+//  How.  A part of age a at the end of slot t that arrives in slot t + 1 had a delay of a + 1; the number of
+//  successors that are there at t is the G of the walk (Model.swift). Over all phases every delay of every part comes
+//  by once.
 //
 //  This holds on any path that loses parts too: what never arrives is overtaken by everybody.
 //

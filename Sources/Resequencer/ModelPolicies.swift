@@ -1,14 +1,14 @@
-//  ModelPolicies.swift — other ways to end the waiting: a deadline, a timer for each gap, and release by whole segments.
+//  ModelPolicies.swift — other ways to end the waiting: a deadline, a timer for each gap, whole segments.
 //
-//  All for independent delays. A deadline or a timer has no use for the order of a path: it looks at a part's own age, or at
-//  the first successor that shows the gap. Occupancy under a gap timer has no product form (whether a part is still waited for
-//  depends on when each of its successors came), so there is none here.
+//  All for independent delays. A deadline or a timer has no use for the order of a path: it looks at a part's own
+//  age, or at the first successor that shows the gap. Occupancy under a gap timer has no product form (whether a part
+//  is still waited for depends on when each of its successors came), so there is none here.
 //
 //  Cost: O(P·W), and O(P·W·width) for whole segments.
 
 extension ResequencingModel {
-  /// The share of parts that have not arrived when they are given up, at the end of the slot that is so many slots after
-  /// their sending.
+  /// The share of parts that have not arrived when they are given up, at the end of the slot that is so many slots
+  /// after their sending.
   public func loss(deadline: Int) -> Double {
     precondition(deadline >= 0, "a deadline before the sending")
     var missing = 0.0
@@ -44,9 +44,11 @@ extension ResequencingModel {
     return given / Double(schedule.partCount)
   }
 
-  /// Parts that wait at the end of a slot when the parts of one period of the pattern are a segment, and leave only together.
+  /// Parts that wait at the end of a slot when the parts of one period of the pattern are a segment, and leave only
+  /// together.
   ///
-  /// Before the oldest incomplete segment everything has left; of that one and of all younger ones, what is there waits.
+  /// Before the oldest incomplete segment everything has left; of that one and of all younger ones, what is there
+  /// waits.
   public func occupancyReleasingWholeSegments() throws(Refusal) -> DiscreteDistribution {
     try refuseLoss()
     let size = schedule.partCount

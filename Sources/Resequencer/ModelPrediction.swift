@@ -1,17 +1,20 @@
 //  ModelPrediction.swift — what it costs to use a set of paths as one, from what is known of paths: rates and delays.
 //
-//  Why.  The model wants a pattern over slots and histograms in slots. People have "300 Mbit/s, 10 ms" and measured delays.
+//  Why.  The model wants a pattern over slots and histograms in slots. People have "300 Mbit/s, 10 ms" and measured
+//  delays.
 //
-//  How.  All paths are busy all the time, which is when the buffer is fullest: each carries parts in proportion to its rate, evenly spaced.
+//  How.  All paths are busy all the time, which is when the buffer is fullest: each carries parts in proportion to
+//  its rate, evenly spaced.
 //
-//  1. Shares become whole numbers of parts in a period: the shortest period in which every path's share is right to half a percent.
-//  2. Only what tells the delays apart matters. The least possible delay of all is the origin from which slots count, and the
-//     way from there to the largest is cut in about a thousand. The period then has as many slots as fit, or a slot as many
-//     periods: hence slots are no round number of microseconds.
+//  1. Shares become whole numbers of parts in a period: the shortest period in which every path's share is right to
+//     half a percent.
+//  2. Only what tells the delays apart matters. The least possible delay of all is the origin from which slots count,
+//     and the way from there to the largest is cut in about a thousand. The period then has as many slots as fit, or a
+//     slot as many periods: hence slots are no round number of microseconds.
 //  3. Latency gets the origin back; everything else does not depend on it.
 //
-//  Rejected.  A fixed slot of 1 ms (fibre against fibre differs by less), shares by greatest common divisor (99.9 : 20 would need
-//  a period of 1,199 parts).
+//  Rejected.  A fixed slot of 1 ms (fibre against fibre differs by less), shares by greatest common divisor
+//  (99.9 to 20 would need a period of 1,199 parts).
 //
 //  Not here.  Which paths to use. This answers "what would it cost"; whoever ranks sets of paths asks for many.
 
@@ -103,7 +106,8 @@ private struct Plan {
 
   /// Below it a figure moves by less than what rates are known to.
   private static let shareTolerance = 0.005
-  /// Into how many slots the differences between delays are cut. Fewer blur small jitter; the cost grows with the square.
+  /// Into how many slots the differences between delays are cut. Fewer blur small jitter; the cost grows with the
+  /// square.
   private static let resolution = 1_000.0
   /// Paths whose delays differ by nothing still need a slot.
   private static let shortestSlot = 1e-6

@@ -1,7 +1,8 @@
 //  ModelSchedule.swift — the pattern in which a sender puts parts on paths, over and over.
 //
-//  Any pattern that repeats is allowed: `slots[s]` names the paths of the parts that leave in slot s of the period, in the order of
-//  the stream. So k parts side by side are [[0, 1, …, k−1]], and round robin by weights 2 : 1 is [[0], [0], [1]].
+//  Any pattern that repeats is allowed: `slots[s]` names the paths of the parts that leave in slot s of the period,
+//  in the order of the stream. So k parts side by side are [[0, 1, …, k−1]], and round robin by weights 2 : 1 is
+//  [[0], [0], [1]].
 
 public struct StripingSchedule: Equatable, Sendable {
   public let slots: [[Int]]
@@ -67,7 +68,8 @@ public struct StripingSchedule: Equatable, Sendable {
     if total > ResequencingModel.Limits.parts {
       throw .tooManyParts(total, limit: ResequencingModel.Limits.parts)
     }
-    // The i-th of n parts leaves at (2i + 1) / 2n of the period, compared as fractions so that no rounding decides an order.
+    // The i-th of n parts leaves at (2i + 1) / 2n of the period, compared as fractions so that no rounding decides an
+    // order.
     var departures: [(path: Int, numerator: Int, denominator: Int)] = []
     for (path, count) in counts.enumerated() {
       for i in 0..<max(0, count) { departures.append((path, 2 * i + 1, 2 * count)) }

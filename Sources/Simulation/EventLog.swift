@@ -69,4 +69,30 @@ struct EventLog {
     writer.append(UInt8(ascii: "\n"))
     writer.endRecord()
   }
+
+  static func word(for verdict: Link.Verdict) -> StaticString {
+    switch verdict {
+    case .queued: "sent"
+    case .queueFull: "dropped:queue"
+    case .tooBig: "dropped:mtu"
+    case .down: "dropped:down"
+    case .flooded: "dropped:flood"
+    }
+  }
+
+  static func word(for loss: Link.Loss) -> StaticString {
+    switch loss {
+    case .chance: "lost:chance"
+    case .cut: "lost:cut"
+    }
+  }
+
+  static func word(isLast: Bool, isCorrupt: Bool) -> StaticString {
+    switch (isLast, isCorrupt) {
+    case (true, false): "delivered"
+    case (true, true): "delivered:corrupted"
+    case (false, false): "delivered:duplicate"
+    case (false, true): "delivered:duplicate-corrupted"
+    }
+  }
 }

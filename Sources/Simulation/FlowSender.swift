@@ -55,7 +55,7 @@ public final class FlowSender: Machine {
   private static let firstWindow = 10.0
   private static let leastTimeout: Int64 = 200_000_000
   /// TCP waits for up to two minutes; whoever simulates ten seconds wants to see that a line came back.
-  private static let longestTimeout: Int64 = 2_000_000_000
+  private static let longestTimeout: Int64 = 1_000_000_000
   private static let mostReordering: UInt64 = 300
   private static let cardBurst: UInt64 = 16
 

@@ -113,6 +113,9 @@ extension SimulationSummary {
       ])
     }
     text += aligned(rows, leftColumns: [0, 1])
+    if counters.outOfMemory > 0 {
+      text += "\n\(counters.outOfMemory) packets were dropped because a simulation holds at most \(World.mostPackets)\n"
+    }
     if !events.isEmpty {
       text += "\n"
       for event in events { text += "at \(event.time.printed) \(event.link) \(event.change)\n" }

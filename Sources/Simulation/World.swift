@@ -53,7 +53,7 @@ public struct World: ~Copyable {
     ByteCount((isIPv6 ? 40 : 20) + 8) + LinkConditions.frameHeader
   }
 
-  /// 131,072 packets of 2 KiB are 256 MiB: three times what 10 Gbit/s hold in 100 ms. More only hides a sender without control.
+  /// 131,072 packets of 2 KiB are 256 MiB, and 150 ms of 10 Gbit/s. More only hides a sender without control.
   public static let mostPackets = 1 << 17
   /// A machine that goes on sending for so long without pause, or is due so often at one moment, will never stop.
   private static let patience = 1 << 22
@@ -62,13 +62,7 @@ public struct World: ~Copyable {
   public private(set) var now = Instant.zero
   public private(set) var counters = Counters()
 
-  /// Number 2n is link n from left to right, 2n + 1 its way back.
-  private var lines: FixedArray<Link>
-  /// The links as they are now, after the events so far.
-  private var shapes: [Topology.Link]
-  /// For each line, what it could have carried up to a time: bits, and when they were counted.
-  private var capacities: [(bits: UInt64, since: Instant)]
-  private let traces: [String: DeliveryTrace]
+  private var network: Network
   private let events: [Topology.Event]
   private var eventsDone = 0
 
@@ -104,40 +98,20 @@ public struct World: ~Copyable {
     log: (any ByteSink)? = nil, capture: (any ByteSink)? = nil, captureIncludesSending: Bool = false
   ) {
     self.topology = topology
-    self.traces = traces
     self.isIPv6 = isIPv6
-    shapes = topology.links
     // Equal times keep the file's order.
     events = topology.events.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }
       .map(\.element)
-    let root = SeededRandom(seed: seed)
-    lines = FixedArray(count: topology.links.count * 2) { number in
-      let direction: Topology.Direction = number % 2 == 0 ? .forward : .backward
-      let link = topology.links[number / 2]
-      return Link(
-        LinkConditions(link, direction, traces: traces),
-        random: root.stream(named: "\(link.name) \(direction == .forward ? ">" : "<")"))
-    }
-    capacities = Array(repeating: (0, .zero), count: topology.links.count * 2)
-    deadlines = DeadlineQueue(count: 1 + topology.links.count * 2)
+    network = Network(topology, traces: traces, seed: seed)
+    deadlines = DeadlineQueue(count: 1 + network.lines.count)
     overhead = World.overhead(isIPv6: isIPv6).value
-    pool = PacketPool(capacity: World.largestDatagram(topology), mostSlots: World.mostPackets)
+    pool = PacketPool(capacity: Network.largestPacket(of: topology), mostSlots: World.mostPackets)
     guard let slot = pool.take() else { preconditionFailure("a pool without a single slot") }
     spare = slot
     plan = AddressPlan(topology)
     self.log = EventLog(topology, seed: seed, sink: log)
     self.capture = Capture(sink: capture, includesSending: captureIncludesSending)
     if let first = events.first { deadlines.set(0, .zero + first.time) }
-  }
-
-  /// What fits the largest packet that a link of this topology ever takes.
-  private static func largestDatagram(_ topology: Topology) -> Int {
-    var largest = 2_048
-    for link in topology.links { largest = max(largest, link.mtu?.value ?? 0) }
-    for case .attributes(let attributes) in topology.events.map(\.change) {
-      for case .mtu(let bytes) in attributes { largest = max(largest, bytes.value) }
-    }
-    return largest
   }
 
   // MARK: Building
@@ -202,10 +176,10 @@ public struct World: ~Copyable {
       }
       if next.machine == 0 {
         nextEvent()
-      } else if next.machine <= lines.count {
+      } else if next.machine <= network.lines.count {
         serve(next.machine - 1)
       } else {
-        let machine = next.machine - 1 - lines.count
+        let machine = next.machine - 1 - network.lines.count
         machines[machine].expire(at: now)
         wake(machine)
       }
@@ -223,24 +197,15 @@ public struct World: ~Copyable {
       sent += 1
       precondition(sent < World.patience, "a machine never stops sending")
     }
-    deadlines.set(1 + lines.count + machine, sender.deadline)
+    deadlines.set(1 + network.lines.count + machine, sender.deadline)
   }
 
   /// Changes a link now, as an event of the topology would.
   public mutating func change(_ link: Int, _ change: Topology.Change) {
-    log.isOn ? log.note(change, link: link, at: now) : ()
-    if case .attributes(let attributes) = change { for attribute in attributes { shapes[link].apply(attribute) } }
-    for direction in Topology.Direction.allCases {
-      let number = link * 2 + direction.rawValue
-      capacities[number] = (capacityBits(number), now)
-      switch change {
-      case .down: lines[number].set(isDown: true, at: now)
-      case .up: lines[number].set(isDown: false, at: now)
-      case .attributes:
-        lines[number].change(to: LinkConditions(shapes[link], direction, traces: traces), at: now)
-      }
-      collect(number)
-    }
+    if log.isOn { log.note(change, link: link, at: now) }
+    network.change(link, change, at: now)
+    collect(link * 2)
+    collect(link * 2 + 1)
   }
 
   /// Writes out what log and capture still hold.
@@ -252,26 +217,19 @@ public struct World: ~Copyable {
   // MARK: Looking
 
   public func counters(of link: Int, _ direction: Topology.Direction) -> Link.Counters {
-    lines[link * 2 + direction.rawValue].counters
+    network.lines[link * 2 + direction.rawValue].counters
   }
 
   public func conditions(of link: Int, _ direction: Topology.Direction) -> LinkConditions {
-    lines[link * 2 + direction.rawValue].conditions
+    network.lines[link * 2 + direction.rawValue].conditions
   }
+
+  public func isDown(_ link: Int) -> Bool { network.lines[link * 2].isDown }
 
   /// How many bits the link could have carried so far, while it was up; nil for a line without rate.
   public func capacity(of link: Int, _ direction: Topology.Direction) -> UInt64? {
-    let number = link * 2 + direction.rawValue
-    return lines[number].conditions.line.isUnlimited ? nil : capacityBits(number)
+    network.capacity(link * 2 + direction.rawValue, at: now)
   }
-
-  private func capacityBits(_ number: Int) -> UInt64 {
-    let (bits, since) = capacities[number]
-    guard let rate = lines[number].conditions.line.rate, !lines[number].isDown else { return bits }
-    return bits + rate.bits(in: now - since)
-  }
-
-  public func isDown(_ link: Int) -> Bool { lines[link * 2].isDown }
 
   /// How many packets are on their way.
   public var packetsInside: Int { pool.inUse - 1 }
@@ -286,23 +244,23 @@ public struct World: ~Copyable {
   }
 
   private mutating func serve(_ line: Int) {
-    lines[line].expire(at: now)
+    network.lines[line].expire(at: now)
     collect(line)
   }
 
   /// Takes everything from a line that came out of it.
   private mutating func collect(_ line: Int) {
-    while let outcome = lines[line].nextOutcome() {
+    while let outcome = network.lines[line].nextOutcome() {
       switch outcome {
       case .delivered(let slot, _, let isLast, let corruption):
         arrive(slot, from: line, isLast: isLast, corruption: corruption)
       case .lost(let slot, _, let reason):
         counters.lost += 1
-        if log.isOn { note(reason == .cut ? "lost:cut" : "lost:chance", slot, line) }
+        if log.isOn { note(EventLog.word(for: reason), slot, line) }
         pool.giveBack(slot)
       }
     }
-    deadlines.set(1 + line, lines[line].deadline)
+    deadlines.set(1 + line, network.lines[line].deadline)
   }
 
   /// What a machine wrote into the spare slot goes its way.
@@ -327,18 +285,18 @@ public struct World: ~Copyable {
 
   private mutating func enter(_ slot: UInt32, _ line: Int) {
     let frame = ByteCount(Int(pool[slot].length) + overhead)
-    let verdict = lines[line].accept(slot: slot, length: frame, at: now)
-    if log.isOn { note(World.word(for: verdict), slot, line) }
+    let verdict = network.lines[line].accept(slot: slot, length: frame, at: now)
+    if log.isOn { note(EventLog.word(for: verdict), slot, line) }
     if verdict != .queued {
       counters.dropped += 1
       pool.giveBack(slot)
       return
     }
-    deadlines.set(1 + line, lines[line].deadline)
+    deadlines.set(1 + line, network.lines[line].deadline)
   }
 
   private mutating func arrive(_ slot: UInt32, from line: Int, isLast: Bool, corruption: UInt64?) {
-    if log.isOn { note(World.word(isLast: isLast, isCorrupt: corruption != nil), slot, line) }
+    if log.isOn { note(EventLog.word(isLast: isLast, isCorrupt: corruption != nil), slot, line) }
     let packet = pool[slot]
     let route = Int(packet.route)
     if Int(packet.hop) + 1 < routes[route].lines.count {
@@ -390,24 +348,5 @@ public struct World: ~Copyable {
     let header = routes[Int(packet.route)].header
     let time = now
     pool.withBytes(of: slot) { capture.note(header, packet: packet, links: links, payload: $0, at: time) }
-  }
-
-  private static func word(for verdict: Link.Verdict) -> StaticString {
-    switch verdict {
-    case .queued: "sent"
-    case .queueFull: "dropped:queue"
-    case .tooBig: "dropped:mtu"
-    case .down: "dropped:down"
-    case .flooded: "dropped:flood"
-    }
-  }
-
-  private static func word(isLast: Bool, isCorrupt: Bool) -> StaticString {
-    switch (isLast, isCorrupt) {
-    case (true, false): "delivered"
-    case (true, true): "delivered:corrupted"
-    case (false, false): "delivered:duplicate"
-    case (false, true): "delivered:duplicate-corrupted"
-    }
   }
 }

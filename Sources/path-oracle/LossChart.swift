@@ -1,11 +1,11 @@
 //  LossChart.swift — how much a buffer of each size would lose, as a picture that opens anywhere.
 //
-//  A logarithmic axis, since the interesting losses are between one in ten and one in a million. The curve goes down in steps
-//  because a buffer holds whole parts. Three discs mark the sizes that lose no more than one part in a hundred, a thousand
-//  and ten thousand.
+//  A logarithmic axis, since the interesting losses are between one in ten and one in a million. The curve goes down
+//  in steps because a buffer holds whole parts. Three discs mark the sizes that lose no more than one part in a
+//  hundred, a thousand and ten thousand.
 //
-//  Every shape carries its light colour as an attribute and a class as well: a viewer without style sheets draws the light
-//  picture on its own light ground, and one that knows the reader's preference draws the dark one.
+//  Every shape carries its light colour as an attribute and a class as well: a viewer without style sheets draws the
+//  light picture on its own light ground, and one that knows the reader's preference draws the dark one.
 
 import Glibc
 import Primitives
@@ -111,13 +111,15 @@ struct LossChart {
 
     var document: String {
       let size = "width=\"\(number(LossChart.width))\" height=\"\(number(LossChart.height))\""
+      let box = "0 0 \(number(LossChart.width)) \(number(LossChart.height))"
+      let fonts = "system-ui, 'Segoe UI', 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
       func rules(_ colour: (Ink) -> String) -> String {
         Ink.allCases.map { ".f-\($0) { fill: \(colour($0)); } .s-\($0) { stroke: \(colour($0)); }" }
           .joined(separator: "\n")
       }
       return """
-        <svg xmlns="http://www.w3.org/2000/svg" \(size) viewBox="0 0 \(number(LossChart.width)) \(number(LossChart.height))" \
-        role="img" font-family="system-ui, 'Segoe UI', 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif" font-size="13">
+        <svg xmlns="http://www.w3.org/2000/svg" \(size) viewBox="\(box)" role="img" \
+        font-family="\(fonts)" font-size="13">
         <title>Loss of the resequencing buffer, by its size</title>
         <style>
         \(rules { $0.colours.light })

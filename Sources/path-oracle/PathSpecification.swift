@@ -2,8 +2,8 @@
 //
 //      --path fibre:300mbit:10ms  --path lte:80mbit:30ms:5ms  --path sat:20mbit  --histogram sat=sat.txt
 //
-//  A histogram is what a measurement leaves behind: a line for each delay that was seen, with how often. Lines need no order, a
-//  delay may come again, `#` begins a comment:
+//  A histogram is what a measurement leaves behind: a line for each delay that was seen, with how often. Lines need
+//  no order, a delay may come again, `#` begins a comment:
 //
 //      # milliseconds  count
 //      27.5            120

@@ -70,9 +70,8 @@ enum PredictCommand {
       specifications[index].delay = try DelayHistogram.parse(bytes, file: halves[1])
     }
     for path in specifications where path.delay == nil {
-      throw .usage(
-        "path '\(path.name)' has no delay; write --path \(path.name):\(path.rate.printed):DELAY, as in 30ms, or give a --histogram"
-      )
+      let right = "write --path \(path.name):\(path.rate.printed):DELAY, as in 30ms, or give a --histogram"
+      throw .usage("path '\(path.name)' has no delay; \(right)")
     }
     if specifications.count < 2 {
       throw .usage("predict: nothing gets out of order on fewer than two paths; give two or more --path")
@@ -106,7 +105,9 @@ enum PredictCommand {
           "predict: the delays differ by \(count) parts of \(part.printed), and \(limit) can be computed; "
             + "give --part-size \(kibibytes)kib or more")
       case .tooMuchWork:
-        throw .usage("predict: this would compute for minutes; give fewer paths, or a larger --part-size")
+        let larger = ByteCount(part.value * 2).printed
+        throw .usage(
+          "predict: this would take too long to compute; give fewer paths, or larger parts: --part-size \(larger)")
       }
     }
   }

@@ -87,8 +87,8 @@ struct PredictionReport {
     case .measured(let samples)?:
       let range = paths[path].delay?.range ?? .zero...Interval.zero
       let count = samples.reduce(0) { $0 + $1.count }
-      return
-        "\(PredictionReport.time(range.lowerBound)) to \(PredictionReport.time(range.upperBound)), measured \(count) times"
+      let (least, most) = (PredictionReport.time(range.lowerBound), PredictionReport.time(range.upperBound))
+      return "\(least) to \(most), measured \(count) times"
     case nil: return ""
     }
   }

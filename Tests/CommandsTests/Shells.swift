@@ -21,8 +21,8 @@ func write(_ text: String, to path: String) throws {
   fputs(text, file)
 }
 
-/// A folder with the specimen's completions, a program of its name that answers `list --names`, and a place to stand in with
-/// a topology, another file and a directory. It is gone afterwards.
+/// A folder with the specimen's completions, a program of its name that answers `list --names`, and a place to stand
+/// in with a topology, another file and a directory. It is gone afterwards.
 func withScript<R>(_ shell: Shell, _ body: (_ script: String, _ folder: String) throws -> R) throws -> R {
   var template = Array("/tmp/commands-test-XXXXXX".utf8CString)
   let folder = String(cString: try #require(mkdtemp(&template)))

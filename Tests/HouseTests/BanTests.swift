@@ -33,11 +33,11 @@ import Testing
   @Test(arguments: [
     ("let x = Int.random(in: 0..<4)", 1), ("let x = Int.random(\n in: 0..<4, using: &random)", 0),
     ("list.shuffle()", 1), ("list.shuffled(using: &g)", 0), ("list.randomElement()!", 1), ("let random = 1", 0),
-    ("run([\"ip\", \"link\"])", 1), ("run([\"/sbin/ip\"])", 1), ("let s = \"ip route add \\(x)\"", 1),
+    ("run([\"ip\", \"link\"])", 1), ("run([\"/sbin/ip\"])", 1), ("let remedy = \"ip link set \\(x) up\"", 0),
     ("let words = [\"tcp\", \"ip\"]", 0), ("precondition(x > 0)", 1),
     ("precondition(x > 0, \"x must be positive\")", 0),
     ("preconditionFailure()", 1), ("// TODO later", 1), ("/* a\n   FIXME: b */", 1), ("// a XXXL shirt", 0),
-    ("file.print(x)", 0), ("func print(_ x: Int)", 0), ("let printed = 1", 0), ("try? x", 0),
+    ("file.print(x)", 0), ("case print(String)", 0), ("func print(_ x: Int)", 0), ("let printed = 1", 0), ("try? x", 0),
   ])
   func `a rule strikes where it should and not beside it`(code: String, count: Int) {
     let findings = Ban.findings(in: SwiftText(code, file: "Sources/Topology/A.swift"), isCore: true, isTest: false)

@@ -21,9 +21,9 @@ struct Ban: Sendable {
   let scope: Scope
   let instead: String
   /// No match right after one of these: `file.print(` and `func print(` are other people's names.
-  var unlessAfter: [String] = [".", "func"]
+  let unlessAfter: [String]
 
-  init(_ pattern: String, in scope: Scope, unlessAfter: [String] = [".", "func"], _ instead: String) {
+  init(_ pattern: String, in scope: Scope, unlessAfter: [String] = [".", "func", "case"], _ instead: String) {
     self.pattern = pattern
     self.scope = scope
     self.instead = instead
@@ -73,14 +73,16 @@ struct Ban: Sendable {
     Ban("#expect(true", in: .tests, unlessAfter: [], "a test that can fail"),
   ]
 
-  private static let tokens: [[SwiftText.Token]] = all.map { SwiftText($0.pattern).tokens }
+  /// The bans by the first token of their pattern: most tokens of a file begin none.
+  private static let byFirst: [String: [(ban: Ban, pattern: [SwiftText.Token])]] = Dictionary(
+    grouping: all.map { ($0, SwiftText($0.pattern).tokens) }, by: { $0.1[0].text })
 
   /// Every rule on one file.
   static func findings(in text: SwiftText, isCore: Bool, isTest: Bool) -> [Finding] {
     var findings: [Finding] = []
     let code = text.tokens
     for index in code.indices {
-      for (ban, pattern) in zip(all, tokens) where ban.applies(toCore: isCore, test: isTest) {
+      for (ban, pattern) in byFirst[code[index].text] ?? [] where ban.applies(toCore: isCore, test: isTest) {
         guard matches(pattern, code, at: index) else { continue }
         if index > 0 && ban.unlessAfter.contains(code[index - 1].text) { continue }
         findings.append(
@@ -135,13 +137,8 @@ struct Ban: Sendable {
     return code.indices.compactMap { index in
       guard code[index].kind == .literal else { return nil }
       let literal = code[index].text
-      let isWord =
-        literal == "ip" && index > 0 && code[index - 1].text == "[" && index + 1 < code.count
-        && code[index + 1].text == ","
-      let commands = ["ip link", "ip addr", "ip route", "ip netns", "ip rule"]
-      guard isWord || literal.hasSuffix("bin/ip") || commands.contains(where: { literal.hasPrefix($0 + " ") }) else {
-        return nil
-      }
+      let isCommand = literal == "ip" && index > 0 && code[index - 1].text == "[" && code[index - 1].kind == .mark
+      guard isCommand || literal.hasSuffix("bin/ip") else { return nil }
       return Finding(
         file: text.file, line: code[index].line, message: "runs `ip`; use Netlink, which answers with an errno")
     }

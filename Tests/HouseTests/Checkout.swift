@@ -52,7 +52,8 @@ enum Checkout {
 
   /// Every Swift file of the project, read once for all rules.
   static let swift: [SwiftText] = {
-    (files(in: "Sources", ".swift") + files(in: "Tests", ".swift") + ["Package.swift"]).compactMap { path in
+    let folders = ["Sources", "Tests", "benchmarks"].flatMap { files(in: $0, ".swift") }
+    return (folders + ["Package.swift"]).compactMap { path in
       (try? text(path)).map { SwiftText($0, file: path) }
     }
   }()
@@ -60,7 +61,7 @@ enum Checkout {
   /// The folder of a module that this path is in: "Sources/Topology/Drawing.swift" → "Topology".
   static func module(of path: String) -> String? {
     let parts = path.split(separator: "/")
-    guard parts.count > 2, parts[0] == "Sources" || parts[0] == "Tests" else { return nil }
+    guard parts.count > 2, ["Sources", "Tests", "benchmarks"].contains(parts[0]) else { return nil }
     return String(parts[1])
   }
 }

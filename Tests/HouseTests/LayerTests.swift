@@ -7,7 +7,7 @@ import Testing
     expectNone(
       Checkout.swift.flatMap { text -> [Finding] in
         guard let module = Checkout.module(of: text.file), !text.file.hasPrefix("Tests/Fuzz/") else { return [] }
-        return layers.findings(in: text, module: module, isTest: text.file.hasPrefix("Tests/"))
+        return layers.findings(in: text, module: module, kind: Layers.Kind(path: text.file))
       })
   }
 
@@ -55,7 +55,7 @@ import Testing
   func `a forbidden import is found, with its line and the rule`(module: String, line: String, message: String) {
     let text = SwiftText("//  import nothing\n\n\(line)\n", file: "Sources/\(module)/A.swift")
     #expect(
-      layers.findings(in: text, module: module, isTest: false).map(\.description)
+      layers.findings(in: text, module: module, kind: .source).map(\.description)
         == ["Sources/\(module)/A.swift:3: \(message)"])
   }
 
@@ -64,12 +64,14 @@ import Testing
     ("netlab", "import Lab"), ("Topology", "let s = \"import Glibc\"  // import Glibc"),
   ])
   func `an allowed import is not`(module: String, line: String) {
-    #expect(layers.findings(in: SwiftText(line), module: module, isTest: false).isEmpty)
+    #expect(layers.findings(in: SwiftText(line), module: module, kind: .source).isEmpty)
   }
 
-  @Test func `tests may not reach into a program or go back to XCTest`() {
-    let text = SwiftText("import XCTest\nimport netlab\nimport Topology\n@testable import Primitives")
-    #expect(layers.findings(in: text, module: "LabTests", isTest: true).compactMap(\.line) == [1, 2])
+  @Test func `tests may not go back to XCTest, benchmarks may use what programs may`() {
+    let text = SwiftText("import XCTest\nimport path_oracle\nimport Topology\nimport Dispatch\n@testable import Primitives")
+    #expect(layers.findings(in: text, module: "LabTests", kind: .test).compactMap(\.line) == [1, 4])
+    let bench = SwiftText("import Simulation\nimport Foundation\nimport Glibc")
+    #expect(layers.findings(in: bench, module: "ring-bench", kind: .benchmark).compactMap(\.line) == [2])
   }
 
   private static let sample = """

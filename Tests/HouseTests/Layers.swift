@@ -16,7 +16,7 @@ struct Layers {
     E0  CLinux                                                          : Glibc
     E1  Ring Netlink Crypto                                             : L0 L1 E0 Glibc
     E2  VNIC Underlay                                                   : L0 L1 E0 E1 Glibc
-    L4  Driver Lab                         : L0 L1 L2 L3 E0 E1 E2 Glibc Synchronization FoundationEssentials
+    L4  Driver Lab Doctor                  : L0 L1 L2 L3 E0 E1 E2 Glibc Synchronization FoundationEssentials
     X   hawser path-oracle netlab          : L0 L1 L2 L3 L4 E0 E1 E2 Glibc Synchronization FoundationEssentials
     """
 
@@ -43,6 +43,9 @@ struct Layers {
   }
 
   func layer(of module: String) -> Layer? { layers.first { $0.modules.contains(module) } }
+
+  /// A program's module has no dash: `path-oracle` is imported as `path_oracle`.
+  static func name(_ module: String) -> String { module.replacing("_", with: "-") }
 
   /// Layers without descriptors, clocks, threads and chance of their own.
   func isSansIO(_ module: String) -> Bool {
@@ -72,11 +75,15 @@ struct Layers {
 
   private func list(_ names: [String]) -> String { names.isEmpty ? "nothing" : names.joined(separator: ", ") }
 
-  /// Tests may use any module but programs; what they may use from outside is the same for all of them.
+  /// Benchmarks are programs that nobody installs.
+  func objection(benchmark module: String, importing other: String) -> String? {
+    objection("netlab", importing: other)?.replacing("netlab", with: module)
+  }
+
+  /// Tests may use any module; what they may use from outside is the same for all of them.
   func objection(test module: String, importing other: String) -> String? {
-    if layers.last?.modules.contains(other) == true { return "\(other) is a program; test it by running it" }
     if other == "XCTest" { return "tests are written with Swift Testing: import Testing" }
-    if layer(of: other) != nil || other == "FuzzTargets" || other.hasPrefix("_Testing_") { return nil }
+    if layer(of: Layers.name(other)) != nil || other == "FuzzTargets" || other.hasPrefix("_Testing_") { return nil }
     if ["Swift", "Testing", "Glibc", "Synchronization"].contains(other) || other.hasPrefix("Foundation") { return nil }
     return owners[other] == nil ? "\(module) imports \(other), which no test needs so far" : nil
   }
@@ -102,12 +109,26 @@ extension SwiftText {
 }
 
 extension Layers {
+  enum Kind {
+    case source, test, benchmark
+
+    init(path: String) {
+      self = path.hasPrefix("Tests/") ? .test : path.hasPrefix("benchmarks/") ? .benchmark : .source
+    }
+  }
+
+  func objection(_ kind: Kind, _ module: String, importing other: String) -> String? {
+    switch kind {
+    case .source: objection(module, importing: other)
+    case .test: objection(test: module, importing: other)
+    case .benchmark: objection(benchmark: module, importing: other)
+    }
+  }
+
   /// Imports of one file that the table does not allow.
-  func findings(in text: SwiftText, module: String, isTest: Bool) -> [Finding] {
+  func findings(in text: SwiftText, module: String, kind: Kind) -> [Finding] {
     text.imports.compactMap { found in
-      let objection =
-        isTest
-        ? objection(test: module, importing: found.module) : objection(module, importing: found.module)
+      let objection = objection(kind, module, importing: found.module)
       return objection.map { Finding(file: text.file, line: found.line, message: $0) }
     }
   }

@@ -6,7 +6,7 @@
 
 struct Manifest {
   struct Target: Equatable {
-    /// "sansIO", "edge", "program", "tests", "library", or SwiftPM's own word.
+    /// "sansIO", "edge", "program", "benchmark", "tests", "library", or SwiftPM's own word.
     let kind: String
     let name: String
     let dependencies: [String]
@@ -15,6 +15,7 @@ struct Manifest {
     let labels: [String: String]
     let words: Set<String>
 
+    var side: Layers.Kind { isTest ? .test : kind == "benchmark" ? .benchmark : .source }
     var isTest: Bool { kind == "tests" || kind == "testTarget" || labels["path"]?.hasPrefix("Tests/") == true }
     var isLibrary: Bool { kind == "library" || kind == "systemLibrary" }
   }
@@ -25,7 +26,8 @@ struct Manifest {
   init(_ text: SwiftText) {
     file = text.file
     let kinds = [
-      "sansIO", "edge", "program", "tests", "library", "target", "executableTarget", "testTarget", "systemLibrary",
+      "sansIO", "edge", "program", "benchmark", "tests", "library", "target", "executableTarget", "testTarget",
+      "systemLibrary",
     ]
     let tokens = text.tokens
     for index in tokens.indices where kinds.contains(tokens[index].text) && tokens[index].kind == .word {
@@ -83,11 +85,7 @@ extension Manifest {
     for target in targets where !target.isLibrary {
       func add(_ message: String) { findings.append(Finding(file: file, line: target.line, message: message)) }
       for dependency in target.dependencies {
-        let objection =
-          target.isTest
-          ? layers.objection(test: target.name, importing: dependency)
-          : layers.objection(target.name, importing: dependency)
-        if let objection { add(objection) }
+        if let objection = layers.objection(target.side, target.name, importing: dependency) { add(objection) }
       }
       if layers.isSansIO(target.name) && target.kind != "sansIO" && !target.words.contains("strict") {
         add("\(target.name) is sans-IO; declare it with sansIO(…), which turns strict memory safety on")
@@ -99,10 +97,11 @@ extension Manifest {
   /// What the files import is declared, and what is declared is imported. `imports` is by target name.
   func findings(imports: [String: Set<String>]) -> [Finding] {
     let known = Set(targets.map(\.name))
+    let programs = Set(targets.filter { $0.kind == "program" }.map(\.name))
     var findings: [Finding] = []
     for target in targets where !target.isLibrary {
       func add(_ message: String) { findings.append(Finding(file: file, line: target.line, message: message)) }
-      guard let imported = imports[target.name] else {
+      guard let imported = imports[target.name].map({ Set($0.map(Layers.name)) }) else {
         add("\(target.name) is declared and has no folder with Swift files")
         continue
       }
@@ -110,6 +109,8 @@ extension Manifest {
         add("\(target.name) imports \(module) and does not declare it")
       }
       for module in target.dependencies where !imported.contains(module) {
+        // A test that runs a program depends on it so that it is built.
+        if target.isTest && programs.contains(module) { continue }
         add("\(target.name) declares \(module) and does not import it")
       }
     }

@@ -66,8 +66,9 @@ import Testing
   }
 
   @Test func `two paths agree with the sum that fits on a napkin`() throws {
-    // Path 0 always takes 1 slot, path 1 takes 1 or 3, evenly. At the end of a slot path 1's parts of age 2 and 1 are each
-    // there with chance ½. If the older is missing, path 0's part behind it waits, and path 1's does if it is there.
+    // Path 0 always takes 1 slot, path 1 takes 1 or 3, evenly. At the end of a slot path 1's parts of age 2 and 1 are
+    // each there with chance ½. If the older is missing, path 0's part behind it waits, and path 1's does if it is
+    // there.
     let model = try GoldenSystem.byHand.model()
     let occupancy = try model.occupancy()
     #expect(isClose(occupancy[0], 1 / 2))

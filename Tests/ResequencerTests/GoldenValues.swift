@@ -1,8 +1,9 @@
 //  GoldenValues.swift — what an independent program computed from the same definitions, to the last digit.
 //
-//  Four systems: one small enough to check by hand, three measured-looking histograms side by side, two paths in a ratio of two to
-//  one, and a path that loses a part in a hundred. One value is corrected: three paths' delayQ99 came out as 6 there, by a last
-//  bit; with fractions, a delay of at most 5 slots has probability 99/100 exactly. `at` is a buffer's room, a timer's patience or a deadline, in parts or slots.
+//  Four systems: one small enough to check by hand, three measured-looking histograms side by side, two paths in a
+//  ratio of two to one, and a path that loses a part in a hundred. One value is corrected: three paths' delayQ99 came
+//  out as 6 there, by a last bit; with fractions, a delay of at most 5 slots has probability 99/100 exactly. `at` is
+//  a buffer's room, a timer's patience or a deadline, in parts or slots.
 
 import Testing
 

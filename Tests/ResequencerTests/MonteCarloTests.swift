@@ -97,8 +97,8 @@ private struct Runs {
   struct Figure {
     var values: [Double] = []
 
-    /// Within four standard errors, or equal when nothing varies. Where next to nothing varies (a loss that no run shows)
-    /// the error itself is unknown: one event in all runs is then the least that could have been seen.
+    /// Within four standard errors, or equal when nothing varies. Where next to nothing varies (a loss that no run
+    /// shows) the error itself is unknown: one event in all runs is then the least that could have been seen.
     func agrees(with expected: Double) -> Bool {
       let n = Double(values.count)
       let mean = values.reduce(0, +) / n

@@ -1,8 +1,8 @@
 //  PlainReceiver.swift — a receiver that puts parts in order step by step, to hold the model against.
 //
-//  It knows no formula: it takes parts in the order of their arrival, keeps a set of those it holds, and looks slot by slot at
-//  what it may release. It shares neither code nor an idea with the model but the rules of the game: parts of a slot come in
-//  their own order, and the state is looked at after everything of a slot has happened.
+//  It knows no formula: it takes parts in the order of their arrival, keeps a set of those it holds, and looks slot
+//  by slot at what it may release. It shares neither code nor an idea with the model but the rules of the game: parts
+//  of a slot come in their own order, and the state is looked at after everything of a slot has happened.
 
 struct PlainReceiver {
   enum Policy {

@@ -87,7 +87,7 @@ import Testing
           rate: BitRate(bitsPerSecond: rates[$0]), delay: .normal(mean: delays[$0], deviation: jitters[$0]))
       }, partSize: part)
     let measured = measureLines(rates, delays, jitters, part, parts: 200_000)
-    // A knot of the slower line's delay every 60 ms makes 9,000 independent values, so one percent is three errors.
+    // The slower line's delay has some nine thousand independent values, so the mean is known to better than a percent.
     #expect(abs(measured.mean / prediction.occupancy.mean - 1) < 0.02)
     #expect(abs(measured.q99 - prediction.occupancy.quantile(0.99)) <= 1)
     #expect(abs(measured.waitSeconds / prediction.time(prediction.addedDelay.mean).inSeconds - 1) < 0.02)

@@ -6,4 +6,6 @@
 
 #include "doctor.h"
 #include "namespaces.h"
+#include "priority.h"
 #include "spawn.h"
+#include "tun.h"

@@ -1,7 +1,8 @@
 //  doctor.h — trials of the kernel for `hawser doctor`: try it, note the errno, leave nothing behind.
 //
 //  A version number says little about a kernel: distributions leave things out and containers forbid them. So each
-//  trial does in small what a gateway does all the time. Every trial ends within about a second, whatever the kernel does.
+//  trial does in small what a gateway does all the time. Every trial ends within about a second, whatever the kernel
+//  does.
 #pragma once
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,10 @@
 //  namespaces.h — being in another network namespace without ever being lost in it.
 //
-//  A namespace is a property of a thread. A thread that enters one and cannot get back (a closed descriptor, an exhausted
-//  limit, an error path that forgets) would from then on do everybody's work in the wrong network, and Swift's tasks hop
-//  between threads. So nobody enters here: the work goes to a thread made for it, which ends in the namespace it entered.
-//  That costs about 30 µs. A socket belongs to the namespace it was made in, whoever uses it later.
+//  A namespace is a property of a thread. A thread that enters one and cannot get back (a closed descriptor, an
+//  exhausted limit, an error path that forgets) would from then on do everybody's work in the wrong network, and
+//  Swift's tasks hop between threads. So nobody enters here: the work goes to a thread made for it, which ends in the
+//  namespace it entered. That costs about 30 µs. A socket belongs to the namespace it was made in, whoever uses it
+//  later.
 #pragma once
 #include <sys/types.h>
 
@@ -22,6 +23,7 @@ int hawser_is_network_namespace(int fd);
 
 /// The permission bits and paths that Swift's importer cuts off with the macros they hide in.
 int hawser_bind_mount(const char *source, const char *target);
-/// Binds a directory to itself and makes it shared, as `ip netns` does: what is mounted below is seen in all mount namespaces.
+/// Binds a directory to itself and makes it shared, as `ip netns` does: what is mounted below is seen in all mount
+/// namespaces.
 int hawser_share_directory(const char *path);
 int hawser_detach_mount(const char *path);

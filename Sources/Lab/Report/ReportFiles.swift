@@ -1,5 +1,6 @@
 //  ReportFiles.swift — writing a report where its reader asked for it.
 
+import CLinux
 import Glibc
 
 enum ReportFiles {

@@ -1,0 +1,95 @@
+//  NAT.swift — who may not be seen from outside: sites, and what is behind a nat.
+//
+//  Two things hide addresses here. A *site* (hosts behind a gateway, router or nat) has addresses that no line knows;
+//  its hosts reach the lines as somebody behind a home router does, with the address of the node that connects them.
+//  And a *nat* node hides its lines: the first link in the file is its outside, all its other links and hosts are
+//  inside.
+//
+//      alice 10.0.0.2 ── branch ══ fibre ══ hq            leaves by fibre with branch's address 172.16.0.1
+//      phone ── lan ── home(nat) ── isp ── …               `isp` is home's first link: leaves with home's outer address
+//
+//  From outside, nobody opens a connection to the inside, and a gateway passes nothing from one line to another: two
+//  sites reach each other through the bond or not at all. What the bond brings comes out of an interface of its own
+//  and is not touched by any of this.
+//
+//  The rules are written in nftables' own language and loaded by its library, in one transaction, by a thread inside
+//  the namespace. A node that hides nobody gets no rules and so no connection tracking, which costs each packet time.
+
+import CNftables
+import Netlink
+import Synchronization
+import Topology
+
+struct Ruleset {
+  /// nft's language; nil when the node needs no rules.
+  let text: String?
+
+  init(_ topology: Topology, _ addresses: AddressPlan, node: Int) {
+    let links = Ruleset.set(topology.links(at: node).map { topology.links[$0].name })
+    let hosts = Ruleset.set(topology.hosts(behind: node).map { topology.nodes[$0].name })
+    let isNew = "ct state != { established, related }"
+    var forward: [String] = []
+    var postrouting: [String] = []
+
+    if let links, topology.nodes[node].kind == .gateway { forward.append("iifname \(links) oifname \(links) drop") }
+    if let links, let hosts {
+      let site = addresses.site(of: node)
+      forward.append("iifname \(links) oifname \(hosts) \(isNew) drop")
+      postrouting.append("ip saddr \(IPPrefix(site.ipv4)) oifname \(links) masquerade")
+      postrouting.append("ip6 saddr \(IPPrefix(site.ipv6)) oifname \(links) masquerade")
+    }
+    if let uplink = topology.uplink(ofNAT: node), let outside = Ruleset.set([topology.links[uplink].name]) {
+      forward.append("iifname \(outside) \(isNew) drop")
+      postrouting.append("oifname \(outside) masquerade")
+    }
+    // A chain alone switches connection tracking on: none without rules.
+    let chains = [
+      Ruleset.chain("forward", "type filter hook forward priority filter", forward),
+      Ruleset.chain("postrouting", "type nat hook postrouting priority srcnat", postrouting),
+    ]
+    text = chains == ["", ""] ? nil : "table inet netlab {\n\(chains.joined())}\n"
+  }
+
+  private static func chain(_ name: String, _ hook: String, _ rules: [String]) -> String {
+    if rules.isEmpty { return "" }
+    return "  chain \(name) {\n    \(hook); policy accept;\n    \(rules.joined(separator: "\n    "))\n  }\n"
+  }
+
+  /// The interfaces with these names, as a set; nil when there is none.
+  private static func set(_ names: [String]) -> String? {
+    if names.isEmpty { return nil }
+    return "{ " + names.map { "\"\(AddressPlan.interfaceName($0))\"" }.joined(separator: ", ") + " }"
+  }
+
+  /// libnftables keeps tables of its language in globals: one caller at a time.
+  private static let turn = Mutex(())
+
+  /// Loads the rules into the namespace.
+  func load(into namespace: Namespace) throws(LabError) {
+    guard let text else { return }
+    let complaint = try namespace.run { () throws(LabError) -> String? in Ruleset.run(text) }
+    if let complaint {
+      throw .refused("\(namespace.name): cannot set up address translation: \(complaint)")
+    }
+  }
+
+  /// Takes the rules away again; `load` brings them back.
+  func unload(from namespace: Namespace) throws(LabError) {
+    if text == nil { return }
+    let complaint = try namespace.run { () throws(LabError) -> String? in Ruleset.run("delete table inet netlab\n") }
+    if let complaint { throw .refused("\(namespace.name): cannot take address translation away: \(complaint)") }
+  }
+
+  /// nil, or what nftables has to say against it.
+  private static func run(_ text: String) -> String? {
+    turn.withLock { _ in
+      guard let context = nft_ctx_new(UInt32(NFT_CTX_DEFAULT)) else { return "libnftables does not start" }
+      defer { nft_ctx_free(context) }
+      nft_ctx_buffer_output(context)
+      nft_ctx_buffer_error(context)
+      if nft_run_cmd_from_buffer(context, text) == 0 { return nil }
+      let lines = String(cString: nft_ctx_get_error_buffer(context)).split(separator: "\n")
+      return lines.first.map(String.init) ?? "unknown error"
+    }
+  }
+}

@@ -1,0 +1,86 @@
+//  SmallFiles.swift — reading and writing the few small files that the lab lives by.
+
+import Glibc
+
+enum SmallFile {
+  /// No file of the lab's state is larger: a topology's text is bounded by `Topology.Limits`.
+  static let mostBytes = 8 << 20
+
+  static func read(_ path: String) throws(LabError) -> [UInt8] {
+    let fd = open(path, O_RDONLY | O_CLOEXEC)
+    if fd < 0 { throw .failed("read \(path)", errno) }
+    defer { close(fd) }
+    var bytes: [UInt8] = []
+    var piece = [UInt8](repeating: 0, count: 64 << 10)
+    while bytes.count < mostBytes {
+      let count = Glibc.read(fd, &piece, piece.count)
+      if count < 0 && errno == EINTR { continue }
+      if count < 0 { throw .failed("read \(path)", errno) }
+      if count == 0 { return bytes }
+      bytes += piece[..<count]
+    }
+    throw .refused("cannot read \(path): it is larger than \(mostBytes >> 20) MiB")
+  }
+
+  static func readText(_ path: String) throws(LabError) -> String {
+    String(decoding: try read(path), as: UTF8.self)
+  }
+
+  /// The file is there with all of its text, or it is not there: who reads it never sees half.
+  static func write(_ text: String, to path: String) throws(LabError) {
+    let draft = path + ".draft"
+    let fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    if fd < 0 { throw .failed("write \(path)", errno) }
+    let error = put(text, into: fd)
+    close(fd)
+    if error == 0, rename(draft, path) == 0 { return }
+    let failure = LabError.failed("write \(path)", error == 0 ? errno : error)
+    unlink(draft)
+    throw failure
+  }
+
+  /// Into a file that exists already and is no ordinary one, such as those below /proc/sys.
+  static func set(_ path: String, _ text: String) throws(LabError) {
+    let fd = open(path, O_WRONLY | O_CLOEXEC)
+    if fd < 0 { throw .failed("set \(path) to \(text)", errno) }
+    let error = put(text, into: fd)
+    close(fd)
+    if error != 0 { throw .failed("set \(path) to \(text)", error) }
+  }
+
+  /// The names in a directory, sorted; empty when there is no such directory.
+  static func names(in path: String) -> [String] {
+    guard let directory = opendir(path) else { return [] }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names.sorted()
+  }
+
+  static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+  /// 0, or an errno.
+  private static func put(_ text: String, into fd: Int32) -> Int32 {
+    let bytes = Array(text.utf8)
+    var done = 0
+    while done < bytes.count {
+      let count = bytes[done...].withUnsafeBytes { Glibc.write(fd, $0.baseAddress, $0.count) }
+      if count < 0 && errno == EINTR { continue }
+      if count < 0 { return errno }
+      done += count
+    }
+    return 0
+  }
+}
+
+extension String {
+  /// From a buffer that C wrote a string into.
+  init(terminated buffer: [CChar]) {
+    self.init(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+}
