@@ -72,7 +72,8 @@ public struct Bench {
     case .wasUp(isSame: true): isOurs = false
     case .wasUp(isSame: false):
       throw .refused(
-        "\(topology.name) is up, but not as \(setting.source) has it now: `netlab down \(topology.name)` makes room for it")
+        "\(topology.name) is up, but not as \(setting.source) has it now: `netlab down \(topology.name)` makes room for it"
+      )
     }
     do throws(LabError) {
       let result = try locked(body)
@@ -101,7 +102,8 @@ public struct Bench {
 
   private func measure(_ interruption: Interruption) throws(LabError) -> BenchResult {
     let testbed = try Testbed(topology, interruption: interruption)
-    let measurement = Measurement(testbed: testbed, options: options, progress: setting.progress, mostLate: setting.mostLate)
+    let measurement = Measurement(
+      testbed: testbed, options: options, progress: setting.progress, mostLate: setting.mostLate)
     var result = BenchResult(topology: topology.name, options: options)
     let ways = try sites.ways()
     let table = BenchTable(ways.map(\.name) + [bond?.name ?? ""])
@@ -154,7 +156,9 @@ public struct Bench {
     let figures = try measurement.run(flow)
     result.note(late: figures.lateShare)
     result.notes += try bond.notes(surveyed, figures, on: scaffold)
-    if let shares = shares(flow.meters, figures.received) { result.notes.append("\(bond.name): \(shares)") }
+    if bond.usesAllPaths, let shares = shares(flow.meters, figures.received) {
+      result.notes.append("\(bond.name): \(shares)")
+    }
     if let refusal = figures.eventsRefusal {
       result.notes.append("the events of the file did not begin with this measurement: \(refusal)")
     }

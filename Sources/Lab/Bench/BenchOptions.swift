@@ -25,7 +25,8 @@ public struct BenchOptions: Equatable, Sendable {
   /// "4 TCP flows, cubic · down".
   var inWords: String {
     let flows = flows == 1 ? "1 TCP flow" : "\(flows) TCP flows"
-    return "\(flows), \(congestionControl.rawValue) · \(direction == .both ? "both directions at once" : direction.rawValue)"
+    return
+      "\(flows), \(congestionControl.rawValue) · \(direction == .both ? "both directions at once" : direction.rawValue)"
   }
 }
 

@@ -7,8 +7,10 @@ struct BenchTable {
 
   init(_ names: [String]) {
     table = Table([
-      .text("path", width: min(32, names.map(\.count).max() ?? 0)), .number("rate", width: 8), .number("goodput", width: 8),
-      .number("of line", width: 8), .number("idle", width: 8), .number("loaded p50", width: 8), .number("p99", width: 8),
+      .text("path", width: min(32, names.map(\.count).max() ?? 0)), .number("rate", width: 8),
+      .number("goodput", width: 8),
+      .number("of line", width: 8), .number("idle", width: 8), .number("loaded p50", width: 8),
+      .number("p99", width: 8),
       .number("retransmits"),
     ])
   }
@@ -21,7 +23,8 @@ struct BenchTable {
 
   func row(_ path: BenchResult.Path) -> String {
     row(
-      path.name, rate: path.rate, path.goodputBitsPerSecond, path.rate.map { path.goodputBitsPerSecond / Double($0.bitsPerSecond) },
+      path.name, rate: path.rate, path.goodputBitsPerSecond,
+      path.rate.map { path.goodputBitsPerSecond / Double($0.bitsPerSecond) },
       path.idle, path.loaded, path.retransmits)
   }
 
@@ -30,7 +33,8 @@ struct BenchTable {
   }
 
   private func row(
-    _ name: String, rate: BitRate?, _ goodput: Double, _ ofLine: Double?, _ idle: Samples, _ loaded: Samples, _ retransmits: Int?
+    _ name: String, rate: BitRate?, _ goodput: Double, _ ofLine: Double?, _ idle: Samples, _ loaded: Samples,
+    _ retransmits: Int?
   ) -> String {
     table.terminalRow([
       name, megabits(rate.map { Double($0.bitsPerSecond) }), megabits(goodput), percent(ofLine, places: 1),
@@ -42,7 +46,8 @@ struct BenchTable {
   func footer(_ result: BenchResult, bond: String?) -> String {
     var text = ""
     if result.paths.count > 1 {
-      text += table.terminalRow(["sum", noFigure, megabits(result.sumBitsPerSecond)] + Array(repeating: "", count: 5)) + "\n"
+      text +=
+        table.terminalRow(["sum", noFigure, megabits(result.sumBitsPerSecond)] + Array(repeating: "", count: 5)) + "\n"
     }
     if let bond, result.bond != nil {
       text += "\(bond) is \(percent(result.bestPathRatio, places: 1)) of the best path"

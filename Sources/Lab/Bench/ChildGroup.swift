@@ -73,9 +73,12 @@ final class ChildGroup {
   private func waitOnce(until deadline: Instant) {
     var watched = [pollfd(fd: interruption.descriptor, events: Int16(POLLIN), revents: 0)]
     for member in members {
-      watched.append(pollfd(fd: member.isOutputOpen ? member.child.output ?? -1 : -1, events: Int16(POLLIN), revents: 0))
-      watched.append(pollfd(fd: member.isErrorOpen ? member.child.errorOutput ?? -1 : -1, events: Int16(POLLIN), revents: 0))
-      watched.append(pollfd(fd: member.status == nil ? member.child.processDescriptor : -1, events: Int16(POLLIN), revents: 0))
+      watched.append(
+        pollfd(fd: member.isOutputOpen ? member.child.output ?? -1 : -1, events: Int16(POLLIN), revents: 0))
+      watched.append(
+        pollfd(fd: member.isErrorOpen ? member.child.errorOutput ?? -1 : -1, events: Int16(POLLIN), revents: 0))
+      watched.append(
+        pollfd(fd: member.status == nil ? member.child.processDescriptor : -1, events: Int16(POLLIN), revents: 0))
     }
     if poll(&watched, nfds_t(watched.count), millisecondsLeft(until: deadline)) <= 0 { return }
     for index in members.indices {

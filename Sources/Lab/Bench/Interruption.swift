@@ -33,7 +33,9 @@ final class Interruption {
     for signal in Interruption.signals {
       var old = sigaction()
       // Who started us with a signal ignored (nohup) meant it.
-      if sigaction(signal, nil, &old) == 0, unsafeBitCast(old.__sigaction_handler.sa_handler, to: Int.self) == 1 { continue }
+      if sigaction(signal, nil, &old) == 0, unsafeBitCast(old.__sigaction_handler.sa_handler, to: Int.self) == 1 {
+        continue
+      }
       sigaction(signal, &action, &old)
       before.append((signal, old))
     }

@@ -145,7 +145,8 @@ struct Measurement {
     return report
   }
 
-  private func startPing(_ flow: Flow, count: Int, every interval: String, in group: ChildGroup) throws(LabError) -> Int {
+  private func startPing(_ flow: Flow, count: Int, every interval: String, in group: ChildGroup) throws(LabError) -> Int
+  {
     let (from, to) = (flow.pings.opener, flow.pings.listener)
     return try group.start(
       ["ping", "-n", "-c", String(count), "-i", interval, "-W", "3", "-I", from.address, to.address],
@@ -178,18 +179,22 @@ struct Measurement {
     }
     // Opening the connections takes three round trips and a little: the counted part begins no earlier than this.
     let begin = MonotonicClock.now
-    _ = try group.wait(atMost: warmUp + .milliseconds(100), tick: { () throws(LabError) in
-      try tick("warming up \(seconds(since: begin)) of \(Int(warmUp.inSeconds)) s")
-    }, until: ended)
+    _ = try group.wait(
+      atMost: warmUp + .milliseconds(100),
+      tick: { () throws(LabError) in
+        try tick("warming up \(seconds(since: begin)) of \(Int(warmUp.inSeconds)) s")
+      }, until: ended)
     if group.status(of: client) == nil {
       let counted = MonotonicClock.now
       let before = try gauge.totals()
       if flow.startsEvents { figures.eventsRefusal = startEvents() }
       let ping = try startLoadedPing(flow, in: group)
       let patience = Interval.seconds(Int64(options.seconds) + 30)
-      _ = try group.wait(atMost: patience, tick: { () throws(LabError) in
-        try tick("\(seconds(since: counted)) of \(options.seconds) s")
-      }, until: ended)
+      _ = try group.wait(
+        atMost: patience,
+        tick: { () throws(LabError) in
+          try tick("\(seconds(since: counted)) of \(options.seconds) s")
+        }, until: ended)
       figures.received = zip(try gauge.totals(), before).map { $0 >= $1 ? $0 - $1 : 0 }
       // Its last answers.
       _ = try group.wait(atMost: .seconds(4)) { $0.status(of: ping) != nil }
@@ -208,7 +213,8 @@ struct Measurement {
     }
   }
 
-  private func command(to target: String, from source: String, forward isForward: Bool, _ warmUp: Interval) -> [String] {
+  private func command(to target: String, from source: String, forward isForward: Bool, _ warmUp: Interval) -> [String]
+  {
     var command = [
       "iperf3", "-c", target, "-B", source, "-p", Measurement.port, "-C", options.congestionControl.rawValue,
       "-P", String(options.flows), "-O", String(Int(warmUp.inSeconds)), "-t", String(options.seconds), "-i", "0", "-J",
@@ -278,6 +284,7 @@ extension [UInt8] {
   /// Whether this text is somewhere in there.
   func containsText(_ text: String) -> Bool {
     let wanted = Array(text.utf8)
-    return count >= wanted.count && (0...(count - wanted.count)).contains { self[$0..<($0 + wanted.count)].elementsEqual(wanted) }
+    return count >= wanted.count
+      && (0...(count - wanted.count)).contains { self[$0..<($0 + wanted.count)].elementsEqual(wanted) }
   }
 }

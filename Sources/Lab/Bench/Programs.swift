@@ -29,7 +29,8 @@ enum Program: String, CaseIterable {
     for program in missing where !packages.contains(program.package) { packages.append(program.package) }
     let names = missing.map(\.rawValue).joined(separator: ", ")
     throw .refused(
-      "\(names) \(missing.count == 1 ? "is" : "are") not installed: `apt-get install \(packages.joined(separator: " "))`")
+      "\(names) \(missing.count == 1 ? "is" : "are") not installed: `apt-get install \(packages.joined(separator: " "))`"
+    )
   }
 
   private func isInstalled(_ path: String) -> Bool {

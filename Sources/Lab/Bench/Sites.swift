@@ -24,7 +24,8 @@ struct Sites {
     let ends = gateways.count >= 2 ? gateways : others
     guard ends.count >= 2 else {
       throw .wrongUsage(
-        "\(topology.name) has nothing to measure between: a bench needs two gateways, or two hosts or routers with links")
+        "\(topology.name) has nothing to measure between: a bench needs two gateways, or two hosts or routers with links"
+      )
     }
     self.topology = topology
     addresses = AddressPlan(topology)

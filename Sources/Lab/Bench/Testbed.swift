@@ -60,7 +60,8 @@ final class Testbed {
     if isDone, group.status(of: number)?.isSuccess == true { return group.output(of: number) }
     let complaint = group.complaint(of: number)
     let reason = isDone ? complaint : "it did not end within \(Int(patience.inSeconds)) s"
-    throw .refused("\(topology.nodes[node].name): `\(command.joined(separator: " "))` failed\(reason.isEmpty ? "" : ": " + reason)")
+    throw .refused(
+      "\(topology.nodes[node].name): `\(command.joined(separator: " "))` failed\(reason.isEmpty ? "" : ": " + reason)")
   }
 
   private static func traceRates(of topology: Topology, _ state: LabState) throws(LabError) -> [String: BitRate] {

@@ -67,7 +67,8 @@ extension Scaffold {
   /// of a connection that the kernel opens by itself.
   func leadUnbound(from opener: Int, over way: Way) throws(LabError) {
     let isForward = opener == way.nodes.first
-    let (link, next) = isForward ? (way.links[0], way.nodes[1]) : (way.links[way.links.count - 1], way.nodes[way.nodes.count - 2])
+    let (link, next) =
+      isForward ? (way.links[0], way.nodes[1]) : (way.links[way.links.count - 1], way.nodes[way.nodes.count - 2])
     let own = testbed.addresses.interface(of: link, at: opener)
     let target = way.address(of: isForward ? way.nodes[way.nodes.count - 1] : way.nodes[0])
     try addRoute(

@@ -31,6 +31,9 @@ protocol Bond {
   /// For tables and charts.
   var name: String { get }
 
+  /// Whether it uses several paths, so that it matters how much each carried.
+  var usesAllPaths: Bool { get }
+
   /// Throws when something is not installed. Called before anything is measured.
   func requirePrograms() throws(LabError)
 
@@ -39,6 +42,10 @@ protocol Bond {
 
   /// What a reader must know, once the flow has run: what was really used, where the pings went.
   func notes(_ surveyed: Surveyed, _ figures: Figures, on scaffold: Scaffold) throws(LabError) -> [String]
+}
+
+extension Bond {
+  var usesAllPaths: Bool { false }
 }
 
 extension Peer {

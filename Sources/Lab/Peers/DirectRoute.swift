@@ -13,7 +13,8 @@ struct DirectRoute: Bond {
   func join(_ surveyed: Surveyed, on scaffold: Scaffold) throws(LabError) -> Flow {
     let way = surveyed.best.way
     if way.hasNAT {
-      throw .refused("direct: the best path, \(way.name), leads through a nat, which no plain route between the sites passes")
+      throw .refused(
+        "direct: the best path, \(way.name), leads through a nat, which no plain route between the sites passes")
     }
     for site in [surveyed.sites.first, surveyed.sites.second] { try scaffold.openSite(site) }
     try scaffold.lead(sites: surveyed.sites, over: way)

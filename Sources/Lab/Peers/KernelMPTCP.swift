@@ -15,6 +15,7 @@ import Topology
 
 final class KernelMPTCP: Bond {
   let name = "mptcp"
+  let usesAllPaths = true
   /// The kernel's counter goes on over measurements.
   private var joinedBefore = 0
 
@@ -74,6 +75,8 @@ final class KernelMPTCP: Bond {
       _ = try? testbed.run(["ip", "mptcp", "endpoint", "flush"], at: site)
       _ = try? testbed.run(["ip", "mptcp", "limits", "set", "subflows", "2", "add_addr_accepted", "0"], at: site)
     }
+    // What somebody tried by hand would make the announcements fail or add subflows of its own.
+    try testbed.run(["ip", "mptcp", "endpoint", "flush"], at: site)
     let most = KernelMPTCP.mostSubflows
     try testbed.run(["ip", "mptcp", "limits", "set", "subflows", most, "add_addr_accepted", most], at: site)
   }
@@ -100,7 +103,9 @@ final class KernelMPTCP: Bond {
 enum KernelCounters {
   static func value(_ table: String, _ counter: String, in text: String) -> Int? {
     let lines = text.split(separator: "\n").map { $0.split(separator: " ") }.filter { $0.first == "\(table):" }
-    guard lines.count == 2, let index = lines[0].firstIndex(of: counter[...]), index < lines[1].count else { return nil }
+    guard lines.count == 2, let index = lines[0].firstIndex(of: counter[...]), index < lines[1].count else {
+      return nil
+    }
     return Int(lines[1][index])
   }
 }

@@ -27,7 +27,8 @@ struct OpenVPN: Bond {
       ends.append(end)
     }
     for (index, end) in ends.enumerated() {
-      try start(end, peer: ends[1 - index], fingerprints[1 - index], directory, way, isClient: end.site == opener, on: scaffold)
+      try start(
+        end, peer: ends[1 - index], fingerprints[1 - index], directory, way, isClient: end.site == opener, on: scaffold)
     }
     for (index, end) in ends.enumerated() {
       try waitForTunnel(end, directory, on: scaffold)
@@ -63,7 +64,8 @@ struct OpenVPN: Bond {
     let file = "\(directory)/\(end.name)"
     var command = [
       "openvpn", "--dev", OpenVPN.interface, "--dev-type", "tun", "--proto", "udp", "--local", end.address, "--port",
-      OpenVPN.port, "--ifconfig", end.tunnelAddress, peer.tunnelAddress, "--cert", file + ".crt", "--key", file + ".key",
+      OpenVPN.port, "--ifconfig", end.tunnelAddress, peer.tunnelAddress, "--cert", file + ".crt", "--key",
+      file + ".key",
       "--peer-fingerprint", fingerprint, "--data-ciphers", "AES-128-GCM:AES-256-GCM", "--allow-compression", "no",
       "--keepalive", "10", "60", "--verb", "3", isClient ? "--tls-client" : "--tls-server",
     ]

@@ -46,9 +46,9 @@ extension Scaffold {
   }
 
   /// Asks twenty times a second until the answer is yes, or the time is over.
-  func waitUntil(_ patience: Interval, _ isTrue: () -> Bool) throws(LabError) -> Bool {
+  func waitUntil(_ patience: Interval, _ isTrue: () throws(LabError) -> Bool) throws(LabError) -> Bool {
     let deadline = MonotonicClock.now + patience
-    while !isTrue() {
+    while try !isTrue() {
       if MonotonicClock.now >= deadline { return false }
       try testbed.interruption.check()
       usleep(50_000)

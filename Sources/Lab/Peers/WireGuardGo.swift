@@ -29,9 +29,11 @@ struct WireGuardGo: Bond {
     var daemons: [ChildProcess] = []
     for end in ends { daemons.append(try start(end, directory, on: scaffold)) }
     for (index, end) in ends.enumerated() {
-      try configure(end, peer: ends[1 - index], daemons[index], directory, knowsEndpoint: !way.hasNAT || end.site == opener, on: scaffold)
-      try scaffold.connect(end, peer: ends[1 - index], through: WireGuardGo.interface, mtu: way.mtu - WireGuardGo.overhead)
+      try configure(end, peer: ends[1 - index], daemons[index], directory, isFirst: end.site == opener, on: scaffold)
+      try scaffold.connect(
+        end, peer: ends[1 - index], through: WireGuardGo.interface, mtu: way.mtu - WireGuardGo.overhead)
     }
+    for (index, end) in ends.enumerated() { try waitForHandshake(end, daemons[index], on: scaffold) }
     return surveyed.flowOfUsers(name, over: way, tunnel: (ends[0].tunnelAddress, ends[1].tunnelAddress))
   }
 
@@ -58,8 +60,7 @@ struct WireGuardGo: Bond {
   }
 
   private func configure(
-    _ end: TunnelEnd, peer: TunnelEnd, _ daemon: ChildProcess, _ directory: String, knowsEndpoint: Bool,
-    on scaffold: Scaffold
+    _ end: TunnelEnd, peer: TunnelEnd, _ daemon: ChildProcess, _ directory: String, isFirst: Bool, on scaffold: Scaffold
   ) throws(LabError) {
     for name in [end.name, peer.name] where !SmallFile.exists("\(directory)/\(name).pub") {
       let script = "umask 077; wg genkey > \"$1.key\" && wg pubkey < \"$1.key\" > \"$1.pub\""
@@ -67,12 +68,26 @@ struct WireGuardGo: Bond {
     }
     let key = try SmallFile.readText("\(directory)/\(peer.name).pub").filter { !$0.isNewline }
     var command = [
-      "nsenter", "--mount=/proc/\(daemon.processID)/ns/mnt", "wg", "set", WireGuardGo.interface,
-      "private-key", "\(directory)/\(end.name).key", "listen-port", WireGuardGo.port, "peer", key, "allowed-ips",
-      "0.0.0.0/0",
+      "set", WireGuardGo.interface, "private-key", "\(directory)/\(end.name).key", "listen-port", WireGuardGo.port,
+      "peer", key, "allowed-ips", "0.0.0.0/0",
     ]
-    // Behind a nat, only the inside knows where the other is.
-    if knowsEndpoint { command += ["endpoint", "\(peer.address):\(WireGuardGo.port)", "persistent-keepalive", "10"] }
-    try scaffold.testbed.run(command, at: end.site)
+    // One side begins, and it is the one that a nat lets out. When both begin at once, their handshakes cross, and the next
+    // attempt is five seconds later.
+    if isFirst { command += ["endpoint", "\(peer.address):\(WireGuardGo.port)", "persistent-keepalive", "10"] }
+    try scaffold.testbed.run(wg(command, daemon), at: end.site)
+  }
+
+  private func waitForHandshake(_ end: TunnelEnd, _ daemon: ChildProcess, on scaffold: Scaffold) throws(LabError) {
+    let question = wg(["show", WireGuardGo.interface, "latest-handshakes"], daemon)
+    let isReady = try scaffold.waitUntil(.seconds(20)) { () throws(LabError) in
+      let answer = String(decoding: try scaffold.testbed.run(question, at: end.site), as: UTF8.self)
+      return answer.split(whereSeparator: \.isWhitespace).last.map { $0 != "0" } ?? false
+    }
+    if !isReady { throw .refused("wireguard-go's handshake at \(end.name) did not succeed within 20 s") }
+  }
+
+  /// `wg` where the daemon's socket is.
+  private func wg(_ arguments: [String], _ daemon: ChildProcess) -> [String] {
+    ["nsenter", "--mount=/proc/\(daemon.processID)/ns/mnt", "wg"] + arguments
   }
 }

@@ -35,7 +35,8 @@ struct BenchReport {
 
   private var table: Table {
     var table = Table([
-      .text("path"), .number("rate"), .number("goodput"), .number("idle"), .number("loaded median"), .number("loaded 99th"),
+      .text("path"), .number("rate"), .number("goodput"), .number("idle"), .number("loaded median"),
+      .number("loaded 99th"),
       .number("retransmits"),
     ])
     table.rows = carriers.map { carrier in
@@ -51,7 +52,8 @@ struct BenchReport {
     var chart = PointChart(
       title: "Goodput: \(result.topology)", subtitle: summary, axisTitle: "TCP goodput in Mbit/s (logarithmic)",
       series: [
-        .init(name: "what the line carries", shape: .tick, ink: .second), .init(name: "goodput", shape: .ring, ink: .first),
+        .init(name: "what the line carries", shape: .tick, ink: .second),
+        .init(name: "goodput", shape: .ring, ink: .first),
       ], columns: ["line", "goodput"])
     chart.rows = carriers.map { carrier in
       var row = PointChart.Row(label: carrier.name)

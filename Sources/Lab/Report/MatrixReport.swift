@@ -30,7 +30,8 @@ struct MatrixReport {
   var markdown: String {
     var text = "# Matrix: \(bond ?? "the paths alone")\n\n\(summary), measured \(circumstances.inWords).\n\n"
     text += "![Goodput against best path and sum](goodput.svg)\n\n![Latency under load](latency.svg)\n\n"
-    text += "Goodput is in Mbit/s at the receiver, after a warm-up; round-trip times are in ms, from pings beside the flow, through "
+    text +=
+      "Goodput is in Mbit/s at the receiver, after a warm-up; round-trip times are in ms, from pings beside the flow, through "
     text += bond == nil ? "the best path alone.\n\n" : "\(bond ?? "") where it carries pings.\n\n"
     text += table.markdown
 
@@ -43,8 +44,11 @@ struct MatrixReport {
     let notes = self.notes
     if !notes.isEmpty { text += "\nNotes:\n\n" + notes.map { "- \($0)\n" }.joined() }
     text += "\nGoodput alone is plain TCP over that path and nothing else. "
-    if bond != nil { text += "“of best” is the bond against the best path alone, “of sum” against all paths together. " }
-    text += "The link emulator delivered at most \(percent(profiles.compactMap { $0.result?.lateShare }.max() ?? 0, places: 3)) "
+    if bond != nil {
+      text += "“of best” is the bond against the best path alone, “of sum” against all paths together. "
+    }
+    text +=
+      "The link emulator delivered at most \(percent(profiles.compactMap { $0.result?.lateShare }.max() ?? 0, places: 3)) "
     text += "of a measurement's packets more than 1 ms late; above 0.1 % nothing is reported.\n"
     return text
   }
@@ -87,7 +91,9 @@ struct MatrixReport {
         }
       }
     }
-    return seen.map { $0.profiles.count == profiles.count ? $0.note : "\($0.profiles.joined(separator: ", ")): \($0.note)" }
+    return seen.map {
+      $0.profiles.count == profiles.count ? $0.note : "\($0.profiles.joined(separator: ", ")): \($0.note)"
+    }
   }
 
   var json: String {

@@ -9,7 +9,9 @@ enum ReportFiles {
     var made = path.hasPrefix("/") ? "/" : ""
     for part in path.split(separator: "/") {
       made += made.isEmpty || made == "/" ? String(part) : "/\(part)"
-      if mkdir(made, 0o755) != 0 && errno != EEXIST && errno != EISDIR { throw .failed("make the directory \(made)", errno) }
+      if mkdir(made, 0o755) != 0 && errno != EEXIST && errno != EISDIR {
+        throw .failed("make the directory \(made)", errno)
+      }
     }
     // A file of that name would fail only when hours of measuring are over.
     var status = stat()
