@@ -19,7 +19,7 @@ FISHDIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 export SWIFT
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check bench fuzz sanitize build install uninstall clean help
+.PHONY: demo test check format bench fuzz sanitize build install uninstall clean help
 
 demo: ## build, bring a network up, draw it and measure it (sudo)
 	@scripts/bootstrap lab
@@ -33,6 +33,10 @@ test: ## build everything and run every test (sudo; without it, what needs root 
 check: ## form, warnings and the tests that need no root: run it before a commit
 	@scripts/bootstrap test
 	@scripts/check
+
+format: ## bring Swift files into the form that `make check` wants
+	@scripts/swift format --in-place --recursive --parallel Sources Tests benchmarks Package.swift
+	@find Sources Tests benchmarks -name '*.swift' -not -path '*/.build/*' -exec scripts/wrap-comments {} +
 
 bench: ## run the matrix of network profiles; the report goes to build/report (sudo)
 	@scripts/bootstrap bench
@@ -52,12 +56,12 @@ build: ## build the programs in .build/release
 	@scripts/build release
 
 install: build ## install programs, manual pages and completions below PREFIX=/usr/local (sudo)
-	@install -d $(BINDIR) $(MANDIR)
+	@install -d $(BINDIR) $(BASHDIR) $(ZSHDIR) $(FISHDIR)
 	@for program in $(PROGRAMS); do \
 	  install -m 755 .build/release/$$program $(BINDIR)/ && \
-	  scripts/completions $$program bash $(BASHDIR)/$$program && \
-	  scripts/completions $$program zsh $(ZSHDIR)/_$$program && \
-	  scripts/completions $$program fish $(FISHDIR)/$$program.fish || exit 1; \
+	  .build/release/$$program completions bash >$(BASHDIR)/$$program && \
+	  .build/release/$$program completions zsh >$(ZSHDIR)/_$$program && \
+	  .build/release/$$program completions fish >$(FISHDIR)/$$program.fish || exit 1; \
 	done
 	@for manual in $(MANUALS); do \
 	  install -D -m 644 $$manual $(MANDIR)/man$${manual##*.}/$${manual##*/} || exit 1; \
@@ -74,5 +78,5 @@ clean: ## remove everything that was built
 	rm -rf .build .b-* build Tests/Fuzz/.build
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | \
+	@sed -n 's/^\([a-z]*\):[^\#]*\#\# /\1\t/p' $(MAKEFILE_LIST) | \
 	  awk -F '\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'

@@ -28,6 +28,11 @@ func edge(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .executableTarget(name: name, dependencies: dependencies, cSettings: glibc, swiftSettings: base)
 }
+/// A program that measures; it is built with the rest and not installed.
+func benchmark(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(
+    name: name, dependencies: dependencies, path: "benchmarks/\(name)", cSettings: glibc, swiftSettings: base)
+}
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies, cSettings: glibc, swiftSettings: base)
 }
@@ -35,7 +40,10 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let package = Package(
   name: "hawser",
   products: [
-    .executable(name: "netlab", targets: ["netlab"])
+    .executable(name: "hawser", targets: ["hawser"]),
+    .executable(name: "netlab", targets: ["netlab"]),
+    .executable(name: "path-oracle", targets: ["path-oracle"]),
+    .library(name: "FuzzTargets", targets: ["FuzzTargets"]),  // for the package in Tests/Fuzz
   ],
   targets: [
     // System libraries
@@ -46,21 +54,46 @@ let package = Package(
     .target(
       name: "Primitives", cSettings: glibc, swiftSettings: strict,
       linkerSettings: [.linkedLibrary("m")]),  // squareRoot() in debug builds
+    sansIO("Commands", ["Primitives"]),
     // L1
     sansIO("Topology", ["Primitives"]),
+    // L2
+    sansIO("Resequencer", ["Primitives"]),
     // L3
     sansIO("Simulation", ["Primitives", "Topology"]),
     // E
     .target(name: "CLinux", cSettings: glibc),
     edge("Netlink", ["CLinux", "CMnl"]),
-    edge("Lab", ["Netlink", "CLinux", "CNftables", "Topology", "Primitives"]),
+    edge("Ring", ["CUring", "Primitives"]),
+    edge("VNIC", ["CLinux"]),
+    // L4
+    edge("Doctor", ["Primitives", "CLinux"]),
+    edge("Lab", ["Netlink", "Ring", "VNIC", "CLinux", "CNftables", "Simulation", "Topology", "Primitives"]),
     // X
-    program("netlab", ["Topology", "Simulation"]),
+    program("hawser", ["Commands", "Doctor"]),
+    program("netlab", ["Primitives", "Commands", "Topology", "Simulation", "Lab"]),
+    program("path-oracle", ["Commands", "Primitives", "Resequencer", "Topology"]),
+    benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
+    tests("CommandsTests", ["Commands"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
+    tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
+    tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
+    tests("ScenarioTests", ["Simulation", "Primitives", "Topology"]),
     tests("NetlinkTests", ["Netlink", "CLinux"]),
-    tests("LabTests", ["Lab", "Netlink", "Topology", "Primitives", "CLinux"]),
+    tests("RingTests", ["Ring", "Primitives"]),
+    tests("VNICTests", ["VNIC", "CLinux"]),
+    tests("PlatformTests", ["Ring", "VNIC", "Netlink", "CLinux", "Primitives"]),
+    tests("DoctorTests", ["Doctor", "Primitives"]),
+    tests("LabTests", ["Lab", "Netlink", "Ring", "VNIC", "Simulation", "Topology", "Primitives", "CLinux"]),
+    tests("HawserTests", []),
+    tests("PathOracleCommandTests", ["path-oracle"]),
+    tests("HouseTests", ["Topology"]),
+    .target(
+      name: "FuzzTargets", dependencies: ["Primitives", "Topology", "Simulation"], path: "Tests/FuzzTargets",
+      cSettings: glibc, swiftSettings: strict),
+    tests("FuzzReplayTests", ["FuzzTargets", "Topology"]),
   ],
   swiftLanguageModes: [.v6]
 )

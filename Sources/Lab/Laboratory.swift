@@ -87,15 +87,15 @@ public enum Laboratory {
     for (node, namespace) in namespaces.enumerated() { try network.waitUntilReady(node, namespace, until: deadline) }
     progress("addresses and routes")
 
-    if emulated > 0 && options.startEvents { _ = try WireRequest(state: state).send("start") }
+    if emulated > 0 && options.startEvents { try WireClient(directory: state.directory).start() }
     try SmallFile.write("", to: state.readyFile)
   }
 
   /// Up already: is it what the user means, and is it well?
   private static func check(_ topology: Topology, _ state: LabState) throws(LabError) -> UpResult {
     let there = try state.topology()
-    if there.links.indices.contains(where: there.isEmulated) && !WireRequest(state: state).isAlive {
-      throw .wireIsDead(state)
+    if there.links.indices.contains(where: there.isEmulated) && !WireClient(directory: state.directory).isAlive {
+      throw .wireIsDead(in: state.directory)
     }
     return .wasUp(isSame: there == topology)
   }
@@ -164,6 +164,18 @@ public enum Laboratory {
       return Entry(
         name: state.name, nodes: topology?.nodes.count ?? 0, links: topology?.links.count ?? 0, since: state.since,
         source: String(source.prefix { $0 != "\n" }))
+    }
+  }
+
+  /// Every node of every topology, as `exec` takes them: `alice`, or `fibre-lte.alice` where several have one.
+  public static func nodeNames() -> [String] {
+    var names: [(topology: String, node: String)] = []
+    for state in LabState.all {
+      guard let topology = try? state.topology() else { continue }
+      names += topology.nodes.map { (state.name, $0.name) }
+    }
+    return names.map { name in
+      names.count { $0.node == name.node } == 1 ? name.node : "\(name.topology).\(name.node)"
     }
   }
 

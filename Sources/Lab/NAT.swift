@@ -73,6 +73,13 @@ struct Ruleset {
     }
   }
 
+  /// Takes the rules away again; `load` brings them back.
+  func unload(from namespace: Namespace) throws(LabError) {
+    if text == nil { return }
+    let complaint = try namespace.run { () throws(LabError) -> String? in Ruleset.run("delete table inet netlab\n") }
+    if let complaint { throw .refused("\(namespace.name): cannot take address translation away: \(complaint)") }
+  }
+
   /// nil, or what nftables has to say against it.
   private static func run(_ text: String) -> String? {
     turn.withLock { _ in

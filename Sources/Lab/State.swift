@@ -23,6 +23,7 @@
 //  Rejected.  A file of process numbers (stale after a crash, and reused); one lock for all topologies (a measurement
 //  of one would stop the others); removing what has our prefix (users make namespaces too).
 
+import CLinux
 import Glibc
 import Primitives
 public import Topology
@@ -99,7 +100,7 @@ struct LabState {
   }
 
   /// Reports and the like may be directories. Links are removed, not followed.
-  private static func removeTree(_ path: String, depth: Int) throws(LabError) {
+  static func removeTree(_ path: String, depth: Int) throws(LabError) {
     if unlink(path) == 0 || errno == ENOENT { return }
     guard errno == EISDIR, depth > 0 else { throw .failed("remove \(path)", errno) }
     for name in SmallFile.names(in: path) { try removeTree(path + "/" + name, depth: depth - 1) }

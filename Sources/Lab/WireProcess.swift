@@ -78,67 +78,11 @@ extension ChildProcess {
   }
 }
 
-/// The wire's control socket: one datagram with a request, one with the answer.
-struct WireRequest {
-  let state: LabState
-
-  /// The answer without its `ok`.
-  func send(_ request: String, patience: Interval = .seconds(5)) throws(LabError) -> String {
-    let fd = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    if fd < 0 { throw .failed("ask the link emulator", errno) }
-    defer { close(fd) }
-    // Answers go to a path: an abstract name would be one of our network namespace, where the wire is not.
-    let own = "\(state.directory)/.request-\(getpid())-\(fd)"
-    defer { unlink(own) }
-    if withSocketAddress(own, { bind(fd, __CONST_SOCKADDR_ARG(__sockaddr__: $0), $1) }) != 0 {
-      throw .failed("ask the link emulator", errno)
-    }
-    if withSocketAddress(state.wireSocket, { connect(fd, __CONST_SOCKADDR_ARG(__sockaddr__: $0), $1) }) != 0 {
-      throw .wireIsDead(state)
-    }
-    let bytes = Array(request.utf8)
-    if Glibc.send(fd, bytes, bytes.count, Int32(MSG_NOSIGNAL)) < 0 { throw .wireIsDead(state) }
-    var watched = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
-    var answer = [UInt8](repeating: 0, count: 8_192)
-    if poll(&watched, 1, Int32(patience.nanoseconds / 1_000_000)) <= 0 {
-      throw .refused("the link emulator of \(state.name) does not answer")
-    }
-    let count = recv(fd, &answer, answer.count, 0)
-    if count < 0 { throw .wireIsDead(state) }
-    let text = String(decoding: answer[..<count], as: UTF8.self)
-    if text.hasPrefix("error: ") { throw .refused("the link emulator: \(text.dropFirst(7))") }
-    return String(text.dropFirst(2).drop { $0 == " " })
-  }
-
-  /// Whether somebody listens.
-  var isAlive: Bool {
-    let fd = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    defer { close(fd) }
-    return withSocketAddress(state.wireSocket) { connect(fd, __CONST_SOCKADDR_ARG(__sockaddr__: $0), $1) } == 0
-  }
-}
-
 extension LabError {
-  static func wireIsDead(_ state: LabState) -> LabError {
-    .refused(
-      "the link emulator of \(state.name) has died; \(state.wireLog) may say why, and "
-        + "`netlab down \(state.name)` makes room for another `up`")
-  }
-}
-
-private func withSocketAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
-  var address = sockaddr_un()
-  address.sun_family = sa_family_t(AF_UNIX)
-  let fits = withUnsafeMutableBytes(of: &address.sun_path) { place in
-    guard path.utf8.count < place.count else { return false }
-    place.copyBytes(from: path.utf8)
-    return true
-  }
-  if !fits {
-    errno = ENAMETOOLONG
-    return -1
-  }
-  return withUnsafePointer(to: &address) {
-    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+  static func wireIsDead(in directory: String) -> LabError {
+    let name = directory.split(separator: "/").last ?? ""
+    return .refused(
+      "the link emulator of \(name) has died; \(directory)/wire.log may say why, and "
+        + "`netlab down \(name)` makes room for another `up`")
   }
 }

@@ -1,10 +1,10 @@
 //  JSONText.swift — writes JSON, straight into text, so that what is written is always JSON.
 //
-//  Why.  Every program prints `--json`, and the control socket speaks it, but Foundation's encoder makes a static program
-//  twice as large and loses the order of the keys. We only write here; reading is another matter.
+//  Why.  Every program prints `--json`, and the control socket speaks it, but Foundation's encoder makes a static
+//  program twice as large and loses the order of the keys. We only write here; reading is another matter.
 //
-//  How.  Closures nest as the document does. An object and an array are two types, so that a member cannot lack its key and
-//  an element cannot have one. Keys come out in the order in which they were written.
+//  How.  Closures nest as the document does. An object and an array are two types, so that a member cannot lack its
+//  key and an element cannot have one. Keys come out in the order in which they were written.
 //
 //      JSONText.object {
 //        $0.member("topology", "fibre-lte")
@@ -12,14 +12,15 @@
 //        $0.member("sum_ratio", 0.9731, decimals: 3)
 //      }
 //
-//  Numbers have no exponent: `1e-05` is right, and surprises whoever reads it with a shell. What is no number (0 ÷ 0, infinity)
-//  becomes null, since JSON has no word for it. Integers are written in full, also beyond 2⁵³, where JavaScript would round.
+//  Numbers have no exponent: `1e-05` is right, and surprises whoever reads it with a shell. What is no number (0 ÷ 0,
+//  infinity) becomes null, since JSON has no word for it. Integers are written in full, also beyond 2⁵³, where
+//  JavaScript would round.
 //
-//  Rejected.  A tree of values that is printed at the end: literals of mixed types are slow to compile and need a wrapper
-//  around every variable.
+//  Rejected.  A tree of values that is printed at the end: literals of mixed types are slow to compile and need a
+//  wrapper around every variable.
 //
-//  Always true.  (1) The text is one JSON value. (2) Without `.indented` it has no line break, so it fits a line of a log or of
-//  an event stream. (3) The same calls give the same bytes.
+//  Always true.  (1) The text is one JSON value. (2) Without `.indented` it has no line break, so it fits a line of a
+//  log or of an event stream. (3) The same calls give the same bytes.
 
 public enum JSONText {
   public enum Layout: Sendable {
@@ -165,7 +166,8 @@ extension String: JSONScalar {
   }
 }
 
-/// The document so far. It moves into the object or array that is being written and comes back with it: one buffer, no copies.
+/// The document so far. It moves into the object or array that is being written and comes back with it: one buffer,
+/// no copies.
 private struct Page {
   var text: [UInt8] = []
   var depth = 0

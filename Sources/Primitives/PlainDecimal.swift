@@ -1,11 +1,11 @@
 //  PlainDecimal.swift — a number as people write it: digits and a point, never an exponent.
 //
-//  Swift prints 0.00001 as "1e-05" and 2⁵³ as "9007199254740992.0". We take the digits that it found, which are the fewest that
-//  read back as the same value, and set the point ourselves. Rounding works on those digits and not on the binary value behind
-//  them, so that 1.005 becomes 1.01, as whoever reads "1.005" expects.
+//  Swift prints 0.00001 as "1e-05" and 2⁵³ as "9007199254740992.0". We take the digits that it found, which are the
+//  fewest that read back as the same value, and set the point ourselves. Rounding works on those digits and not on
+//  the binary value behind them, so that 1.005 becomes 1.01, as whoever reads "1.005" expects.
 
-/// A finite number in digits, without an exponent and without zeros at its end; rounded half away from zero when `decimals` says
-/// to how many places, and never "-0".
+/// A finite number in digits, without an exponent and without zeros at its end; rounded half away from zero when
+/// `decimals` says to how many places, and never "-0".
 public func plainDecimal(_ value: Double, decimals: Int? = nil) -> String {
   precondition(value.isFinite, "infinity has no digits")
   let digits = Digits(value)
@@ -13,8 +13,8 @@ public func plainDecimal(_ value: Double, decimals: Int? = nil) -> String {
   return digits.rounded(to: decimals).text
 }
 
-/// ±0.d₁d₂d₃… × 10^point, as exactly the digits that Swift prints for it: rounding works on them, so that 1.005 becomes 1.01 as
-/// whoever reads "1.005" expects.
+/// ±0.d₁d₂d₃… × 10^point, as exactly the digits that Swift prints for it: rounding works on them, so that 1.005
+/// becomes 1.01 as whoever reads "1.005" expects.
 private struct Digits {
   var isNegative: Bool
   /// Without zeros at either end; empty is zero.

@@ -1,14 +1,16 @@
 //  DeliveryTrace.swift — a recorded link: at which moments it could deliver a packet.
 //
-//  The format is mahimahi's: one line an opportunity, holding the millisecond at which one packet of 1,500 bytes could be delivered;
-//  several lines may name the same millisecond; the file repeats from its start after the last of them. An opportunity that
-//  nobody waits for is lost. Smaller packets share one, larger ones take several.
+//  The format is mahimahi's: one line an opportunity, holding the millisecond at which one packet of 1,500 bytes could
+//  be delivered; several lines may name the same millisecond; the file repeats from its start after the last of them.
+//  An opportunity that nobody waits for is lost. Smaller packets share one, larger ones take several. Lines count whole
+//  frames here as everywhere, so an opportunity carries the frame of a 1,500-byte packet: exactly one full packet a
+//  line of the file.
 
 public import Primitives
 
 public struct DeliveryTrace: Equatable, Sendable {
-  /// What one opportunity carries.
-  public static let opportunity = ByteCount(1_500)
+  /// What one opportunity carries: 1,500 bytes and the frame's header.
+  public static let opportunity = ByteCount(1_500) + LinkConditions.frameHeader
   /// A day of milliseconds, or ten million lines: what a recording may hold before it is a mistake.
   public static let largestMillisecond: UInt32 = 86_400_000
   public static let mostOpportunities = 10_000_000
@@ -24,6 +26,7 @@ public struct DeliveryTrace: Equatable, Sendable {
   public init(parsing text: [UInt8]) throws(ParseError) {
     var times: [UInt32] = []
     var line = 1
+    var lastLine = 1
     var digits = 0
     var value: UInt32 = 0
     for index in 0...text.count {
@@ -44,6 +47,7 @@ public struct DeliveryTrace: Equatable, Sendable {
             throw .malformed(line: line, "more than \(DeliveryTrace.mostOpportunities) lines")
           }
           times.append(value)
+          lastLine = line
         }
         digits = 0
         value = 0
@@ -53,7 +57,7 @@ public struct DeliveryTrace: Equatable, Sendable {
       }
     }
     guard let last = times.last, last > 0 else {
-      throw .malformed(line: line > 1 ? line - 1 : 1, "no opportunity after millisecond 0; a trace needs one to repeat")
+      throw .malformed(line: lastLine, "no opportunity after millisecond 0; a trace needs one to repeat")
     }
     milliseconds = times
   }
@@ -87,6 +91,18 @@ public struct DeliveryTrace: Equatable, Sendable {
     return (end, at)
   }
 
+  /// How many bits of a packet, waiting since `start`, were delivered by `end` (which is before its last).
+  func bits(from begin: Cursor, notBefore start: UInt64, upTo end: UInt64) -> UInt64 {
+    var at = begin
+    if time(of: at) < start { at = first(notBefore: start) }
+    var sum: UInt64 = 0
+    while time(of: at) <= end {
+      sum += UInt64(DeliveryTrace.opportunity.value) * 8 - at.bitsUsed
+      step(&at)
+    }
+    return sum
+  }
+
   private func time(of cursor: Cursor) -> UInt64 {
     cursor.cycle * period + UInt64(milliseconds[cursor.index]) * 1_000_000
   }
@@ -102,13 +118,18 @@ public struct DeliveryTrace: Equatable, Sendable {
 
   /// The first opportunity at or after this time.
   private func first(notBefore start: UInt64) -> Cursor {
-    let (cycle, rest) = start.quotientAndRemainder(dividingBy: period)
+    // The end of a cycle belongs to it: its last opportunities lie there, before the next cycle's at 0.
+    var (cycle, rest) = start.quotientAndRemainder(dividingBy: period)
+    if rest == 0 && cycle > 0 {
+      cycle -= 1
+      rest = period
+    }
     var low = 0
     var high = milliseconds.count
     while low < high {
       let middle = (low + high) / 2
       if UInt64(milliseconds[middle]) * 1_000_000 < rest { low = middle + 1 } else { high = middle }
     }
-    return low == milliseconds.count ? Cursor(cycle: cycle + 1, index: 0) : Cursor(cycle: cycle, index: low)
+    return Cursor(cycle: cycle, index: low)  // rest ≤ period, so there is always one
   }
 }

@@ -1,130 +1,119 @@
 //  Link.swift — one direction of a line: a queue, a rate, a delay, and what goes wrong on the way.
 //
-//  Why.  Simulator and laboratory must mean the same by "80 Mbit/s, 30 ms, 1 % loss", or a result in one says nothing about
-//  the other. So there is one model. The simulator calls it with invented time and the lab's wire with the machine's.
+//  Why.  Simulator and laboratory must mean the same by "80 Mbit/s, 30 ms, 1 % loss", or a result in one says nothing
+//  about the other. So there is one model. The simulator calls it with invented time and the lab's wire with the
+//  machine's.
 //
 //  How.
 //                        queue (bounded)          line (rate or trace)        in flight (delay + jitter)
 //      accept ──────▶ │ 5 │ 4 │ 3 │ 2 │ ────────────▶ 1 ───────────▶ loss? ────▶ … · · · … ──────▶ nextOutcome
 //               └─▶ queueFull, tooBig, down                            └─▶ lost
 //
-//  Time on the line is computed, not waited for: a packet's last bit leaves at max(line free, arrival) + size ÷ rate, to the
-//  nanosecond, however late `expire` is called. So the rate is exact on a busy machine, and nobody needs to be woken for the
-//  end of each packet: `deadline` is the earliest moment at which something can come *out*. When a rate changes while a packet
-//  is on the line, the bits that are left go at the new rate.
+//  Time on the line is computed, not waited for: a packet's last bit leaves at max(line free, arrival) + size ÷ rate,
+//  however late `expire` is called, and what is left below a nanosecond is carried to the next packet. So the rate is
+//  exact on a busy machine, and nobody needs to be woken for the end of each packet: `deadline` is the earliest moment
+//  at which something can come *out*. When a rate changes while a packet is on the line, the bits that are left go at
+//  the new rate.
 //
-//  Chance has one stream for a direction, drawn in the order in which packets leave the line, so a result does not depend on
-//  when the caller looked. Loss strikes after the line: a lost packet used its share of the rate, as on a radio link.
+//  Chance has one stream for a direction, drawn in the order in which packets leave the line, so a result does not
+//  depend on when the caller looked. Loss strikes after the line: a lost packet used its share of the rate, as on a
+//  radio link. It is reported when it would have arrived, so that outcomes have one order, that of time.
 //
-//  Duplicates leave together. Order is kept unless the jitter may reorder (then each packet's delay is drawn for itself).
+//  Duplicates leave together. Order is kept unless the jitter may reorder (then each packet's delay is drawn for
+//  itself).
 //
-//  Always true.  (1) Every slot that `accept` queued comes out of `nextOutcome` exactly once as the last of its copies or as
-//  lost. (2) Bytes in the queue never exceed its limit, but for one packet alone. (3) Without reordering, packets come out in
-//  the order in which they went in. (4) Something is held ⇔ `deadline` is not nil.
+//  Always true.  (1) Every slot that `accept` queued comes out of `nextOutcome` exactly once as the last of its copies
+//  or as lost. (2) Bytes in the queue never grow beyond its limit, but for one packet alone. (3) Without reordering,
+//  packets come out in the order in which they went in. (4) Something is held ⇔ `deadline` is not nil. (5) Outcomes do
+//  not depend on how often `expire` was called between two other inputs.
 //
 //  Not here.  Payload bytes (a slot number stands for them), addresses, who is at the ends, the clock.
 
 public import Primitives
 
 public struct Link: ~Copyable {
-  /// What became of a packet at the entrance.
-  public enum Verdict: Equatable, Sendable {
-    case queued
-    /// The queue has no room.
-    case queueFull
-    /// Larger than the link's MTU.
-    case tooBig
-    case down
-    /// More is in flight than `flightLimit`: a link without a rate must still be bounded.
-    case flooded
-  }
-
-  public enum Outcome: Equatable, Sendable {
-    /// Hand this packet over. `corruption`, when there is one, is a random number that says which bit to flip. The slot is
-    /// the caller's again when `isLast`; before that, the same slot comes once more as a duplicate.
-    case delivered(slot: UInt32, due: Instant, isLast: Bool, corruption: UInt64?)
-    /// Gone; the slot is the caller's again.
-    case lost(slot: UInt32, at: Instant, reason: Loss)
-  }
-
-  public enum Loss: Equatable, Sendable {
-    case chance
-    /// It was in the queue or in flight when the link went down.
-    case cut
-  }
-
-  public struct Counters: Equatable, Sendable {
-    public var accepted: UInt64 = 0
-    public var delivered: UInt64 = 0
-    public var deliveredBytes: UInt64 = 0
-    public var duplicated: UInt64 = 0
-    public var corrupted: UInt64 = 0
-    // Why a packet did not come out, one field for each reason.
-    public var queueFull: UInt64 = 0
-    public var tooBig: UInt64 = 0
-    public var down: UInt64 = 0
-    public var flooded: UInt64 = 0
-    public var lostByChance: UInt64 = 0
-    public var cut: UInt64 = 0
-
-    public init() {}
-  }
-
-  /// A link without a rate has no queue, so something else must bound what it holds: 64 MiB are 50 ms of 10 Gbit/s. Smaller
-  /// would cut into delay-only links that a fast machine fills; larger only hides that the link needs a rate.
+  /// A link without a rate has no queue, so something else must bound what it holds: 64 MiB are 50 ms of 10 Gbit/s.
+  /// Smaller would cut into delay-only links that a fast machine fills; larger only hides that the link needs a rate.
   public static let flightLimit = ByteCount(64 << 20)
 
-  private struct Queued: BitwiseCopyable {
+  // Not private: who holds a Link in another module destroys its rings, and Swift 6.3 emits broken code there when the
+  // rings' elements cannot be seen.
+  @usableFromInline struct Queued: BitwiseCopyable {
     var slot: UInt32
     var bytes: UInt32
     var arrived: UInt64
   }
 
-  private struct Flying: BitwiseCopyable {
+  @usableFromInline struct Flying: BitwiseCopyable {
     var slot: UInt32
     var bytes: UInt32
     var release: UInt64
     var corruption: UInt64
     var isCorrupt: Bool
+    var isLost: Bool
     var isLast: Bool
   }
 
-  private struct Gone: BitwiseCopyable {
+  @usableFromInline struct Cut: BitwiseCopyable {
     var slot: UInt32
     var at: UInt64
-    var isCut: Bool
   }
 
   public private(set) var conditions: LinkConditions
   public private(set) var counters = Counters()
   /// Bytes that wait for the line or are on it.
   public private(set) var queued = ByteCount.zero
-  /// Bytes that left the line and have not arrived.
+  /// Bytes that left the line and have not been handed over.
   public private(set) var inFlight = ByteCount.zero
+  public private(set) var isDown = false
 
-  private var isDown = false
   private var clock: UInt64 = 0
   private var queue = RingBuffer<Queued>()
   private var flight = RingBuffer<Flying>()
-  private var gone = RingBuffer<Gone>()
-  private var queueLimit: Int
-  /// When the line is free for the next packet.
+  private var cut = RingBuffer<Cut>()
+
+  // What `conditions` says, where each packet finds it without unpacking an enum that holds a reference.
+  private var isUnlimited = true
+  private var rate: BitRate?
+  private var trace: DeliveryTrace?
+  private var queueLimit = 0
+  private var largestFrame = Int.max
+
+  /// When the line is free for the next packet, and the billionths of a bit by which it is later than that.
   private var lineFree: UInt64 = 0
-  /// What is left of the first packet when the rate changed, or a trace's opportunity ended, while it was on the line.
-  private var headBitsLeft: UInt64?
+  private var fraction: UInt64 = 0
   private var traceCursor = DeliveryTrace.Cursor()
+  /// The first packet of the queue is on the line: since when, what is left to send since then, when its last bit
+  /// leaves (`never` when nothing waits), and how the line stands afterwards.
+  private var headStart: UInt64 = 0
+  private var headBits: UInt64 = 0
+  private var headEnd = Link.never
+  private var fractionAfterHead: UInt64 = 0
+  private var cursorAfterHead = DeliveryTrace.Cursor()
+
   private var lastRelease: UInt64 = 0
   private var wander: Wander
   private var lossProcess: LossProcess
   private var random: SeededRandom
 
+  private static let never = UInt64.max
+
   /// `random` is this direction's own stream.
   public init(_ conditions: LinkConditions, random: SeededRandom) {
     self.conditions = conditions
     self.random = random
-    queueLimit = conditions.queueLimit.value
     wander = Wander(deviation: conditions.jitter, random: random.stream(named: "wander"))
     lossProcess = LossProcess(conditions.loss, burst: conditions.burst)
+    takeOver(conditions)
+  }
+
+  private mutating func takeOver(_ new: LinkConditions) {
+    conditions = new
+    isUnlimited = new.line.isUnlimited
+    if case .fixed(let fixed) = new.line { rate = fixed } else { rate = nil }
+    if case .trace(let recorded) = new.line { trace = recorded } else { trace = nil }
+    queueLimit = new.queueLimit.value
+    largestFrame = new.largestFrame?.value ?? .max
   }
 
   // MARK: Inputs
@@ -132,31 +121,37 @@ public struct Link: ~Copyable {
   /// A packet arrives at the link's entrance. `length` is that of the whole frame, since that is what occupies a line.
   public mutating func accept(slot: UInt32, length: ByteCount, at now: Instant) -> Verdict {
     advance(to: now)
+    let bytes = length.value
     if isDown {
       counters.down += 1
       return .down
     }
-    if let mtu = conditions.largestFrame, length > mtu {
+    if bytes > largestFrame {
       counters.tooBig += 1
       return .tooBig
     }
-    let bytes = length.value
-    if conditions.line.isUnlimited {
-      if inFlight.value + bytes > Link.flightLimit.value {
+    let packet = Queued(slot: slot, bytes: UInt32(bytes), arrived: clock)
+    if isUnlimited {
+      if inFlight.value + bytes > Link.flightLimit.value && bytesStillFlying() + bytes > Link.flightLimit.value {
         counters.flooded += 1
         return .flooded
       }
       counters.accepted += 1
-      depart(Queued(slot: slot, bytes: UInt32(bytes), arrived: clock), at: clock)
+      depart(packet, at: clock)
       return .queued
     }
-    if queued.value + bytes > queueLimit && !queue.isEmpty {
+    let isFirst = queue.isEmpty
+    if queued.value + bytes > queueLimit && !isFirst {
       counters.queueFull += 1
       return .queueFull
     }
     counters.accepted += 1
-    queue.append(Queued(slot: slot, bytes: UInt32(bytes), arrived: clock))
+    queue.append(packet)
     queued += length
+    if isFirst {
+      putFirstOnLine()
+      serve()  // a trace's opportunity may be this very moment
+    }
     return .queued
   }
 
@@ -166,15 +161,18 @@ public struct Link: ~Copyable {
   /// New conditions from now on. What is in the queue or in flight stays there.
   public mutating func change(to new: LinkConditions, at now: Instant) {
     advance(to: now)
-    if let head = queue.first { headBitsLeft = bitsLeft(of: head) }
     if new.jitter != conditions.jitter { wander.deviation = new.jitter }
     if new.loss != conditions.loss || new.burst != conditions.burst {
       lossProcess = LossProcess(new.loss, burst: new.burst)
     }
-    if new.line != conditions.line { traceCursor = DeliveryTrace.Cursor() }
-    conditions = new
-    queueLimit = new.queueLimit.value
+    if new.line == conditions.line { return takeOver(new) }
+
+    let left = headBitsLeft
+    takeOver(new)
     lineFree = clock
+    fraction = 0
+    traceCursor = DeliveryTrace.Cursor()
+    putFirstOnLine(bitsLeft: left)
     serve()
   }
 
@@ -183,44 +181,58 @@ public struct Link: ~Copyable {
     advance(to: now)
     isDown = down
     if !down { return }
-    while let packet = queue.popFirst() { lose(packet.slot, at: clock, isCut: true) }
-    while let packet = flight.popFirst() {
-      if packet.isLast { lose(packet.slot, at: clock, isCut: true) }
+    // What arrived by now has arrived, whether it was fetched yet or not.
+    var arrived = 0
+    while arrived < flight.count && flight[arrived].release <= clock { arrived += 1 }
+    for index in arrived..<flight.count where flight[index].isLast {
+      inFlight -= ByteCount(Int(flight[index].bytes))
+      drop(flight[index].slot)
     }
-    headBitsLeft = nil
+    flight.removeLast(flight.count - arrived)
+    while let packet = queue.popFirst() { drop(packet.slot) }
     queued = .zero
-    inFlight = .zero
+    headEnd = Link.never
   }
 
   // MARK: Outputs
 
   /// What came out by now, in order; drain to nil after each input.
   public mutating func nextOutcome() -> Outcome? {
-    if let packet = gone.popFirst() {
-      let at = Instant(nanoseconds: packet.at)
-      return .lost(slot: packet.slot, at: at, reason: packet.isCut ? .cut : .chance)
+    if let packet = flight.first, packet.release <= clock {
+      flight.removeFirst()
+      if packet.isLast { inFlight -= ByteCount(Int(packet.bytes)) }
+      let due = Instant(nanoseconds: packet.release)
+      if packet.isLost {
+        counters.lostByChance += 1
+        return .lost(slot: packet.slot, at: due, reason: .chance)
+      }
+      counters.delivered += 1
+      counters.deliveredBytes += UInt64(packet.bytes)
+      if !packet.isLast { counters.duplicated += 1 }
+      if packet.isCorrupt && packet.isLast { counters.corrupted += 1 }
+      return .delivered(
+        slot: packet.slot, due: due, isLast: packet.isLast, corruption: packet.isCorrupt ? packet.corruption : nil)
     }
-    guard let packet = flight.first, packet.release <= clock else { return nil }
-    _ = flight.popFirst()
-    if packet.isLast { inFlight -= ByteCount(Int(packet.bytes)) }
-    counters.delivered += 1
-    counters.deliveredBytes += UInt64(packet.bytes)
-    return .delivered(
-      slot: packet.slot, due: Instant(nanoseconds: packet.release), isLast: packet.isLast,
-      corruption: packet.isCorrupt ? packet.corruption : nil)
+    guard let packet = cut.popFirst() else { return nil }
+    counters.cut += 1
+    return .lost(slot: packet.slot, at: Instant(nanoseconds: packet.at), reason: .cut)
   }
 
   /// The earliest moment at which something can come out.
-  public var deadline: Instant? {
-    if !gone.isEmpty { return Instant(nanoseconds: clock) }
-    var earliest = flight.first?.release
-    if let head = queue.first {
+  @inline(__always) public var deadline: Instant? {
+    if !cut.isEmpty { return Instant(nanoseconds: clock) }
+    var earliest = Link.never
+    if let packet = flight.first {
+      earliest = packet.release
+      // What is still in the queue comes out behind it.
+      if !conditions.reorders { return Instant(nanoseconds: earliest) }
+    }
+    if headEnd != Link.never {
       // With jitter the delay may shrink to nothing, so only a steady one lets us sleep past the end of the packet.
       let least = conditions.jitter == .zero ? UInt64(conditions.delay.nanoseconds) : 0
-      let out = finish(of: head) &+ least
-      earliest = min(earliest ?? out, out)
+      earliest = min(earliest, headEnd &+ least)
     }
-    return earliest.map { Instant(nanoseconds: $0) }
+    return earliest == Link.never ? nil : Instant(nanoseconds: earliest)
   }
 
   // MARK: The line
@@ -228,78 +240,76 @@ public struct Link: ~Copyable {
   private mutating func advance(to now: Instant) {
     precondition(now.nanoseconds >= clock, "a link's time went back")
     clock = now.nanoseconds
-    serve()
+    if headEnd <= clock { serve() }
   }
 
   /// Lets every packet leave whose last bit is on its way by now.
   private mutating func serve() {
-    while let head = queue.first {
-      let end = finish(of: head)
-      if end > clock { return }
-      _ = queue.popFirst()
+    while headEnd <= clock, let head = queue.popFirst() {
+      let end = headEnd
       queued -= ByteCount(Int(head.bytes))
-      if case .trace(let trace) = conditions.line {
-        let start = max(lineFree, head.arrived)
-        traceCursor = trace.cursor(after: bits(of: head), from: traceCursor, notBefore: start).next
-      }
       lineFree = end
-      headBitsLeft = nil
+      fraction = fractionAfterHead
+      traceCursor = cursorAfterHead
+      putFirstOnLine()
       depart(head, at: end)
     }
   }
 
-  private func bits(of packet: Queued) -> UInt64 { headBitsLeft ?? UInt64(packet.bytes) * 8 }
-
-  /// When the last bit of the first packet leaves.
-  private func finish(of head: Queued) -> UInt64 {
-    let start = max(lineFree, head.arrived)
-    switch conditions.line {
-    case .unlimited: return start
-    case .fixed(let rate): return start + UInt64(rate.time(toSendBits: bits(of: head)).nanoseconds)
-    case .trace(let trace): return trace.cursor(after: bits(of: head), from: traceCursor, notBefore: start).time
+  /// Computes when the first packet of the queue will have left.
+  private mutating func putFirstOnLine(bitsLeft: UInt64? = nil) {
+    guard let head = queue.first else {
+      headEnd = Link.never
+      return
+    }
+    headBits = bitsLeft ?? UInt64(head.bytes) * 8
+    headStart = max(lineFree, head.arrived)
+    fractionAfterHead = head.arrived > lineFree ? 0 : fraction
+    if let rate {
+      let time = rate.time(toSendBits: headBits, carrying: &fractionAfterHead)
+      headEnd = headStart + UInt64(time.nanoseconds)
+    } else if let trace {
+      (headEnd, cursorAfterHead) = trace.cursor(after: headBits, from: traceCursor, notBefore: headStart)
+    } else {
+      headEnd = headStart
     }
   }
 
-  /// How much of the first packet has not left by now.
-  private func bitsLeft(of head: Queued) -> UInt64 {
-    let all = bits(of: head)
-    let start = max(lineFree, head.arrived)
-    if clock <= start { return all }
-    switch conditions.line {
-    case .unlimited: return 0
-    case .fixed(let rate):
-      let sent = rate.bits(in: Interval(nanoseconds: Int64(clock - start)))
-      return all - min(all, sent)
-    case .trace: return all  // an opportunity is an instant: between two, nothing is half sent
+  /// How much of the first packet has not left by now; nil when nothing waits.
+  private var headBitsLeft: UInt64? {
+    if headEnd == Link.never { return nil }
+    if clock <= headStart { return headBits }
+    var sent: UInt64 = 0
+    if let rate {
+      sent = rate.bits(in: Interval(nanoseconds: Int64(clock - headStart)))
+    } else if let trace {
+      sent = trace.bits(from: traceCursor, notBefore: headStart, upTo: clock)
     }
+    return headBits - min(headBits, sent)
   }
 
   private mutating func depart(_ packet: Queued, at end: UInt64) {
-    if lossProcess.strikes(&random) {
-      counters.lostByChance += 1
-      lose(packet.slot, at: end, isCut: false)
-      return
-    }
-    var release = end &+ UInt64(conditions.delay.nanoseconds)
+    var flying = Flying(
+      slot: packet.slot, bytes: packet.bytes, release: end &+ UInt64(conditions.delay.nanoseconds), corruption: 0,
+      isCorrupt: false, isLost: false, isLast: true)
+    inFlight += ByteCount(Int(packet.bytes))
+    counters.carriedBytes += UInt64(packet.bytes)
+    flying.isLost = lossProcess.strikes(&random)
     if conditions.jitter != .zero {
       let shift =
         conditions.reorders
         ? Int64((random.normal() * Double(conditions.jitter.nanoseconds)).rounded()) : wander.shift(at: end)
-      release = UInt64(max(Int64(end), Int64(release) + shift))
+      flying.release = UInt64(max(Int64(end), Int64(flying.release) + shift))
     }
-    if !conditions.reorders { release = max(release, lastRelease) }
-    lastRelease = max(lastRelease, release)
+    if !conditions.reorders { flying.release = max(flying.release, lastRelease) }
+    lastRelease = max(lastRelease, flying.release)
+    if flying.isLost { return insert(flying) }
 
-    var flying = Flying(
-      slot: packet.slot, bytes: packet.bytes, release: release, corruption: 0, isCorrupt: false, isLast: true)
     if random.happens(conditions.corruption) {
       flying.isCorrupt = true
       flying.corruption = random.next()
-      counters.corrupted += 1
     }
-    inFlight += ByteCount(Int(packet.bytes))
     if random.happens(conditions.duplication) {
-      counters.duplicated += 1
       flying.isLast = false
       insert(flying)
       flying.isLast = true
@@ -318,8 +328,16 @@ public struct Link: ~Copyable {
     flight[at] = packet
   }
 
-  private mutating func lose(_ slot: UInt32, at end: UInt64, isCut: Bool) {
-    if isCut { counters.cut += 1 }
-    gone.append(Gone(slot: slot, at: end, isCut: isCut))
+  private mutating func drop(_ slot: UInt32) { cut.append(Cut(slot: slot, at: clock)) }
+
+  /// `inFlight` without what arrived by now and was not fetched: a caller who looks seldom must not be told of a flood.
+  private func bytesStillFlying() -> Int {
+    var bytes = inFlight.value
+    var index = 0
+    while index < flight.count && flight[index].release <= clock {
+      if flight[index].isLast { bytes -= Int(flight[index].bytes) }
+      index += 1
+    }
+    return bytes
   }
 }

@@ -1,0 +1,231 @@
+//  Bench.swift — measures a topology: every path alone, then what joins them.
+//
+//  The order matters. Paths come first and without anything of ours, because they are what everything else is compared to, on the
+//  same machine in the same minute; the bond comes last and starts the events of the file, so that a path that dies at 5 s
+//  dies under the bond and not under its own measurement.
+//
+//  A topology that is up is used as it is and stays; else it is brought up for this and taken down at the end, also after an
+//  error or a signal. While we measure, nobody takes it down (the lock of its directory is held together with others), and
+//  nobody else measures in it (a lock of its own).
+
+import Primitives
+public import Topology
+
+public struct Bench {
+  public struct Setting {
+    /// Where the topology was read from.
+    public var source: String
+    /// The program that is called as `wire`; nil is this one.
+    public var executable: String?
+    public var progress: Progress
+    /// The share of packets that the wire may deliver late. More than the usual 0.1 % is for those who test netlab itself on a
+    /// machine that has other things to do.
+    public var mostLate = Measurement.usualMostLate
+    /// Where the table goes, in pieces that end with a line.
+    public var print: (String) -> Void
+
+    public init(source: String, executable: String? = nil, progress: Progress, print: @escaping (String) -> Void) {
+      self.source = source
+      self.executable = executable
+      self.progress = progress
+      self.print = print
+    }
+  }
+
+  private let topology: Topology
+  private let options: BenchOptions
+  private let setting: Setting
+  private let sites: Sites
+  private let bond: (any Bond)?
+
+  /// Measures and returns the result; the table is printed on the way.
+  public static func run(
+    _ topology: Topology, options: BenchOptions, setting: Setting
+  ) throws(LabError) -> BenchResult {
+    let interruption = try Interruption()
+    return try run(topology, options: options, setting: setting, interruption: interruption)
+  }
+
+  /// For several benches under one watch for signals.
+  static func run(
+    _ topology: Topology, options: BenchOptions, setting: Setting, interruption: Interruption
+  ) throws(LabError) -> BenchResult {
+    defer { setting.progress.finish() }
+    let bench = Bench(
+      topology: topology, options: options, setting: setting, sites: try Sites(topology), bond: options.against?.bond)
+    try Program.require([.iperf3, .ping])
+    try bench.bond?.requirePrograms()
+    try interruption.check()
+    return try bench.inLaboratory { () throws(LabError) in try bench.measure(interruption) }
+  }
+
+  // MARK: Up and down
+
+  private func inLaboratory(_ body: () throws(LabError) -> BenchResult) throws(LabError) -> BenchResult {
+    var up = Laboratory.UpOptions()
+    up.startEvents = false
+    up.executable = setting.executable
+    setting.progress.say("\(topology.name): up")
+    let isOurs: Bool
+    switch try Laboratory.up(topology, source: setting.source, options: up) {
+    case .built: isOurs = true
+    case .wasUp(isSame: true): isOurs = false
+    case .wasUp(isSame: false):
+      throw .refused(
+        "\(topology.name) is up, but not as \(setting.source) has it now: `netlab down \(topology.name)` makes room for it"
+      )
+    }
+    do throws(LabError) {
+      let result = try locked(body)
+      if isOurs { try Laboratory.down(topology.name) }
+      return result
+    } catch {
+      if isOurs { _ = try? Laboratory.down(topology.name) }
+      throw error
+    }
+  }
+
+  private func locked(_ body: () throws(LabError) -> BenchResult) throws(LabError) -> BenchResult {
+    let directory = LabState(topology.name).directory
+    guard let here = try DirectoryLock.acquire(directory, .shared) else {
+      throw .refused("\(topology.name) was taken down by somebody else")
+    }
+    let alone = try DirectoryLock.acquire(
+      directory + "/bench", .exclusive, making: [directory + "/bench"], patience: .seconds(1))
+    let result = try body()
+    _ = consume alone
+    _ = consume here
+    return result
+  }
+
+  // MARK: The measurements
+
+  private func measure(_ interruption: Interruption) throws(LabError) -> BenchResult {
+    let testbed = try Testbed(topology, interruption: interruption)
+    let measurement = Measurement(
+      testbed: testbed, options: options, progress: setting.progress, mostLate: setting.mostLate)
+    var result = BenchResult(topology: topology.name, options: options)
+    let ways = try sites.ways()
+    let table = BenchTable(ways.map(\.name) + [bond?.name ?? ""])
+    show(table.header(topology.name, options))
+
+    var surveyed = Surveyed(sites: sites, ways: [])
+    for way in ways {
+      guard let opener = way.opener else {
+        result.notes.append("\(way.name) was not measured: nats at both ends let no connection through")
+        continue
+      }
+      let figures = try measure(way, from: opener, measurement)
+      surveyed.ways.append((way, figures))
+      let path = BenchResult.Path(way, figures, rate: way.rate(options.direction, traces: testbed.traceRates))
+      result.paths.append(path)
+      result.note(late: figures.lateShare)
+      show(table.row(path))
+    }
+    if surveyed.ways.isEmpty { throw LabError("\(topology.name): no path lets a connection through", exitCode: 1) }
+    if let bond {
+      let joined = try measure(bond, surveyed, measurement, &result)
+      result.bond = joined
+      show(table.row(joined, bond.name))
+    }
+    show(table.footer(result, bond: bond?.name))
+    return result
+  }
+
+  private func measure(_ way: Way, from opener: Int, _ measurement: Measurement) throws(LabError) -> Figures {
+    let scaffold = Scaffold(measurement.testbed)
+    defer { scaffold.takeDown() }
+    try scaffold.lead(over: way, from: opener)
+    let listener = opener == sites.first ? sites.second : sites.first
+    let course = Course(
+      opener: .init(node: opener, address: way.address(of: opener).description),
+      listener: .init(node: listener, address: way.address(of: listener).description),
+      isForward: opener == sites.first)
+    return try measurement.run(Flow(name: way.name, course: course, pings: course, meters: meters([way])))
+  }
+
+  private func measure(
+    _ bond: any Bond, _ surveyed: Surveyed, _ measurement: Measurement, _ result: inout BenchResult
+  ) throws(LabError) -> BenchResult.Bond {
+    let scaffold = Scaffold(measurement.testbed)
+    defer { scaffold.takeDown() }
+    setting.progress.say("\(bond.name): joining the sites")
+    var flow = try bond.join(surveyed, on: scaffold)
+    flow.meters = meters(surveyed.ways.map(\.way))
+    flow.startsEvents = true
+    let figures = try measurement.run(flow)
+    result.note(late: figures.lateShare)
+    result.notes += try bond.notes(surveyed, figures, on: scaffold)
+    if bond.usesAllPaths, let shares = shares(flow.meters, figures.received) {
+      result.notes.append("\(bond.name): \(shares)")
+    }
+    if let refusal = figures.eventsRefusal {
+      result.notes.append("the events of the file did not begin with this measurement: \(refusal)")
+    }
+    return BenchResult.Bond(figures)
+  }
+
+  /// The interfaces by which data arrives over these ways, each once.
+  private func meters(_ ways: [Way]) -> [Flow.Meter] {
+    let receivers: [Int]
+    switch options.direction {
+    case .up: receivers = [sites.second]
+    case .down: receivers = [sites.first]
+    case .both: receivers = [sites.first, sites.second]
+    }
+    var meters: [Flow.Meter] = []
+    for way in ways {
+      for node in receivers {
+        let interface = way.interface(of: node).name
+        if !meters.contains(where: { $0.node == node && $0.interface == interface }) {
+          meters.append(Flow.Meter(node: node, interface: interface))
+        }
+      }
+    }
+    return meters
+  }
+
+  /// "fibre carried 79 %, lte 21 %"; nil when there is nothing to tell apart.
+  private func shares(_ meters: [Flow.Meter], _ received: [UInt64]) -> String? {
+    var names: [String] = []
+    var bytes: [UInt64] = []
+    for (meter, count) in zip(meters, received) {
+      if let index = names.firstIndex(of: meter.interface) {
+        bytes[index] += count
+      } else {
+        names.append(meter.interface)
+        bytes.append(count)
+      }
+    }
+    let all = bytes.reduce(0, +)
+    if names.count < 2 || all == 0 { return nil }
+    return zip(names, bytes).map { "\($0) carried \(percent(Double($1) / Double(all)))" }.joined(separator: ", ")
+  }
+
+  private func show(_ text: String) {
+    setting.progress.finish()
+    setting.print(text)
+  }
+}
+
+extension BenchResult.Path {
+  fileprivate init(_ way: Way, _ figures: Figures, rate: BitRate?) {
+    self.init(
+      name: way.name, goodputBitsPerSecond: figures.goodputBitsPerSecond, rate: rate, idle: figures.idle,
+      loaded: figures.loaded, retransmits: figures.retransmits, warmUp: figures.warmUp)
+  }
+}
+
+extension BenchResult.Bond {
+  fileprivate init(_ figures: Figures) {
+    self.init(
+      goodputBitsPerSecond: figures.goodputBitsPerSecond, idle: figures.idle, loaded: figures.loaded,
+      retransmits: figures.retransmits, warmUp: figures.warmUp)
+  }
+}
+
+extension BenchResult {
+  fileprivate mutating func note(late share: Double?) {
+    if let share { lateShare = max(lateShare ?? 0, share) }
+  }
+}

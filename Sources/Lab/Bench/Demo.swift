@@ -1,0 +1,42 @@
+//  Demo.swift — what a newcomer sees first: a network that is built, drawn and measured, in about a minute.
+//
+//  Downloads, since that is what people wait for. Kernel MPTCP is measured as well where it is installed: it is what every Linux has
+//  without a gateway, and the figure to beat.
+
+import Primitives
+import Topology
+
+public enum Demo {
+  /// Measures the topology of this file and writes the report to `directory`.
+  public static func run(file: String, directory: String, setting: Bench.Setting) throws(LabError) {
+    let topology = try TopologyFile.read(file)
+    try ReportFiles.makeDirectory(directory)
+    let drawing = topology.drawing()
+    setting.print("\(topology.name), as its file describes it:\n\n\(drawing)\n")
+
+    var options = BenchOptions()
+    options.direction = .down
+    options.seconds = 5
+    if (try? KernelMPTCP().requirePrograms()) != nil { options.against = .mptcp }
+    let bond = options.against?.rawValue
+    var setting = setting
+    setting.source = file
+    let result = try Bench.run(topology, options: options, setting: setting)
+    let report = BenchReport(
+      result: result, drawing: drawing, bond: bond, circumstances: Circumstances.present)
+    try ReportFiles.write(report.files, to: directory)
+    setting.print("\n" + summary(result, bond: bond, directory: directory))
+  }
+
+  static func summary(_ result: BenchResult, bond: String?, directory: String) -> String {
+    var text = "\(result.topology) has \(result.paths.count) paths"
+    if let best = result.bestPath {
+      text += "; the best alone is \(best.name) with \(megabits(best.goodputBitsPerSecond)) Mbit/s, "
+      text += "all together could carry \(megabits(result.sumBitsPerSecond)) Mbit/s.\n"
+    }
+    if let bond, let joined = result.bond {
+      text += "\(bond) makes \(megabits(joined.goodputBitsPerSecond)) Mbit/s of them.\n"
+    }
+    return text + "The report, with two charts: \(directory)/report.md\n"
+  }
+}

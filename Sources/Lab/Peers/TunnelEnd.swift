@@ -1,0 +1,58 @@
+//  TunnelEnd.swift — one side of a peer's tunnel, and how the site behind it gets into it.
+
+import Glibc
+import Netlink
+import Primitives
+import Topology
+
+struct TunnelEnd {
+  let site: Int
+  let name: String
+  /// On the path that the tunnel uses.
+  let address: String
+  /// Inside the tunnel: 198.18.0.0/15 is for measurements (RFC 2544), so no topology has it.
+  let tunnelAddress: String
+  let siteNetwork: IPPrefix
+
+  init(site: Int, in sites: Sites, _ way: Way, ordinal: Int) {
+    self.site = site
+    name = sites.topology.nodes[site].name
+    address = way.address(of: site).description
+    tunnelAddress = "198.18.77.\(ordinal + 1)"
+    siteNetwork = IPPrefix(sites.addresses.site(of: site).ipv4).network
+  }
+}
+
+extension Scaffold {
+  /// Switches the tunnel's interface on and leads the other side's site into it.
+  func connect(_ end: TunnelEnd, peer: TunnelEnd, through name: String, mtu: Int?) throws(LabError) {
+    let index = try testbed.interfaceIndex(name, at: end.site)
+    let namespace = try testbed.namespace(of: end.site)
+    let tunnel = IPPrefix(end.tunnelAddress)
+    let other = IPPrefix(peer.tunnelAddress)
+    do throws(NetlinkError) {
+      var socket = try NetlinkSocket.open(in: namespace.descriptor)
+      try socket.perform(.configure(index, LinkSettings(mtu: mtu.map { UInt32($0) }, isUp: true)))
+      // OpenVPN gives itself its addresses; WireGuard has none. All go with the interface.
+      if mtu != nil, let tunnel, let other {
+        try socket.perform([
+          .addAddress(InterfaceAddress(tunnel, on: index)), .addRoute(Route(to: other, through: index)),
+        ])
+      }
+      try socket.perform(.addRoute(Route(to: peer.siteNetwork, through: index)))
+    } catch {
+      throw .network(namespace.name, error)
+    }
+  }
+
+  /// Asks twenty times a second until the answer is yes, or the time is over.
+  func waitUntil(_ patience: Interval, _ isTrue: () throws(LabError) -> Bool) throws(LabError) -> Bool {
+    let deadline = MonotonicClock.now + patience
+    while try !isTrue() {
+      if MonotonicClock.now >= deadline { return false }
+      try testbed.interruption.check()
+      usleep(50_000)
+    }
+    return true
+  }
+}

@@ -1,0 +1,88 @@
+//  WireClient.swift — asking the wire of a topology that is up.
+
+import Glibc
+public import Topology
+
+public struct WireClient: Sendable {
+  private let directory: String
+
+  /// A wire answers between two turns of its loop. What takes longer than this is no wire any more.
+  private static let patienceSeconds = 2
+
+  /// `directory` is the topology's, below /run/netlab.
+  public init(directory: String) { self.directory = directory }
+
+  /// Whether a wire listens.
+  public var isAlive: Bool {
+    let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    defer { close(descriptor) }
+    return UnixDatagram.connect(descriptor, to: directory + "/wire.sock") == 0
+  }
+
+  /// Starts the clock of the file's events.
+  public func start() throws(LabError) { _ = try ask(.start) }
+
+  /// Changes a link at once.
+  public func set(link: String, change: Topology.Change) throws(LabError) {
+    _ = try ask(.set(link: link, change: change))
+  }
+
+  /// How well the wire keeps its promises, since its start or the last `reset`.
+  public func totals() throws(LabError) -> WireTotals {
+    var totals = WireTotals()
+    WireText.read(try ask(.totals), WireTotals.fields, into: &totals)
+    return totals
+  }
+
+  /// What happened on a link, from left to right and back.
+  public func statistics(of link: String) throws(LabError) -> Topology.Pair<LineStatistics> {
+    let text = try ask(.statistics(link: link))
+    var pair = Topology.Pair(both: LineStatistics())
+    WireText.read(text, LineStatistics.fields, prefix: "forward.", into: &pair.forward)
+    WireText.read(text, LineStatistics.fields, prefix: "backward.", into: &pair.backward)
+    return pair
+  }
+
+  /// The counters of `totals` begin at zero again.
+  public func reset() throws(LabError) { _ = try ask(.reset) }
+
+  /// Ends the wire; its interfaces go with it.
+  public func stop() throws(LabError) { _ = try ask(.stop) }
+
+  /// The answer without its `ok`.
+  private func ask(_ request: WireRequest) throws(LabError) -> Substring {
+    // One name for each thread that asks, so that nobody gets another's answer.
+    let own = "\(directory)/ask.\(getpid()).\(gettid())"
+    let descriptor = try UnixDatagram.bound(to: own)
+    defer {
+      close(descriptor)
+      unlink(own)
+    }
+    var patience = timeval(tv_sec: WireClient.patienceSeconds, tv_usec: 0)
+    let size = socklen_t(MemoryLayout<timeval>.size)
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, size)
+    setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, size)
+    let error = UnixDatagram.connect(descriptor, to: directory + "/wire.sock")
+    if error == ENOENT {
+      throw .refused("\(directory) has no link emulator: all links of the topology are plain, or it has ended")
+    }
+    if error == ECONNREFUSED { throw .wireIsDead(in: directory) }
+    if error != 0 { throw .failed("speak to the link emulator in \(directory)", error) }
+
+    let text = request.text
+    guard send(descriptor, text, text.utf8.count, Int32(MSG_NOSIGNAL)) == text.utf8.count else {
+      throw .failed("speak to the link emulator in \(directory)", errno)
+    }
+    var bytes = [UInt8](repeating: 0, count: 64 << 10)
+    let count = recv(descriptor, &bytes, bytes.count, 0)
+    guard count >= 0 else {
+      let error = errno
+      let silence = "no answer for \(WireClient.patienceSeconds) s; is the machine overloaded?"
+      throw .failed("hear the link emulator in \(directory)", error, remedy: error == EAGAIN ? silence : nil)
+    }
+    let answer = String(decoding: bytes[..<count], as: UTF8.self)
+    if answer.hasPrefix("ok") { return answer.dropFirst(2) }
+    let sentence = answer.hasPrefix("error: ") ? String(answer.dropFirst(7)) : answer
+    throw .wrongUsage(sentence)
+  }
+}

@@ -1,0 +1,80 @@
+//  OffloadHeader.swift — the ten bytes before every packet: what its sender left for the adapter to do.
+//
+//      0        1          2             4              6               8                 10
+//      │ flags  │ gso type │ header len  │ segment size │ sum starts at │ sum is written  │ the packet …
+//      └────────┴──────────┴─────────────┴──────────────┴───────────────┴── at + this ────┘
+//
+//  virtio's structure in the machine's byte order. With `needsChecksum` the field that shall hold the Internet checksum
+//  holds the sum of the pseudo-header, and everything from `checksumStart` to the end is still to be added.
+
+public struct OffloadHeader: Equatable, Sendable {
+  public static let length = 10
+
+  public static let needsChecksum: UInt8 = 1
+
+  public var flags: UInt8 = 0
+  public var segmentKind: UInt8 = 0
+  public var headerLength: UInt16 = 0
+  public var segmentSize: UInt16 = 0
+  public var checksumStart: UInt16 = 0
+  public var checksumOffset: UInt16 = 0
+
+  /// A packet that is finished as it is.
+  public init() {}
+
+  /// nil when the bytes are too few.
+  @inlinable public init?(_ bytes: UnsafeRawBufferPointer) {
+    guard bytes.count >= OffloadHeader.length else { return nil }
+    flags = bytes[0]
+    segmentKind = bytes[1]
+    headerLength = bytes.loadUnaligned(fromByteOffset: 2, as: UInt16.self)
+    segmentSize = bytes.loadUnaligned(fromByteOffset: 4, as: UInt16.self)
+    checksumStart = bytes.loadUnaligned(fromByteOffset: 6, as: UInt16.self)
+    checksumOffset = bytes.loadUnaligned(fromByteOffset: 8, as: UInt16.self)
+  }
+
+  @inlinable public func write(to bytes: UnsafeMutableRawBufferPointer) {
+    precondition(bytes.count >= OffloadHeader.length, "no room for an offload header")
+    bytes[0] = flags
+    bytes[1] = segmentKind
+    bytes.storeBytes(of: headerLength, toByteOffset: 2, as: UInt16.self)
+    bytes.storeBytes(of: segmentSize, toByteOffset: 4, as: UInt16.self)
+    bytes.storeBytes(of: checksumStart, toByteOffset: 6, as: UInt16.self)
+    bytes.storeBytes(of: checksumOffset, toByteOffset: 8, as: UInt16.self)
+  }
+
+  /// Does what the sender left to do: afterwards the packet (header and all, as read from the device) carries its
+  /// checksum. False when the header points beyond the packet; then nothing has changed.
+  public static func completeChecksum(of packet: UnsafeMutableRawBufferPointer) -> Bool {
+    guard var header = OffloadHeader(UnsafeRawBufferPointer(packet)) else { return false }
+    if header.flags & needsChecksum == 0 { return true }
+    let body = UnsafeMutableRawBufferPointer(rebasing: packet[length...])
+    let start = Int(header.checksumStart)
+    let place = start + Int(header.checksumOffset)
+    guard place + 2 <= body.count else { return false }
+    // The field takes part with the pseudo-header's sum in it: that is how the sender left it.
+    var sum = checksum(of: UnsafeRawBufferPointer(rebasing: body[start...]))
+    let isUDP = header.checksumOffset == 6
+    if sum == 0 && isUDP { sum = 0xffff }  // zero would say "no checksum"
+    body[place] = UInt8(sum >> 8)
+    body[place + 1] = UInt8(sum & 0xff)
+    header.flags &= ~needsChecksum
+    header.checksumStart = 0
+    header.checksumOffset = 0
+    header.write(to: packet)
+    return true
+  }
+
+  /// The Internet checksum (RFC 1071): the complement of the ones' complement sum of 16-bit words in network order.
+  public static func checksum(of bytes: UnsafeRawBufferPointer) -> UInt16 {
+    var sum: UInt64 = 0
+    var at = 0
+    while at + 2 <= bytes.count {
+      sum += UInt64(bytes[at]) << 8 | UInt64(bytes[at + 1])
+      at += 2
+    }
+    if at < bytes.count { sum += UInt64(bytes[at]) << 8 }
+    while sum > 0xffff { sum = (sum & 0xffff) + (sum >> 16) }
+    return ~UInt16(sum)
+  }
+}

@@ -1,0 +1,105 @@
+//  VNIC.swift — a network interface whose other side is a program: TUN (IP packets) or TAP (Ethernet frames).
+//
+//  What the kernel sends out of the interface, a read returns, one packet each; what a write brings, the kernel
+//  receives. Every packet has an OffloadHeader in front: with it, checksums may stay unfinished and super-packets
+//  whole, as on a real adapter, and that is where nearly all speed comes from (10 times, measured against one plain
+//  packet a read).
+//
+//  An interface that may take unfinished checksums (`.checksum`) is also what lets a program above it send many datagrams
+//  with one call (UDP_SEGMENT) at full speed; where it may not, older kernels answer such a call with EIO.
+//
+//  The interface goes when the descriptor is closed. It lives in the network namespace of the thread that opens it.
+//
+//  Not here.  Addresses, MTU, up and down (Netlink); reading and writing (Ring).
+
+import CLinux
+import Glibc
+
+public struct VNIC: ~Copyable {
+  public enum Kind: Sendable {
+    /// IP packets.
+    case tun
+    /// Ethernet frames.
+    case tap
+  }
+
+  /// What we can take from the kernel in one read.
+  public struct Offloads: OptionSet, Sendable {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// Packets whose checksum is not finished.
+    public static let checksum = Offloads(rawValue: hawser_tun_checksum)
+    /// TCP super-packets. Needs `checksum`, as the others do.
+    public static let tcpSegments: Offloads = [
+      Offloads(rawValue: hawser_tun_tso4), Offloads(rawValue: hawser_tun_tso6), Offloads(rawValue: hawser_tun_tso_ecn),
+    ]
+    /// UDP super-packets.
+    public static let udpSegments: Offloads = [
+      Offloads(rawValue: hawser_tun_uso4), Offloads(rawValue: hawser_tun_uso6),
+    ]
+  }
+
+  public let name: String
+  public let descriptor: Int32
+
+  private init(name: String, descriptor: Int32) {
+    self.name = name
+    self.descriptor = descriptor
+  }
+
+  deinit { close(descriptor) }
+
+  /// Makes the interface, in this network namespace or in that of the calling thread.
+  public static func open(
+    _ name: String, kind: Kind, offloads: Offloads, in namespace: Int32? = nil
+  ) throws(OpenFailure) -> VNIC {
+    guard isValid(name) else { throw OpenFailure(name, .name, errno: EINVAL) }
+    guard let namespace else { return VNIC(name: name, descriptor: try attach(name, kind, offloads)) }
+    var result = Result<Int32, OpenFailure>.failure(OpenFailure(name, .enterNamespace, errno: EINVAL))
+    let entered = onThread(in: namespace) {
+      do throws(OpenFailure) {
+        result = .success(try attach(name, kind, offloads))
+      } catch {
+        result = .failure(error)
+      }
+    }
+    guard entered == 0 else { throw OpenFailure(name, .enterNamespace, errno: entered) }
+    return VNIC(name: name, descriptor: try result.get())
+  }
+
+  private static func attach(_ name: String, _ kind: Kind, _ offloads: Offloads) throws(OpenFailure) -> Int32 {
+    let descriptor = Glibc.open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw OpenFailure(name, .openDevice, errno: errno) }
+    let attached = hawser_tun_attach(descriptor, name, kind == .tap ? hawser_tun_layer2 : hawser_tun_layer3)
+    guard attached == 0 else {
+      close(descriptor)
+      throw OpenFailure(name, .attach, errno: -attached)
+    }
+    let offloaded = hawser_tun_set_offloads(descriptor, offloads.rawValue)
+    guard offloaded == 0 else {
+      close(descriptor)
+      throw OpenFailure(name, .setOffloads, errno: -offloaded)
+    }
+    return descriptor
+  }
+
+  /// 0 after `body` ran, or an errno before it could.
+  private static func onThread(in namespace: Int32, _ body: () -> Void) -> Int32 {
+    withoutActuallyEscaping(body) { body in
+      var body = body
+      return withUnsafeMutablePointer(to: &body) {
+        hawser_run_in_namespace(namespace, { $0?.assumingMemoryBound(to: (() -> Void).self).pointee() }, $0)
+      }
+    }
+  }
+
+  private static let longestName = 15
+
+  /// What Linux takes for a name and what we let through: `%` would make the kernel choose a number.
+  private static func isValid(_ name: String) -> Bool {
+    let bytes = Array(name.utf8)
+    guard (1...longestName).contains(bytes.count), name != ".", name != ".." else { return false }
+    return bytes.allSatisfy { $0 > 32 && $0 < 127 && !"/:%".utf8.contains($0) }
+  }
+}

@@ -1,0 +1,62 @@
+//  Files.swift — topologies and their traces, from the disk.
+
+import Glibc
+import Primitives
+import Simulation
+import Topology
+
+enum Files {
+  /// A topology file, read and checked.
+  static func topology(_ path: String) throws(Refusal) -> Topology {
+    let bytes = try read(path, atMost: Topology.Limits.fileSize.value + 1, "topology")
+    do throws(Topology.ParseError) {
+      return try Topology(parsing: bytes, file: path)
+    } catch {
+      throw Refusal(error.description, exitCode: 64)
+    }
+  }
+
+  /// Every trace that a topology names, relative to the topology's file.
+  static func traces(of topology: Topology, at path: String) throws(Refusal) -> [String: DeliveryTrace] {
+    var traces: [String: DeliveryTrace] = [:]
+    let directory = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+    for name in topology.traceFiles {
+      let file = name.hasPrefix("/") ? name : directory + name
+      let bytes = try read(file, atMost: 128 << 20, "trace")
+      do throws(DeliveryTrace.ParseError) {
+        traces[name] = try DeliveryTrace(parsing: bytes)
+      } catch {
+        switch error {
+        case .malformed(let line, let sentence): throw Refusal("\(file):\(line):1: \(sentence)", exitCode: 64)
+        }
+      }
+    }
+    return traces
+  }
+
+  static func absolute(_ path: String) -> String {
+    guard let real = realpath(path, nil) else { return path }
+    defer { free(real) }
+    return String(cString: real)
+  }
+
+  private static func read(_ path: String, atMost limit: Int, _ what: String) throws(Refusal) -> [UInt8] {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw unreadable(path, what) }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 1 << 16)
+    while bytes.count < limit {
+      let count = Glibc.read(descriptor, &chunk, min(chunk.count, limit - bytes.count))
+      if count < 0 && errno == EINTR { continue }
+      if count < 0 { throw unreadable(path, what) }
+      if count == 0 { break }
+      bytes += chunk[..<count]
+    }
+    return bytes
+  }
+
+  private static func unreadable(_ path: String, _ what: String) -> Refusal {
+    Refusal("\(path):1:1: cannot read this \(what): \(String(cString: strerror(errno)))", exitCode: 64)
+  }
+}

@@ -1,0 +1,45 @@
+//  Fuzz.swift — hands libFuzzer's bytes to one property: `fuzz TARGET [libFuzzer's arguments]`.
+
+import FuzzTargets
+import Glibc
+
+/// libFuzzer's loop. It brings a `main` of its own, which SwiftPM's renaming of ours would fight with; so we call the loop.
+@_silgen_name("LLVMFuzzerRunDriver")
+private func runFuzzer(
+  _ count: UnsafeMutablePointer<CInt>,
+  _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
+  _ property: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
+) -> CInt
+
+/// The callback is a C function and can capture nothing.
+nonisolated(unsafe) private var target = FuzzTarget.all[0]
+
+@main struct Fuzz {
+  static func main() {
+    let names = FuzzTarget.all.map(\.name)
+    guard CommandLine.arguments.count > 1,
+      let found = FuzzTarget.all.first(where: { $0.name == CommandLine.arguments[1] })
+    else {
+      // The list is also how scripts/fuzz learns the targets.
+      print(names.joined(separator: "\n"))
+      return
+    }
+    target = found
+    // libFuzzer sees the arguments without the name of the target.
+    var arguments = CommandLine.unsafeArgv
+    arguments[1] = arguments[0]
+    arguments += 1
+    var count = CommandLine.argc - 1
+    _ = runFuzzer(&count, &arguments) { bytes, length in
+      do {
+        try target.check(Array(UnsafeBufferPointer(start: bytes, count: length)))
+      } catch {
+        // Release builds drop the text of a precondition, so the sentence goes out first.
+        let sentence = Array("property \(target.name) does not hold: \(error)\n".utf8)
+        _ = write(STDERR_FILENO, sentence, sentence.count)
+        preconditionFailure("a property does not hold")
+      }
+      return 0
+    }
+  }
+}
