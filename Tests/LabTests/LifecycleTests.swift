@@ -79,6 +79,19 @@ struct `Topologies up and down` {
     }
   }
 
+  @Test func `nobody gets into a namespace that was taken down, though he had it open, not even if it is up again`()
+    throws
+  {
+    try Lab.with(pair) { lab throws in
+      let namespace = try Namespace.open(lab.namespace("a"))
+      try Laboratory.down(lab.name)
+      let gone = #expect(throws: LabError.self) { try ChildProcess.spawn(["true"], in: namespace) }
+      _ = try Laboratory.up(lab.topology, source: "test.topo")
+      let other = #expect(throws: LabError.self) { try ChildProcess.spawn(["true"], in: namespace) }
+      #expect([gone, other].allSatisfy { $0?.description.contains("took the topology down") == true })
+    }
+  }
+
   @Test func `down leaves alone what netlab did not make, whatever its name`() throws {
     try Lab.with(pair) { lab throws in
       let foreign = "\(lab.name).foreign"
