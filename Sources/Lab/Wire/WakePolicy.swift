@@ -27,7 +27,7 @@ struct WakePolicy {
     /// Ask the ring again and again until then.
     case spin(until: Instant)
     /// Let results gather for this long, and wait for this long at most (nil: for ever).
-    case sleep(gathering: Interval, timeout: Interval?)
+    case wait(gathering: Interval, timeout: Interval?)
   }
 
   /// A frame waits half of it on average, at each of its two stops. More would eat the 0.3 ms by which a round trip may
@@ -62,11 +62,11 @@ struct WakePolicy {
 
     credit = credit - WakePolicy.sleepCost
     let least = hasCredit ? .zero : max(.zero, lastTurn + WakePolicy.gathering - now)
-    guard let deadline else { return .sleep(gathering: least, timeout: nil) }
-    if !hasCredit { return .sleep(gathering: least, timeout: max(deadline - now, least)) }
+    guard let deadline else { return .wait(gathering: least, timeout: nil) }
+    if !hasCredit { return .wait(gathering: least, timeout: max(deadline - now, least)) }
     let wake = deadline - oversleep
     expectedWake = wake
-    return .sleep(gathering: .zero, timeout: wake - now)
+    return .wait(gathering: .zero, timeout: wake - now)
   }
 
   /// The step is over. `wasIdle`: it ended by itself, not because something came.
