@@ -3,7 +3,8 @@
 import FuzzTargets
 import Glibc
 
-/// libFuzzer's loop. It brings a `main` of its own, which SwiftPM's renaming of ours would fight with; so we call the loop.
+/// libFuzzer's loop. It brings a `main` of its own, which SwiftPM's renaming of ours would fight with; so we call the
+/// loop.
 @_silgen_name("LLVMFuzzerRunDriver")
 private func runFuzzer(
   _ count: UnsafeMutablePointer<CInt>,
