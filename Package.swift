@@ -88,7 +88,7 @@ let package = Package(
     tests("DoctorTests", ["Doctor", "Primitives"]),
     tests("LabTests", ["Lab", "Netlink", "Ring", "VNIC", "Simulation", "Topology", "Primitives", "CLinux"]),
     tests("HawserTests", []),
-    tests("PathOracleCommandTests", ["path-oracle"]),
+    tests("PathOracleCommandTests", []),
     tests("HouseTests", ["Topology"]),
     .target(
       name: "FuzzTargets", dependencies: ["Primitives", "Topology", "Simulation"], path: "Tests/FuzzTargets",
