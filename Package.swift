@@ -84,7 +84,8 @@ let package = Package(
     tests("RingTests", ["Ring", "Primitives"]),
     tests("VNICTests", ["VNIC"]),
     tests("DoctorTests", ["Doctor", "Primitives"]),
-    tests("LabTests", ["Lab", "Netlink", "Ring", "VNIC", "Simulation", "Topology", "Primitives", "CLinux"]),
+    tests(
+      "LabTests", ["Lab", "Netlink", "Ring", "VNIC", "Simulation", "Topology", "Primitives", "CLinux", "netlab"]),
     tests("HawserTests", []),
     tests("PathOracleCommandTests", ["path-oracle"]),
     tests("HouseTests", ["Topology"]),

@@ -73,6 +73,7 @@ struct Measurement {
   let progress: Progress
   /// The share of late packets above which there is no figure.
   var mostLate = Measurement.usualMostLate
+  var leastWarmUp = WarmUp.least
 
   /// One in a thousand late by a millisecond changes a goodput by less than what two runs differ by.
   static let usualMostLate = 0.001
@@ -100,7 +101,7 @@ struct Measurement {
     try testbed.wire?.reset()
     let idle = try pingIdle(flow)
     let roundTrip = [idle.milliseconds.median.map { Interval.nanoseconds(Int64($0 * 1e6)) }, flow.slowestRoundTrip]
-    let warmUp = WarmUp.time(roundTrip: roundTrip.compactMap { $0 }.max())
+    let warmUp = WarmUp.time(roundTrip: roundTrip.compactMap { $0 }.max(), least: leastWarmUp)
     var figures = Figures(
       goodputBitsPerSecond: 0, retransmits: nil, idle: idle.milliseconds, loaded: Samples([]), warmUp: warmUp,
       lateShare: nil, received: [])
