@@ -80,14 +80,16 @@ let package = Package(
     tests("TopologyTests", ["Topology", "Primitives"]),
     tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
     tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
+    tests("ScenarioTests", ["Simulation", "Primitives", "Topology"]),
     tests("NetlinkTests", ["Netlink", "CLinux"]),
     tests("RingTests", ["Ring", "Primitives"]),
-    tests("VNICTests", ["VNIC"]),
+    tests("VNICTests", ["VNIC", "CLinux"]),
+    tests("PlatformTests", ["Ring", "VNIC", "Netlink", "CLinux", "Primitives"]),
     tests("DoctorTests", ["Doctor", "Primitives"]),
     tests(
       "LabTests", ["Lab", "Netlink", "Ring", "VNIC", "Simulation", "Topology", "Primitives", "CLinux", "netlab"]),
     tests("HawserTests", []),
-    tests("PathOracleCommandTests", ["path-oracle"]),
+    tests("PathOracleCommandTests", []),
     tests("HouseTests", ["Topology"]),
     .target(
       name: "FuzzTargets", dependencies: ["Primitives", "Topology", "Simulation"], path: "Tests/FuzzTargets",

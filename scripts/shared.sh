@@ -10,7 +10,7 @@ export SWIFT_BACKTRACE=enable=no
 give_back() {
   if [ "$(id -u)" = 0 ] && [ "${SUDO_UID:-0}" != 0 ]; then
     local place
-    for place in .build .b-* build Tests/Fuzz/.build Tests/Fuzz/corpus Package.resolved; do
+    for place in .git .build .b-* build Tests/Fuzz/.build Tests/Fuzz/corpus Package.resolved; do
       [ ! -e "$place" ] || find "$place" -uid 0 -exec chown -h "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" {} +
     done
   fi

@@ -40,7 +40,8 @@ public struct BitRate: Comparable, Hashable, Sendable {
     return Interval(nanoseconds: Int64(bitsPerSecond.dividingFullWidth((high, low)).quotient))
   }
 
-  /// The same for bits that follow each other without a pause, rounded down. What is left below a nanosecond is carried over in
+  /// The same for bits that follow each other without a pause, rounded down. What is left below a nanosecond is carried
+  /// over in
   /// `fraction` (billionths of a bit, 0 at first), so that a million packets take as long as their sum: at 10 Gbit/s
   /// the rounding of each for itself would make the rate wrong by one in ten thousand.
   @inlinable public func time(toSendBits bits: UInt64, carrying fraction: inout UInt64) -> Interval {

@@ -1,13 +1,13 @@
 //  DeadlineQueue.swift — who wants to be called next, among numbered machines.
 //
-//  Why.  A world of two thousand link directions and hosts must jump to the next deadline without looking at all of them, and
-//  a machine's deadline changes with almost every packet.
+//  Why.  A world of two thousand link directions and hosts must jump to the next deadline without looking at all of
+//  them, and a machine's deadline changes with almost every packet.
 //
 //  How.  A binary heap of machine numbers, and for each machine its place in the heap: setting, moving and clearing a
 //  deadline is O(log n), reading the earliest is O(1).
 //
-//  Always true.  (1) `place[heap[i]] == i`. (2) No child is earlier than its parent. (3) Of two equal deadlines the machine
-//  with the lower number comes first, so the order never depends on history.
+//  Always true.  (1) `place[heap[i]] == i`. (2) No child is earlier than its parent. (3) Of two equal deadlines the
+//  machine with the lower number comes first, so the order never depends on history.
 
 public struct DeadlineQueue: ~Copyable {
   private var heap: [Int32] = []

@@ -1,7 +1,7 @@
 //  FixedArray.swift — a number of things in one block of memory, made once, each changed where it lies.
 //
-//  The standard array takes only what can be copied, and checks whether it is shared before each change. State machines cannot be
-//  copied, and there are as many as there are: so this one never grows, never copies and never asks.
+//  The standard array takes only what can be copied, and checks whether it is shared before each change. State machines
+//  cannot be copied, and there are as many as there are: so this one never grows, never copies and never asks.
 
 @safe public struct FixedArray<Element: ~Copyable>: ~Copyable {
   @usableFromInline let storage: UnsafeMutablePointer<Element>

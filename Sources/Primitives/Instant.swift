@@ -1,7 +1,8 @@
 //  Instant.swift — points in time and the spans between them, as whole nanoseconds.
 //
 //  Sixty-four bits of nanoseconds last for 584 years, compare in one instruction, and never round. The origin of an
-//  `Instant` is whoever hands it out: the Driver's monotonic clock, or second zero of a simulation. Two origins never mix.
+//  `Instant` is whoever hands it out: the Driver's monotonic clock, or second zero of a simulation. Two origins never
+//  mix.
 
 /// A point in time, counted from its clock's origin.
 public struct Instant: Comparable, Hashable, Sendable {

@@ -1,7 +1,8 @@
 //  NearestWord.swift — "did you mean": the known word that is closest to what somebody typed.
 //
-//  Distance is Levenshtein's with neighbouring letters swapped as one step, since that is how fingers err. A word counts as
-//  near when at most a third of it (and at least one letter) must change: further away, a suggestion annoys more than it helps.
+//  Distance is Levenshtein's with neighbouring letters swapped as one step, since that is how fingers err. A word
+//  counts as near when at most a third of it (and at least one letter) must change: further away, a suggestion annoys
+//  more than it helps.
 
 public func nearestWord(to word: String, in known: some Sequence<String>) -> String? {
   let typed = Array(word.lowercased().unicodeScalars.prefix(longestTyped))

@@ -1,8 +1,8 @@
 //  RingBuffer.swift — a queue that grows when it must and never allocates while it runs at a size it has seen.
 //
-//  First in, first out over one block of memory whose size is a power of two, so that an index wraps by a mask. It grows by
-//  doubling and does not shrink: whoever owns it bounds it (a link by its bytes, a lane by its window), and the bound was
-//  reached once already. Elements are trivial values: slots and times, never references.
+//  First in, first out over one block of memory whose size is a power of two, so that an index wraps by a mask. It
+//  grows by doubling and does not shrink: whoever owns it bounds it (a link by its bytes, a lane by its window), and
+//  the bound was reached once already. Elements are trivial values: slots and times, never references.
 //
 //  Inlinable throughout: a generic that another module cannot see into costs forty times as much.
 

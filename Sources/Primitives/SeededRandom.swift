@@ -3,9 +3,10 @@
 //  Why.  The system's generator would make a failure unrepeatable, and the C library's logarithm may round
 //  differently on the next machine; a simulation must give the same bytes everywhere.
 //
-//  How.  xoshiro256++ (Blackman, Vigna) filled by SplitMix64, as its authors advise. `stream(named:)` derives an independent
-//  generator for a part of the world from its name: adding a link to a topology does not change what happens on the others.
-//  Normal values come from Marsaglia's polar method, whose logarithm is computed here from additions and divisions only.
+//  How.  xoshiro256++ (Blackman, Vigna) filled by SplitMix64, as its authors advise. `stream(named:)` derives an
+//  independent generator for a part of the world from its name: adding a link to a topology does not change what
+//  happens on the others. Normal values come from Marsaglia's polar method, whose logarithm is computed here from
+//  additions and divisions only.
 
 public struct SeededRandom: RandomNumberGenerator, Sendable {
   @usableFromInline var state: (UInt64, UInt64, UInt64, UInt64)

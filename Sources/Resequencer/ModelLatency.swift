@@ -18,16 +18,17 @@ extension ResequencingModel {
     try refuseLoss()
     let chances = latencyChances(behaviour)
     var tally = Array(repeating: 0.0, count: longestDelay + 1)
-    for position in 0..<schedule.partCount {
+    for (own, others) in zip(chances.own, chances.others) {
       var upTo = Array(repeating: 0.0, count: longestDelay + 1)
       var before = 0.0
       for delay in 0...longestDelay {
-        let probability = chances.own[position][delay] - before
-        before = chances.own[position][delay]
+        let probability = own[delay] - before
+        before = own[delay]
         if probability <= 0 { continue }
-        for wait in upTo.indices {
-          upTo[wait] += probability * chances.others[position][min(longestDelay, delay + wait)]
-        }
+        // What is as old as the longest delay waits for nobody.
+        let waiting = longestDelay - delay
+        for wait in 0..<waiting { upTo[wait] += probability * others[delay + wait] }
+        for wait in waiting...longestDelay { upTo[wait] += probability }
       }
       addDifferences(of: upTo, to: &tally)
     }
@@ -39,9 +40,8 @@ extension ResequencingModel {
     try refuseLoss()
     let chances = latencyChances(behaviour)
     var tally = Array(repeating: 0.0, count: longestDelay + 1)
-    for position in 0..<schedule.partCount {
-      addDifferences(
-        of: (0...longestDelay).map { chances.own[position][$0] * chances.others[position][$0] }, to: &tally)
+    for (own, others) in zip(chances.own, chances.others) {
+      addDifferences(of: zip(own, others).map { $0 * $1 }, to: &tally)
     }
     return DiscreteDistribution(tally)
   }

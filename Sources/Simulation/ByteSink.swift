@@ -1,6 +1,8 @@
-//  ByteSink.swift — where logs and captures go: the simulator opens no files, so somebody hands it something to write to.
+//  ByteSink.swift — where logs and captures go: the simulator opens no files, so somebody hands it something to write
+//  to.
 
-/// Takes bytes in large pieces. What it cannot write is its own to remember: a full disk must not change what is simulated.
+/// Takes bytes in large pieces. What it cannot write is its own to remember: a full disk must not change what is
+/// simulated.
 public protocol ByteSink: AnyObject {
   func write(_ bytes: Span<UInt8>)
 }

@@ -1,13 +1,13 @@
 //  Capture.swift — the packets of a simulation as a pcap file, for whoever reads networks with tshark.
 //
-//  Machines here exchange payloads; the IP and UDP headers that a capture needs are made up from the address plan, which is the
-//  lab's too, so a simulated packet carries the addresses that the same packet has in the lab. Times count from the
-//  simulation's start as if it were 1970. A packet is written when it reaches the machine at the end of its path, and, if
-//  asked for, also when it leaves the one at its beginning.
+//  Machines here exchange payloads; the IP and UDP headers that a capture needs are made up from the address plan,
+//  which is the lab's too, so a simulated packet carries the addresses that the same packet has in the lab. Times count
+//  from the simulation's start as if it were 1970. A packet is written when it reaches the machine at the end of its
+//  path, and, if asked for, also when it leaves the one at its beginning.
 //
 //  Format: pcap with nanoseconds (magic a1b23c4d, written little-endian), link type RAW: a record is an IP packet.
-//  The UDP checksum is that of the payload as it was sent, so a corrupted packet shows up with a wrong one. The time to live
-//  counts the links.
+//  The UDP checksum is that of the payload as it was sent, so a corrupted packet shows up with a wrong one. The time to
+//  live counts the links.
 
 import Primitives
 
@@ -103,8 +103,8 @@ func onesComplementSum(_ bytes: some Sequence<UInt8>) -> UInt32 {
   return UInt32(sum)
 }
 
-/// The same for a span, four bytes at a time: the sum of larger words in the machine's order, folded, is that of the bytes swapped
-/// (RFC 1071).
+/// The same for a span, four bytes at a time: the sum of larger words in the machine's order, folded, is that of the
+/// bytes swapped (RFC 1071).
 func onesComplementSum(_ bytes: Span<UInt8>) -> UInt32 {
   let raw = unsafe bytes.bytes
   var sum: UInt64 = 0

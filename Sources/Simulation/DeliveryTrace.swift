@@ -1,9 +1,10 @@
 //  DeliveryTrace.swift — a recorded link: at which moments it could deliver a packet.
 //
-//  The format is mahimahi's: one line an opportunity, holding the millisecond at which one packet of 1,500 bytes could be delivered;
-//  several lines may name the same millisecond; the file repeats from its start after the last of them. An opportunity that
-//  nobody waits for is lost. Smaller packets share one, larger ones take several. Lines count whole frames here as everywhere,
-//  so an opportunity carries the frame of a 1,500-byte packet: exactly one full packet a line of the file.
+//  The format is mahimahi's: one line an opportunity, holding the millisecond at which one packet of 1,500 bytes could
+//  be delivered; several lines may name the same millisecond; the file repeats from its start after the last of them.
+//  An opportunity that nobody waits for is lost. Smaller packets share one, larger ones take several. Lines count whole
+//  frames here as everywhere, so an opportunity carries the frame of a 1,500-byte packet: exactly one full packet a
+//  line of the file.
 
 public import Primitives
 

@@ -4,8 +4,9 @@
 //           1.009355687 fibre     >         12  1514 delivered
 //           5.000000000 fibre     -                  event down
 //
-//  Columns: seconds, link, direction (`>` from the link's left end to its right, `<` back), packet number, bytes of the frame, and
-//  what happened. A packet keeps its number over all links of its path; a duplicate has that of its original. The words:
+//  Columns: seconds, link, direction (`>` from the link's left end to its right, `<` back), packet number, bytes of the
+//  frame, and what happened. A packet keeps its number over all links of its path; a duplicate has that of its
+//  original. The words:
 //
 //      sent                           taken by the link
 //      dropped:queue  …:mtu  …:down  …:flood      not taken by it, and why

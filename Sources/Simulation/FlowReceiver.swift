@@ -1,7 +1,7 @@
 //  FlowReceiver.swift — the other end of a bulk flow: puts segments in order, counts them, acknowledges.
 //
-//  As TCP does, it acknowledges every second segment that comes in order, at once whatever does not, and a lonely one after
-//  5 ms. Only what is in order counts: that is what an application would get.
+//  As TCP does, it acknowledges every second segment that comes in order, at once whatever does not, and a lonely one
+//  after 5 ms. Only what is in order counts: that is what an application would get.
 
 public import Primitives
 

@@ -1,26 +1,29 @@
 //  FlowSender.swift — a bulk flow that never ends: what a file transfer over TCP would make of a path.
 //
-//  Why.  "What does this path carry?" has an answer only for a sender that adapts to it. This one is as plain as such a sender
-//  can be and still fill a line: a window of segments, clocked by acknowledgements, that doubles each round trip until
-//  something is lost, then shrinks to 0.7 of itself and grows by one segment a round trip. With the default queue of one
-//  bandwidth-delay product the line stays busy through every shrinking, since 0.7 of two products is more than one.
+//  Why.  "What does this path carry?" has an answer only for a sender that adapts to it. This one is as plain as such a
+//  sender can be and still fill a line: a window of segments, clocked by acknowledgements, that doubles each round trip
+//  until something is lost, then shrinks to 0.7 of itself and grows by one segment a round trip. With the default queue
+//  of one bandwidth-delay product the line stays busy through every shrinking, since 0.7 of two products is more than
+//  one.
 //
-//  How.  Every transmission has a number of its own, and an acknowledgement names the next segment that is missing and the
-//  transmission that caused it. So the sender knows for sure what arrived last, and what was sent three or more
-//  transmissions before it and is still missing is lost: no guessing which copy of a segment an acknowledgement means, and every
-//  one measures the round-trip time. A transmission that turns up after it was given up shows that the path reorders; the
-//  three then doubles. When nothing comes back for the timeout (RFC 6298), everything on the way counts as lost.
+//  How.  Every transmission has a number of its own, and an acknowledgement names the next segment that is missing and
+//  the transmission that caused it. So the sender knows for sure what arrived last, and what was sent three or more
+//  transmissions before it and is still missing is lost: no guessing which copy of a segment an acknowledgement means,
+//  and every one measures the round-trip time. A transmission that turns up after it was given up shows that the path
+//  reorders; the three then doubles. When nothing comes back for the timeout (RFC 6298), everything on the way counts
+//  as lost.
 //
-//      segments   una ─▶ │ received │ lost │ on the way │ on the way │ ◀─ next      ring, from the oldest that is missing
-//      sent              │ 41: seg 7 │ 42: seg 9 │ 43: seg 8 │                      ring of transmissions, oldest first
+//      segments   una ─▶ │ received │ lost │ on the way │ on the way │ ◀─ next    ring, from the oldest that is missing
+//      sent              │ 41: seg 7 │ 42: seg 9 │ 43: seg 8 │                    ring of transmissions, oldest first
 //
-//  A line without rate or delay would let the clock of acknowledgements run at infinite speed, so the sender has a network card: it
-//  sends at the card's rate, at most 16 frames at once.
+//  A line without rate or delay would let the clock of acknowledgements run at infinite speed, so the sender has a
+//  network card: it sends at the card's rate, at most 16 frames at once.
 //
-//  Rejected.  CUBIC: its curve needs a cube root and differs little over the seconds that a simulation shows; and selective
-//  acknowledgements, which the transmission number replaces, as nothing is acknowledged that did not come.
+//  Rejected.  CUBIC: its curve needs a cube root and differs little over the seconds that a simulation shows; and
+//  selective acknowledgements, which the transmission number replaces, as nothing is acknowledged that did not come.
 //
-//  Always true.  `inFlight` is the number of segments on the way, and never more than the window when something is sent.
+//  Always true.  `inFlight` is the number of segments on the way, and never more than the window when something is
+//  sent.
 
 public import Primitives
 
@@ -93,7 +96,8 @@ public final class FlowSender: Machine {
   private var backoff: Int64 = 1
   private var lastProgress: UInt64 = 0
 
-  /// `segment` is the payload of one segment, `card` the rate at which the sending machine could send if the path let it.
+  /// `segment` is the payload of one segment, `card` the rate at which the sending machine could send if the path let
+  /// it.
   public init(startingAt start: Instant, segment: ByteCount, card: BitRate) {
     precondition(segment.value > 0, "a segment carries something")
     self.start = start.nanoseconds

@@ -1,22 +1,24 @@
-//  Impairments.swift — the two processes of chance that a line has a memory of: a wandering delay, and losses in bursts.
+//  Impairments.swift — the two processes of chance that a line has a memory of: a wandering delay, and losses in
+//  bursts.
 
 import Primitives
 
 /// Jitter that keeps the order.
 ///
 /// Why.  "Normal with deviation σ" and "no packet overtakes another" contradict each other when every packet draws for
-/// itself: holding packets back until their predecessors are out turns the delay into a running maximum, two or three σ too long
-/// on a busy line, and its arrivals into bursts. Real delay varies because something changes *over time* (a scheduler, a
-/// radio, a competing flow). So the delay is a process in time that each packet reads off as it leaves the line.
+/// itself: holding packets back until their predecessors are out turns the delay into a running maximum, two or three σ
+/// too long on a busy line, and its arrivals into bursts. Real delay varies because something changes *over time* (a
+/// scheduler, a radio, a competing flow). So the delay is a process in time that each packet reads off as it leaves the
+/// line.
 ///
 /// How.  Independent normal values stand at knots every `10 σ`, and between two of them
 ///
 ///       x(t) = (a·(1−u) + b·u) / √((1−u)² + u²)        0 ≤ u < 1
 ///
 /// whose distribution is the same normal at *every* moment, not only at the knots. Its slope stays above −1 (a packet
-/// would overtake its predecessor below that) unless a pair of knots lies more than 5 σ from zero, four times in a million; there
-/// the link's own order rule holds a packet back. A knot's value is a function of the seed and its number, so an idle
-/// line costs nothing and a look at it changes nothing.
+/// would overtake its predecessor below that) unless a pair of knots lies more than 5 σ from zero, four times in a
+/// million; there the link's own order rule holds a packet back. A knot's value is a function of the seed and its
+/// number, so an idle line costs nothing and a look at it changes nothing.
 struct Wander {
   var deviation: Interval
   private let random: SeededRandom
@@ -51,9 +53,9 @@ struct Wander {
 
 /// Which packets are lost: each for itself, or in bursts after Gilbert and Elliott.
 ///
-/// With a mean burst of N packets and a share P lost, the bad state ends after each packet with probability 1/N and begins
-/// with P / (N·(1−P)), which makes the share P in the long run. A burst shorter than what P needs even if bursts followed each
-/// other without pause is stretched: P is what the user asked for first.
+/// With a mean burst of N packets and a share P lost, the bad state ends after each packet with probability 1/N and
+/// begins with P / (N·(1−P)), which makes the share P in the long run. A burst shorter than what P needs even if bursts
+/// followed each other without pause is stretched: P is what the user asked for first.
 struct LossProcess {
   private let independent: Probability
   private let begin: Probability

@@ -1,40 +1,43 @@
 //  Link.swift — one direction of a line: a queue, a rate, a delay, and what goes wrong on the way.
 //
-//  Why.  Simulator and laboratory must mean the same by "80 Mbit/s, 30 ms, 1 % loss", or a result in one says nothing about
-//  the other. So there is one model. The simulator calls it with invented time and the lab's wire with the machine's.
+//  Why.  Simulator and laboratory must mean the same by "80 Mbit/s, 30 ms, 1 % loss", or a result in one says nothing
+//  about the other. So there is one model. The simulator calls it with invented time and the lab's wire with the
+//  machine's.
 //
 //  How.
 //                        queue (bounded)          line (rate or trace)        in flight (delay + jitter)
 //      accept ──────▶ │ 5 │ 4 │ 3 │ 2 │ ────────────▶ 1 ───────────▶ loss? ────▶ … · · · … ──────▶ nextOutcome
 //               └─▶ queueFull, tooBig, down                            └─▶ lost
 //
-//  Time on the line is computed, not waited for: a packet's last bit leaves at max(line free, arrival) + size ÷ rate, however
-//  late `expire` is called, and what is left below a nanosecond is carried to the next packet. So the rate is exact on a
-//  busy machine, and nobody needs to be woken for the end of each packet: `deadline` is the earliest moment at which
-//  something can come *out*. When a rate changes while a packet is on the line, the bits that are left go at the new rate.
+//  Time on the line is computed, not waited for: a packet's last bit leaves at max(line free, arrival) + size ÷ rate,
+//  however late `expire` is called, and what is left below a nanosecond is carried to the next packet. So the rate is
+//  exact on a busy machine, and nobody needs to be woken for the end of each packet: `deadline` is the earliest moment
+//  at which something can come *out*. When a rate changes while a packet is on the line, the bits that are left go at
+//  the new rate.
 //
-//  Chance has one stream for a direction, drawn in the order in which packets leave the line, so a result does not depend on
-//  when the caller looked. Loss strikes after the line: a lost packet used its share of the rate, as on a radio link. It is
-//  reported when it would have arrived, so that outcomes have one order, that of time.
+//  Chance has one stream for a direction, drawn in the order in which packets leave the line, so a result does not
+//  depend on when the caller looked. Loss strikes after the line: a lost packet used its share of the rate, as on a
+//  radio link. It is reported when it would have arrived, so that outcomes have one order, that of time.
 //
-//  Duplicates leave together. Order is kept unless the jitter may reorder (then each packet's delay is drawn for itself).
+//  Duplicates leave together. Order is kept unless the jitter may reorder (then each packet's delay is drawn for
+//  itself).
 //
-//  Always true.  (1) Every slot that `accept` queued comes out of `nextOutcome` exactly once as the last of its copies or as
-//  lost. (2) Bytes in the queue never grow beyond its limit, but for one packet alone. (3) Without reordering, packets
-//  come out in the order in which they went in. (4) Something is held ⇔ `deadline` is not nil. (5) Outcomes do not depend on
-//  how often `expire` was called between two other inputs.
+//  Always true.  (1) Every slot that `accept` queued comes out of `nextOutcome` exactly once as the last of its copies
+//  or as lost. (2) Bytes in the queue never grow beyond its limit, but for one packet alone. (3) Without reordering,
+//  packets come out in the order in which they went in. (4) Something is held ⇔ `deadline` is not nil. (5) Outcomes do
+//  not depend on how often `expire` was called between two other inputs.
 //
 //  Not here.  Payload bytes (a slot number stands for them), addresses, who is at the ends, the clock.
 
 public import Primitives
 
 public struct Link: ~Copyable {
-  /// A link without a rate has no queue, so something else must bound what it holds: 64 MiB are 50 ms of 10 Gbit/s. Smaller
-  /// would cut into delay-only links that a fast machine fills; larger only hides that the link needs a rate.
+  /// A link without a rate has no queue, so something else must bound what it holds: 64 MiB are 50 ms of 10 Gbit/s.
+  /// Smaller would cut into delay-only links that a fast machine fills; larger only hides that the link needs a rate.
   public static let flightLimit = ByteCount(64 << 20)
 
-  // Not private: who holds a Link in another module destroys its rings, and Swift 6.3 emits broken code there when the rings'
-  // elements cannot be seen.
+  // Not private: who holds a Link in another module destroys its rings, and Swift 6.3 emits broken code there when the
+  // rings' elements cannot be seen.
   @usableFromInline struct Queued: BitwiseCopyable {
     var slot: UInt32
     var bytes: UInt32
@@ -80,8 +83,8 @@ public struct Link: ~Copyable {
   private var lineFree: UInt64 = 0
   private var fraction: UInt64 = 0
   private var traceCursor = DeliveryTrace.Cursor()
-  /// The first packet of the queue is on the line: since when, what is left to send since then, when its last bit leaves (`never`
-  /// when nothing waits), and how the line stands afterwards.
+  /// The first packet of the queue is on the line: since when, what is left to send since then, when its last bit
+  /// leaves (`never` when nothing waits), and how the line stands afterwards.
   private var headStart: UInt64 = 0
   private var headBits: UInt64 = 0
   private var headEnd = Link.never

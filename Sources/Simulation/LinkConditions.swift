@@ -1,7 +1,7 @@
 //  LinkConditions.swift — what a line is like, with every default filled in and every trace read.
 //
-//  A topology's Shape says what its author wrote; this says what a Link does. The default queue needs both directions (a
-//  bandwidth-delay product counts the way there and back), so it is resolved here, where both are known.
+//  A topology's Shape says what its author wrote; this says what a Link does. The default queue needs both directions
+//  (a bandwidth-delay product counts the way there and back), so it is resolved here, where both are known.
 
 public import Primitives
 public import Topology

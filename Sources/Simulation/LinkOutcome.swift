@@ -20,8 +20,8 @@ extension Link {
   }
 
   public enum Outcome: Equatable, Sendable {
-    /// Hand this packet over. `corruption`, when there is one, is a random number that says which bit to flip. The slot is
-    /// the caller's again when `isLast`; before that, the same slot comes once more as a duplicate.
+    /// Hand this packet over. `corruption`, when there is one, is a random number that says which bit to flip. The slot
+    /// is the caller's again when `isLast`; before that, the same slot comes once more as a duplicate.
     case delivered(slot: UInt32, due: Instant, isLast: Bool, corruption: UInt64?)
     /// Gone; the slot is the caller's again.
     case lost(slot: UInt32, at: Instant, reason: Loss)

@@ -1,8 +1,8 @@
 //  Network.swift — the links of a topology as they are now: two directions each, after every change so far.
 //
 //  Number 2n is link n from left to right, 2n + 1 its way back. Each draws its chance from a stream named after it, so
-//  a link that is added to the file changes nothing on the others. What a line could have carried is counted beside it, since
-//  "how much of it was used" needs the rates that it had, not the last one.
+//  a link that is added to the file changes nothing on the others. What a line carried and could have carried is
+//  counted beside it, since "how much of it was used" needs the rates that it had, not the last one.
 
 import Primitives
 import Topology
@@ -11,13 +11,25 @@ struct Network: ~Copyable {
   var lines: FixedArray<Link>
   private var shapes: [Topology.Link]
   private let traces: [String: DeliveryTrace]
-  /// For each line, the bits that it could have carried up to a moment.
-  private var capacities: [(bits: UInt64, until: Instant)]
+  private var meters: [Meter]
+
+  /// Bits that a line carried and could have carried, while it was up and had a rate.
+  struct Usage: Equatable {
+    var carried: UInt64
+    var possible: UInt64
+  }
+
+  private struct Meter {
+    var usage = Usage(carried: 0, possible: 0)
+    /// Since when the present conditions hold, and what the line had carried by then.
+    var since = Instant.zero
+    var carriedBefore: UInt64 = 0
+  }
 
   init(_ topology: Topology, traces: [String: DeliveryTrace], seed: UInt64) {
     self.traces = traces
     shapes = topology.links
-    capacities = Array(repeating: (0, .zero), count: topology.links.count * 2)
+    meters = Array(repeating: Meter(), count: topology.links.count * 2)
     let root = SeededRandom(seed: seed)
     lines = FixedArray(count: topology.links.count * 2) { number in
       let direction: Topology.Direction = number % 2 == 0 ? .forward : .backward
@@ -32,7 +44,9 @@ struct Network: ~Copyable {
     if case .attributes(let attributes) = change { for attribute in attributes { shapes[link].apply(attribute) } }
     for direction in Topology.Direction.allCases {
       let number = link * 2 + direction.rawValue
-      capacities[number] = (bits(number, at: now), now)
+      lines[number].expire(at: now)
+      meters[number] = Meter(
+        usage: usage(number, at: now), since: now, carriedBefore: lines[number].counters.carriedBytes)
       switch change {
       case .down: lines[number].set(isDown: true, at: now)
       case .up: lines[number].set(isDown: false, at: now)
@@ -41,15 +55,12 @@ struct Network: ~Copyable {
     }
   }
 
-  /// How many bits the line could have carried so far, while it was up; nil when it has no rate.
-  func capacity(_ number: Int, at now: Instant) -> UInt64? {
-    lines[number].conditions.line.isUnlimited ? nil : bits(number, at: now)
-  }
-
-  private func bits(_ number: Int, at now: Instant) -> UInt64 {
-    let (bits, until) = capacities[number]
-    guard let rate = lines[number].conditions.line.rate, !lines[number].isDown else { return bits }
-    return bits + rate.bits(in: now - until)
+  func usage(_ number: Int, at now: Instant) -> Usage {
+    let meter = meters[number]
+    guard let rate = lines[number].conditions.line.rate, !lines[number].isDown else { return meter.usage }
+    return Usage(
+      carried: meter.usage.carried + (lines[number].counters.carriedBytes - meter.carriedBefore) * 8,
+      possible: meter.usage.possible + rate.bits(in: now - meter.since))
   }
 
   /// The largest packet that a link of this topology ever takes, and never less than a usual one.

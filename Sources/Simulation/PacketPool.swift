@@ -1,7 +1,9 @@
-//  PacketPool.swift — the memory of all packets that are on their way: slots of one size, made in chunks, used again and again.
+//  PacketPool.swift — the memory of all packets that are on their way: slots of one size, made in chunks, used again
+//  and again.
 //
-//  A packet is copied once, from its sender into a slot, and then only its number travels. The slot that was freed last is used next,
-//  since the cache still knows it. Chunks come when they are needed and stay: after warm-up nothing is allocated.
+//  A packet is copied once, from its sender into a slot, and then only its number travels. The slot that was freed last
+//  is used next, since the cache still knows it. Chunks come when they are needed and stay: after warm-up nothing is
+//  allocated.
 //
 //  Always true.  A slot is either free or in use, and `inUse` counts the latter; at most `mostSlots` exist.
 

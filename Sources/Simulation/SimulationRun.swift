@@ -1,8 +1,8 @@
 //  SimulationRun.swift — one simulation of a topology for people: what does each of its paths carry?
 //
-//  Over every path between the first two gateways run a bulk flow and a series of pings, all at the same time; paths that share a
-//  link share it. For the first fifth of the time (two seconds at most) there are only pings, which measure the idle round
-//  trip; then the flows start. What the file plans to happen to the links happens at its time.
+//  Over every path between the first two gateways run a bulk flow and a series of pings, all at the same time; paths
+//  that share a link share it. For the first fifth of the time (two seconds at most) there are only pings, which
+//  measure the idle round trip; then the flows start. What the file plans to happen to the links happens at its time.
 //
 //  The seed also moves the starts of flows and pings by some milliseconds, so that two seeds differ even where no link
 //  has anything random, and no result hangs on two machines that start in step.
@@ -152,13 +152,12 @@ public struct SimulationRun {
     for link in topology.links.indices {
       for direction in Topology.Direction.allCases {
         let counters = world.counters(of: link, direction)
-        let capacity = world.capacity(of: link, direction)
         let hop = topology.ends(of: Topology.Hop(link: link, direction: direction))
         lines.append(
           SimulationSummary.LineReport(
             link: topology.links[link].name, from: topology.nodes[hop.from].name, to: topology.nodes[hop.to].name,
             direction: direction, rate: world.conditions(of: link, direction).line.rate,
-            utilisation: capacity.map { $0 == 0 ? 0 : Double(counters.carriedBytes * 8) / Double($0) },
+            utilisation: world.utilisation(of: link, direction),
             counters: counters))
       }
     }

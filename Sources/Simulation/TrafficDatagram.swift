@@ -1,11 +1,13 @@
-//  TrafficDatagram.swift — what the simulator's own flows and pings say to each other: 24 bytes, and as many zeros as asked for.
+//  TrafficDatagram.swift — what the simulator's own flows and pings say to each other: 24 bytes, and as many zeros as
+//  asked for.
 //
 //      0            3      4          6     8                  16                 24
 //      │ S │ I │ M  │ kind │ checksum │ 0 0 │ first number     │ second number    │ 0 …
 //
-//  Twenty-four, because UDP's 8 and these make the 32 bytes of a TCP header with timestamps: a segment of 1,448 bytes then has the
-//  frame of TCP's, 1,514, and an acknowledgement 66. Checksum as in IP: the sum over all is 0xffff, so that a bit that was
-//  flipped on the way makes a datagram worthless here as it would there. The three letters keep dissectors from guessing.
+//  Twenty-four, because UDP's 8 and these make the 32 bytes of a TCP header with timestamps: a segment of 1,448 bytes
+//  then has the frame of TCP's, 1,514, and an acknowledgement 66. Checksum as in IP: the sum over all is 0xffff, so
+//  that a bit that was flipped on the way makes a datagram worthless here as it would there. The three letters keep
+//  dissectors from guessing.
 
 import Primitives
 

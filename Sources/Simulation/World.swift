@@ -1,29 +1,31 @@
 //  World.swift — a whole network in one value: the links of a topology, machines at its nodes, one clock and one seed.
 //
-//  Why.  Two gateways, relays and the lines between them must run in one test, at any speed, and the same way every time.
+//  Why.  Two gateways, relays and the lines between them must run in one test, at any speed, and the same way every
+//  time.
 //
-//  How.  Everything that can happen has a deadline: a link (when its next packet comes out), a machine (when it wants to be
-//  called), the topology's next event. The world takes the earliest, sets its clock to it, and lets that one act:
+//  How.  Everything that can happen has a deadline: a link (when its next packet comes out), a machine (when it wants
+//  to be called), the topology's next event. The world takes the earliest, sets its clock to it, and lets that one act:
 //
 //        DeadlineQueue ──▶ link ──▶ the packet's next link … or the machine at the end of its path
 //              ▲            machine ──▶ its transmissions ──▶ the first link of their path
 //              └──────────────────────── new deadlines
 //
-//  Nothing is looked at between two deadlines, so an idle hour costs as much as an idle millisecond. At equal times events of the
-//  topology come first, then links in the order of the file, then machines in the order in which they were attached.
+//  Nothing is looked at between two deadlines, so an idle hour costs as much as an idle millisecond. At equal times
+//  events of the topology come first, then links in the order of the file, then machines in the order in which they
+//  were attached.
 //
 //  Machines are connected by paths. What stands between the two ends of a path forwards at once, as plain routers do; a
 //  machine that wants to see packets at a node in the middle ends one path there and begins another.
 //
-//  Packets lie in a pool of slots from sending to delivery; links carry slot numbers. A duplicate on the last link is the same
-//  slot delivered twice; one further up gets a slot of its own, since it travels on alone.
+//  Packets lie in a pool of slots from sending to delivery; links carry slot numbers. A duplicate on the last link is
+//  the same slot delivered twice; one further up gets a slot of its own, since it travels on alone.
 //
-//  Chance.  Each direction of a link draws from a stream named after the link, so a link that is added to the file changes
-//  nothing on the others.
+//  Chance.  Each direction of a link draws from a stream named after the link, so a link that is added to the file
+//  changes nothing on the others.
 //
-//  Always true.  (1) Time does not go back. (2) A packet is at one place: in the pool and on exactly one link. (3) For the same
-//  topology, machines and seed, the same happens in the same order, in every build. (4) Once the pool and the rings
-//  have grown to what the run needs, nothing is allocated for a packet.
+//  Always true.  (1) Time does not go back. (2) A packet is at one place: in the pool and on exactly one link. (3) For
+//  the same topology, machines and seed, the same happens in the same order, in every build. (4) Once the pool and the
+//  rings have grown to what the run needs, nothing is allocated for a packet.
 //
 //  Not here.  Files (logs and captures go to a ByteSink), the real clock, what the machines do.
 
@@ -226,9 +228,10 @@ public struct World: ~Copyable {
 
   public func isDown(_ link: Int) -> Bool { network.lines[link * 2].isDown }
 
-  /// How many bits the link could have carried so far, while it was up; nil for a line without rate.
-  public func capacity(of link: Int, _ direction: Topology.Direction) -> UInt64? {
-    network.capacity(link * 2 + direction.rawValue, at: now)
+  /// Which share of what the link could carry it did carry, while it was up and had a rate; nil when it never had both.
+  public func utilisation(of link: Int, _ direction: Topology.Direction) -> Double? {
+    let usage = network.usage(link * 2 + direction.rawValue, at: now)
+    return usage.possible == 0 ? nil : Double(usage.carried) / Double(usage.possible)
   }
 
   /// How many packets are on their way.

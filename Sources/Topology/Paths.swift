@@ -1,15 +1,16 @@
 //  Paths.swift — the ways from one node to another that a tunnel could use.
 //
-//  A path is a direct link, a chain of links over routers and nats, or a way over exactly one relay: we forward once, ordinary
-//  routing does the rest. Gateways, hosts and oracles end a path and never pass it on. The lab measures each path alone and the
-//  simulator sends a flow over each, so both ask here and mean the same by a path's name.
+//  A path is a direct link, a chain of links over routers and nats, or a way over exactly one relay: we forward once,
+//  ordinary routing does the rest. Gateways, hosts and oracles end a path and never pass it on. The lab measures each
+//  path alone and the simulator sends a flow over each, so both ask here and mean the same by a path's name.
 //
-//  Order.  Shorter paths first (so the direct links lead), and among equally long ones by the links' places in the file, first
-//  link before second. Hence a path's number changes only when the file does.
+//  Order.  Shorter paths first (so the direct links lead), and among equally long ones by the links' places in the
+//  file, first link before second. Hence a path's number changes only when the file does.
 //
-//  How.  Depth-first for one length after the other, pruned by the exact number of links that are still needed, which a search
-//  backwards from the goal gives for both cases: a relay is behind us, or not yet. What the pruning cannot see is a path that
-//  would have to visit a node twice; a mesh of routers could make the search run through very many of those, so it ends after
+//  How.  Depth-first for one length after the other, pruned by the exact number of links that are still needed, which a
+//  search backwards from the goal gives for both cases: a relay is behind us, or not yet. What the pruning cannot see
+//  is a path that would have to visit a node twice; a mesh of routers could make the search run through very many of
+//  those, so it ends after
 //  `mostSteps`. Found are then the shortest, and always the same.
 
 extension Topology {

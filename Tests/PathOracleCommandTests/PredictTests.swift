@@ -52,8 +52,8 @@ import Testing
   }
 
   @Test func `larger parts are fewer, and fill the same memory`() {
-    let small = row("buffer, parts", predict("--path", fibre, "--path", lte, "--part-size", "140b"))
-    let large = row("buffer, parts", predict("--path", fibre, "--path", lte))
+    let small = row("buffer, parts", predict("--path", fibre, "--path", "lte:8mbit:30ms", "--part-size", "140b"))
+    let large = row("buffer, parts", predict("--path", fibre, "--path", "lte:8mbit:30ms"))
     #expect(abs((Double(small[2]) ?? 0) / (Double(large[2]) ?? 1) - 10) < 0.5)
     #expect(abs((Double(small[4]) ?? 0) / (Double(large[4]) ?? 1) - 10) < 0.5)
   }
@@ -172,7 +172,7 @@ import Testing
     let missing = predict("--path", fibre, "--path", "lte:8mbit", "--histogram", "lte=/nonexistent/lte.txt")
     #expect(missing.code == 2)
     #expect(missing.complaint == "cannot open '/nonexistent/lte.txt': No such file or directory")
-    let unwritable = predict("--path", fibre, "--path", lte, "--svg", "/nonexistent/loss.svg")
+    let unwritable = predict("--path", fibre, "--path", "lte:8mbit:30ms", "--svg", "/nonexistent/loss.svg")
     #expect(unwritable.code == 2)
     #expect(unwritable.complaint == "cannot write '/nonexistent/loss.svg': No such file or directory")
   }

@@ -86,11 +86,11 @@ import Testing
         StripedPath(
           rate: BitRate(bitsPerSecond: rates[$0]), delay: .normal(mean: delays[$0], deviation: jitters[$0]))
       }, partSize: part)
-    let measured = measureLines(rates, delays, jitters, part, parts: 200_000)
-    // The slower line's delay has some nine thousand independent values, so the mean is known to better than a percent.
-    #expect(abs(measured.mean / prediction.occupancy.mean - 1) < 0.02)
+    let measured = measureLines(rates, delays, jitters, part, parts: 100_000)
+    // The slower line's delay has some 4,500 independent values, so the mean is known to a percent.
+    #expect(abs(measured.mean / prediction.occupancy.mean - 1) < 0.03)
     #expect(abs(measured.q99 - prediction.occupancy.quantile(0.99)) <= 1)
-    #expect(abs(measured.waitSeconds / prediction.time(prediction.addedDelay.mean).inSeconds - 1) < 0.02)
+    #expect(abs(measured.waitSeconds / prediction.time(prediction.addedDelay.mean).inSeconds - 1) < 0.03)
   }
 
   @Test func `a set that cannot be computed is refused, with the reason`() throws {

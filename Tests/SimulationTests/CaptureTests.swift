@@ -63,29 +63,26 @@ import Topology
     let network = try topology(
       "node a gateway\nnode b gateway\nlink l a -- b rate 20mbit delay 5ms jitter 1ms loss 1% duplicate 2% corrupt 1%")
     let summary = try SimulationRun(network, seed: 3, duration: .seconds(1), capture: sink).run()
-    let directory = "/tmp/hawser-capture-\(getpid())"
-    try #require(mkdir(directory, 0o700) == 0)
-    defer {
-      unlink(directory + "/packets.pcap")
-      unlink(directory + "/found")
-      rmdir(directory)
-    }
-    let file = try #require(fopen(directory + "/packets.pcap", "w"))
-    #expect(fwrite(sink.bytes, 1, sink.bytes.count, file) == sink.bytes.count)
-    fclose(file)
+    var template = Array("/tmp/simulation-test-XXXXXX".utf8CString)
+    let descriptor = mkstemp(&template)
+    try #require(descriptor >= 0)
+    let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    defer { unlink(path) }
+    let written = write(descriptor, sink.bytes, sink.bytes.count)
+    close(descriptor)
+    try #require(written == sink.bytes.count)
+    /// How many packets it shows of those that pass a filter.
     func lines(_ filter: String) throws -> Int {
-      let command =
-        "tshark -r \(directory)/packets.pcap -o udp.check_checksum:TRUE -o ip.check_checksum:TRUE -Y '\(filter)' "
-        + "2>/dev/null >\(directory)/found"
-      try #require(system(command) == 0)
-      let found = try #require(fopen(directory + "/found", "r"))
-      defer { fclose(found) }
+      let command = "tshark -r \(path) -o udp.check_checksum:TRUE -o ip.check_checksum:TRUE -Y '\(filter)' 2>/dev/null"
+      let pipe = try #require(popen(command, "re"))
       var count = 0
       while true {
-        let byte = fgetc(found)
-        if byte == EOF { return count }
+        let byte = fgetc(pipe)
+        if byte == EOF { break }
         if byte == 10 { count += 1 }
       }
+      #expect(pclose(pipe) == 0)
+      return count
     }
     #expect(try lines("udp") == Int(summary.counters.delivered))
     #expect(try lines("_ws.malformed || ip.checksum.status == 0") == 0)

@@ -15,7 +15,8 @@ import Topology
     var link = Link(try recorded("1\n2\n3\n4\n5\n6\n7\n8\n9\n"), random: SeededRandom(seed: 1))
     for slot in 0..<4 { _ = link.accept(slot: UInt32(slot), length: ByteCount(500), at: .zero) }
     _ = link.accept(slot: 4, length: ByteCount(3_000), at: .zero)
-    // 3 × 500 and 14 bytes of the fourth in the first; 486 of it and 1,028 of the big one in the second; 1,514 and 458 follow.
+    // 3 × 500 and 14 bytes of the fourth in the first; 486 of it and 1,028 of the big one in the second; 1,514 and 458
+    // follow.
     #expect(link.drainToTheEnd().map(\.time) == [ms(1), ms(1), ms(1), ms(2), ms(4)])
   }
 

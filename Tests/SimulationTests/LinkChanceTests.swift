@@ -5,7 +5,7 @@ import Testing
 @Suite struct `Chance on a line` {
   @Test(arguments: [0.1, 0.5, 2, 10, 50])
   func `independent loss lies in the 99.9 % interval of its probability`(share: Double) {
-    let sent = 200_000
+    let sent = 100_000
     let lost = losses(conditions { $0.loss = percent(share) }, sent: sent).count { $0 }
     let expected = Double(sent) * share / 100
     #expect(abs(Double(lost) - expected) < 3.29 * (expected * (1 - share / 100)).squareRoot())
@@ -19,7 +19,7 @@ import Testing
 
   @Test(arguments: [(1.0, 5), (1.0, 50), (5.0, 3), (20.0, 10), (90.0, 4)])
   func `bursty loss has the share and the mean burst that were asked for`(share: Double, burst: Int) {
-    let sent = 2_000_000
+    let sent = 600_000
     let lost = losses(
       conditions {
         $0.loss = percent(share)
@@ -102,7 +102,7 @@ import Testing
 
   @Test func `jitter looks the same on a busy line: no running maximum, no bursts`() {
     // 12,000 packets a second: each σ of jitter spans sixty of them.
-    let delays = delaysOf(1_200_000, every: .microseconds(83), jitter: .milliseconds(5), reorders: false)
+    let delays = delaysOf(400_000, every: .microseconds(83), jitter: .milliseconds(5), reorders: false)
     #expect(abs(mean(delays) - 40) < 0.5)
     #expect(abs(deviation(delays) - 5) < 0.4)
   }

@@ -168,7 +168,8 @@ private enum Seen: Equatable {
   case outcome(Link.Outcome)
 }
 
-/// Everything that a script makes a link say, when it is also looked at at the times that `looks` names after each step.
+/// Everything that a script makes a link say, when it is also looked at at the times that `looks` names after each
+/// step.
 private func play(_ script: Script, seed: UInt64, looks: (_ deadline: Instant?, _ now: Instant) -> [Instant]) -> [Seen]
 {
   var link = Link(script.start, random: SeededRandom(seed: seed).stream(named: "link"))

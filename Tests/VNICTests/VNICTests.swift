@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Testing
 
@@ -107,5 +108,52 @@ import Testing
 
   @Test func `a missing module says how to load it`() {
     #expect(OpenFailure("tun0", .openDevice, errno: ENOENT).remedy == "load the kernel's module: `modprobe tun`")
+  }
+}
+
+@Suite(.enabled(if: getuid() == 0, "needs root: it makes interfaces in a network namespace"))
+struct `Interfaces with a program behind` {
+  @Test(arguments: [VNIC.Kind.tun, .tap])
+  func `are made where they are wanted, with all offloads, and go when they are closed`(kind: VNIC.Kind) throws {
+    let namespace = try makeNamespace()
+    defer { close(namespace) }
+    let everything: VNIC.Offloads = [.checksum, .tcpSegments, .udpSegments]
+    do {
+      let first = try VNIC.open("hawser", kind: kind, offloads: everything, in: namespace)
+      #expect(first.name == "hawser")
+      let failure = #expect(throws: OpenFailure.self) {
+        _ = try VNIC.open("hawser", kind: kind, offloads: everything, in: namespace)
+      }
+      #expect(failure?.operation == .attach && failure?.errno == EBUSY)
+      _ = consume first
+    }
+    _ = try VNIC.open("hawser", kind: kind, offloads: everything, in: namespace)
+  }
+
+  @Test func `are made anew when one of another kind had the name before`() throws {
+    let namespace = try makeNamespace()
+    defer { close(namespace) }
+    _ = try VNIC.open("hawser", kind: .tun, offloads: .checksum, in: namespace)
+    _ = try VNIC.open("hawser", kind: .tap, offloads: .checksum, in: namespace)
+  }
+
+  @Test func `need a namespace that is one`() throws {
+    let failure = #expect(throws: OpenFailure.self) {
+      _ = try VNIC.open("hawser", kind: .tap, offloads: .checksum, in: 0)
+    }
+    #expect(failure?.operation == .enterNamespace)
+  }
+
+  private func makeNamespace() throws -> Int32 {
+    var descriptor: Int32 = -1
+    let error = withUnsafeMutablePointer(to: &descriptor) {
+      hawser_run_in_namespace(
+        hawser_new_namespace,
+        { raw in
+          raw?.assumingMemoryBound(to: Int32.self).pointee = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
+        }, $0)
+    }
+    try #require(error == 0 && descriptor >= 0)
+    return descriptor
   }
 }

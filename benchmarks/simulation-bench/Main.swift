@@ -1,11 +1,12 @@
 //  simulation-bench — how many datagrams does the simulator deliver in a second of one core?
 //
-//  Prediction.  A datagram is a write into a slot, an accept, two moves in the deadline queue and a look at the receiver: a few
-//  hundred instructions, some 100 ns. The bar is 1,000 ns.
+//  Prediction.  A datagram is a write into a slot, an accept, two moves in the deadline queue and a look at the
+//  receiver: a few hundred instructions, some 100 ns. The bar is 1,000 ns.
 //
-//  Method.  A machine that keeps a window of 64 datagrams of 1,400 bytes on the way and one that counts them and answers every 32nd, so that
-//  most of what is measured is the datagram itself. Each case runs five times; printed are the median and the spread, in
-//  datagrams delivered a second of this process's CPU time. `simulation-bench CASE` runs one case once, for callgrind:
+//  Method.  A machine that keeps a window of 64 datagrams of 1,400 bytes on the way and one that counts them and
+//  answers every 32nd, so that most of what is measured is the datagram itself. Each case runs five times; printed are
+//  the median and the spread, in datagrams delivered a second of this process's CPU time. `simulation-bench CASE` runs
+//  one case once, for callgrind:
 //
 //      valgrind --tool=callgrind --toggle-collect='*World*run*' .build/release/simulation-bench rate
 

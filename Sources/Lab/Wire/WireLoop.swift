@@ -92,7 +92,7 @@ struct WireLoop: ~Copyable {
     self.drops = drops
     self.control = control
     self.readTrace = readTrace
-    lastHarvest = WireLoop.clock()
+    lastHarvest = MonotonicClock.now
   }
 
   /// Adds the TAP of the next end, in the carrier's order. The ring keeps it open.
@@ -169,7 +169,7 @@ struct WireLoop: ~Copyable {
 
   /// Until something came or is due. Returns the time of this turn.
   private mutating func wait() -> Instant {
-    let begin = WireLoop.clock()
+    let begin = MonotonicClock.now
     if ring.hasCompletion {
       readLate = begin - lastHarvest > Carrier.lateAfter
       policy.turn(at: begin, spunFor: .zero, wasIdle: false)
@@ -179,7 +179,7 @@ struct WireLoop: ~Copyable {
     case .proceed:
       // A long series of due frames must not keep us from reading.
       ring.submit()
-      let now = WireLoop.clock()
+      let now = MonotonicClock.now
       readLate = now - lastHarvest > Carrier.lateAfter
       policy.turn(at: now, spunFor: .zero, wasIdle: false)
       return now
@@ -187,7 +187,7 @@ struct WireLoop: ~Copyable {
       var now = begin
       repeat {
         ring.submit()
-        now = WireLoop.clock()
+        now = MonotonicClock.now
       } while now < until && !ring.hasCompletion
       readLate = begin - lastHarvest > Carrier.lateAfter
       policy.turn(at: now, spunFor: now - begin, wasIdle: false)
@@ -197,7 +197,7 @@ struct WireLoop: ~Copyable {
       let isLong = timeout.map { $0 > Carrier.lateAfter } ?? true
       if isLong { _ = runDelay.sinceLastAsked() }
       ring.wait(gathering: gathering, timeout: timeout)
-      let now = WireLoop.clock()
+      let now = MonotonicClock.now
       let keptWaiting = isLong ? runDelay.sinceLastAsked() : now - begin - (timeout ?? .zero)
       readLate = begin - lastHarvest + max(keptWaiting, .zero) > Carrier.lateAfter
       policy.turn(at: now, spunFor: .zero, wasIdle: !ring.hasCompletion)
@@ -273,12 +273,6 @@ struct WireLoop: ~Copyable {
       }
     }
     unsubmitted += writes
-  }
-
-  private static func clock() -> Instant {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Instant(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
   }
 
   // MARK: Requests
