@@ -31,6 +31,8 @@ public struct SimulationRun {
   public var duration: Interval
   public var log: (any ByteSink)?
   public var capture: (any ByteSink)?
+  /// Whether the capture shows a packet also when it leaves.
+  public var captureIncludesSending = false
 
   public init(
     _ topology: Topology, traces: [String: DeliveryTrace] = [:], seed: UInt64, duration: Interval = .seconds(10),
@@ -62,7 +64,8 @@ public struct SimulationRun {
         description: "there is no path from \(topology.nodes[from].name) to \(topology.nodes[to].name): only routers, "
           + "nats and a single relay may stand between them")
     }
-    var world = World(topology, traces: traces, seed: seed, log: log, capture: capture)
+    var world = World(
+      topology, traces: traces, seed: seed, log: log, capture: capture, captureIncludesSending: captureIncludesSending)
     var random = SeededRandom(seed: seed).stream(named: "traffic")
     let idle = min(.seconds(2), duration / 5)
     let traffic = paths.map { path in place(path, from, to, after: idle, in: &world, &random) }

@@ -84,6 +84,28 @@ import Topology
     #expect(link.counters.cut == 15 && link.counters.down == 1)
   }
 
+  @Test func `a delay that shrinks lets nobody overtake those who are on their way`() {
+    var link = Link(conditions { $0.delay = .milliseconds(50) }, random: SeededRandom(seed: 1))
+    for slot in 0..<3 as Range<UInt32> { _ = link.accept(slot: slot, length: ByteCount(100), at: ms(Int64(slot))) }
+    link.change(to: conditions { $0.delay = .milliseconds(1) }, at: ms(10))
+    _ = link.accept(slot: 3, length: ByteCount(100), at: ms(10))
+    _ = link.accept(slot: 4, length: ByteCount(100), at: ms(52))
+    var outcomes = link.drainToTheEnd()
+    #expect(outcomes.map(\.slot) == [0, 1, 2, 3, 4])
+    #expect(outcomes.map(\.time) == [ms(50), ms(51), ms(52), ms(52), ms(53)])
+    // Where packets may overtake each other anyway, they do.
+    link.change(
+      to: conditions {
+        $0.delay = .milliseconds(50)
+        $0.reorders = true
+      }, at: ms(60))
+    _ = link.accept(slot: 5, length: ByteCount(100), at: ms(60))
+    link.change(to: conditions { $0.reorders = true }, at: ms(61))
+    _ = link.accept(slot: 6, length: ByteCount(100), at: ms(61))
+    outcomes = link.drainToTheEnd()
+    #expect(outcomes.map(\.slot) == [6, 5])
+  }
+
   @Test func `a cut loses both copies of a duplicate, and its slot once`() {
     var link = Link(
       conditions {
