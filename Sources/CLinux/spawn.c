@@ -61,6 +61,16 @@ static void default_signals(void) {
 }
 
 static void child(struct hawser_spawn_order *order, pid_t parent) {
+  if (order->is_detached) {
+    // We only pass through: our child becomes init's when we end, which is at once.
+    parent = getpid();
+    pid_t pid = vfork();
+    if (pid < 0) fail(order, hawser_spawn_fork);
+    if (pid != 0) {
+      order->pid = pid;
+      _exit(0);
+    }
+  }
   if (order->signal_at_our_death) {
     prctl(PR_SET_PDEATHSIG, order->signal_at_our_death);
     if (getppid() != parent) _exit(127);  // it died before we could ask
@@ -87,10 +97,14 @@ static void make_child(struct hawser_spawn_order *order) {
   order->error = 0;
   pid_t pid = vfork();
   if (pid == 0) child(order, parent);
-  if (pid < 0)
+  if (pid < 0) {
     fail(order, hawser_spawn_fork);
-  else
-    order->pid = pid;
+    return;
+  }
+  if (!order->is_detached) order->pid = pid;
+  // One that failed before its exec has left us nothing but its status, and so has one that only passed through.
+  if (order->is_detached || order->error)
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
 }
 
 static void *maker_main(void *unused) {
@@ -130,11 +144,7 @@ int hawser_spawn(struct hawser_spawn_order *order) {
   }
   pthread_mutex_unlock(&desk);
   pthread_mutex_unlock(&turn);
-  if (!order->error) return 0;
-  // A child that failed before its exec has left us nothing but its status.
-  if (order->step != hawser_spawn_fork)
-    while (waitpid(order->pid, NULL, 0) < 0 && errno == EINTR) continue;
-  return -1;
+  return order->error ? -1 : 0;
 }
 
 // MARK: Without a child

@@ -26,12 +26,15 @@ public final class ChildProcess {
   public enum Status: Equatable, Sendable, CustomStringConvertible {
     case exited(Int32)
     case killed(signal: Int32)
+    /// It was not ours, so nobody tells us how it ended.
+    case gone
 
     public var isSuccess: Bool { self == .exited(0) }
 
     public var description: String {
       switch self {
       case .exited(let code): "exit code \(code)"
+      case .gone: "ended"
       case .killed(let signal): "killed by signal \(signal) (\(String(cString: strsignal(signal))))"
       }
     }
@@ -47,6 +50,7 @@ public final class ChildProcess {
     public var hosts: String?
     /// A session of its own: Ctrl-C at our terminal does not reach it.
     public var hasOwnSession = false
+    /// Otherwise it is nobody's child, and outlives us.
     public var diesWithUs = true
 
     public init() {}
@@ -108,6 +112,7 @@ public final class ChildProcess {
       (order.input, order.output, order.error_output) = (ends.theirs[0], ends.theirs[1], ends.theirs[2])
       order.own_session = options.hasOwnSession ? 1 : 0
       order.signal_at_our_death = options.diesWithUs ? SIGKILL : 0
+      order.is_detached = options.diesWithUs ? 0 : 1
       let failed = order.withProgram(command, options.environment, hosts: options.hosts) { hawser_spawn(&$0) }
       _ = consume lock
       if failed != 0 { throw order.failure(program) }
@@ -130,6 +135,10 @@ public final class ChildProcess {
     var watched = pollfd(fd: processDescriptor, events: Int16(POLLIN), revents: 0)
     while poll(&watched, 1, deadline.map(millisecondsLeft(until:)) ?? -1) <= 0 {
       if let deadline, MonotonicClock.now >= deadline { return nil }
+    }
+    if !isOurs {
+      status = .gone
+      return status
     }
     var raw: Int32 = 0
     while waitpid(processID, &raw, 0) < 0 && errno == EINTR {}

@@ -54,6 +54,25 @@ struct `Running a command at a node` {
     }
   }
 
+  @Test func `from inside, the topology is not taken down`() async throws {
+    let lab = try Lab.up(pair)
+    defer { lab.down() }
+    let name = lab.name
+    let ended = await #expect(processExitsWith: .exitCode(2), observing: [\.standardOutputContent]) {
+      [name = name as String] in
+      // As `netlab exec` does before it becomes the command.
+      let namespace = try Namespace.open("\(name).b")
+      guard setns(namespace.descriptor, CLONE_NEWNET) == 0 else { exit(1) }
+      do throws(LabError) { _ = try Teardown.clear(LabState(name)) } catch {
+        print("\n<\(error)>")
+        exit(error.exitCode)
+      }
+    }
+    let output = String(decoding: try #require(ended).standardOutputContent, as: UTF8.self)
+    #expect(output.contains("leave its node first"))
+    #expect(try lab.pings("a", "b"))
+  }
+
   @Test func `a program that does not exist is named, with a shell's exit codes`() throws {
     try Lab.with(pair) { lab throws in
       let missing = #expect(throws: LabError.self) { try Laboratory.spawn(["no-such-program"], at: "a", of: lab.name) }
@@ -179,6 +198,20 @@ struct `Without the rights` {
     }
     let process = try #require(Int32(try SmallFile.readText(path)))
     #expect(eventually { kill(process, 0) == -1 })
+  }
+
+  @Test func `that shall outlive us is nobody's child: no zombie waits for us`() throws {
+    var options = ChildProcess.Options()
+    options.diesWithUs = false
+    var child: ChildProcess? = try ChildProcess.spawn(["sh", "-c", "echo here; exec sleep 1000"], options: options)
+    let process = try #require(child?.processID)
+    #expect(child?.firstLine(within: .seconds(20)) == "here")
+    #expect(waitpid(process, nil, WNOHANG) == -1 && errno == ECHILD)
+    child = nil
+    #expect(kill(process, 0) == 0)
+    #expect(kill(process, SIGKILL) == 0 && eventually { kill(process, 0) == -1 })
+    let missing = #expect(throws: LabError.self) { try ChildProcess.spawn(["no-such-program"], options: options) }
+    #expect(missing?.exitCode == 127)
   }
 
   @Test func `many start at the same time from many threads`() async throws {

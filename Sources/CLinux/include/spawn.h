@@ -35,6 +35,8 @@ struct hawser_spawn_order {
   int input, output, error_output;
   /// A session of its own: signals of our terminal do not reach it.
   int own_session;
+  /// Not our child but nobody's: it outlives us, and is no zombie for want of us when it ends.
+  int is_detached;
   /// The signal that it gets when we die; 0: none.
   int signal_at_our_death;
 
