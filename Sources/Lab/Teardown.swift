@@ -43,9 +43,14 @@ enum Teardown {
   // MARK: Processes
 
   private static func killProcesses(in namespaces: Set<UInt64>) throws(LabError) {
-    // Should somebody have mounted the machine's own namespace under our name, all of its processes would be
-    // "inside".
-    let namespaces = namespaces.subtracting([1, getpid()].compactMap(namespace))
+    var namespaces = namespaces
+    if let own = namespace(of: gettid()), namespaces.contains(own) {
+      if isGuest(in: own) {
+        throw .refused("this runs inside the topology that it shall take down: leave its node first (`exit`)")
+      }
+      // Somebody mounted the machine's own namespace under our name: all of its processes would be "inside".
+      namespaces.remove(own)
+    }
     if namespaces.isEmpty { return }
     let deadline = MonotonicClock.now + patience
     while case let processes = processes(in: namespaces), !processes.isEmpty {
@@ -80,6 +85,18 @@ enum Teardown {
     let count = readlink("/proc/\(process)/ns/net", &text, text.count - 1)
     guard count > 6 else { return nil }
     return UInt64(String(terminated: text).dropFirst(5).dropLast())
+  }
+
+  /// Whether we came into our namespace from another, in which one of our ancestors is.
+  private static func isGuest(in own: UInt64) -> Bool {
+    var process = getppid()
+    for _ in 0..<1_000 where process > 0 {
+      if let other = namespace(of: process), other != own { return true }
+      let status = (try? SmallFile.readText("/proc/\(process)/status")) ?? ""
+      let line = status.split(separator: "\n").first { $0.hasPrefix("PPid:\t") }
+      process = line.flatMap { Int32($0.dropFirst(6)) } ?? 0
+    }
+    return false
   }
 
   private static func command(of process: Int32) -> String {
