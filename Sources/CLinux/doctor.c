@@ -5,8 +5,14 @@
 
 #include "doctor.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
 #include <linux/io_uring.h>
+#include <net/if.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -179,4 +185,24 @@ struct hawser_ring_trial hawser_try_ring(void) {
   trial.read_multishot = error ? error : try_read_multishot(&ring);
   ring_close(&ring);
   return trial;
+}
+
+/// Values newer than Debian 12's headers.
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+const unsigned hawser_tun_segmentation = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+const unsigned hawser_tun_udp_segmentation = TUN_F_USO4 | TUN_F_USO6;
+
+int hawser_tun_make(int fd) {
+  struct ifreq request;
+  memset(&request, 0, sizeof request);
+  strcpy(request.ifr_name, "hwdoctor%d");
+  request.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR;
+  return ioctl(fd, TUNSETIFF, &request) ? errno : 0;
+}
+
+int hawser_tun_offload(int fd, unsigned offloads) {
+  return ioctl(fd, TUNSETOFFLOAD, (unsigned long)offloads) ? errno : 0;
 }
