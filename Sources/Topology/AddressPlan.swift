@@ -1,14 +1,15 @@
 //  AddressPlan.swift — which interface and which addresses every node of a topology gets.
 //
-//  The plan is a function of the file alone, so that the lab, the simulator's captures and a reader with a calculator agree, and the
-//  same file gives the same addresses tomorrow. Every lab lives in namespaces of its own, so plans of two labs may overlap.
+//  The plan is a function of the file alone, so that the lab, the simulator's captures and a reader with a calculator
+//  agree, and the same file gives the same addresses tomorrow. Every lab lives in namespaces of its own, so plans of
+//  two labs may overlap.
 //
-//      link number n (from 0)    172.16+⌊n/256⌋.(n mod 256).0/24      fd48:6177:0:n::/64       left end .1, right end .2
-//      site of node number s     10.s.0.0/16                          fd48:6177:1:s::/64       the node .0.1, its hosts .0.2 …
+//      link number n (from 0)    172.16+⌊n/256⌋.(n mod 256).0/24   fd48:6177:0:n::/64   left end .1, right end .2
+//      site of node number s     10.s.0.0/16                       fd48:6177:1:s::/64   the node .0.1, its hosts .0.2 …
 //
-//  A link's interface has the link's name at both ends, so `ping -I lte` reads as it is meant; a host's interface is `eth0`, and the
-//  node that connects it calls its side by the host's name. Names that Linux would not take (over 15 bytes) are cut and marked with
-//  a hash of the whole, so that two long names do not meet.
+//  A link's interface has the link's name at both ends, so `ping -I lte` reads as it is meant; a host's interface is
+//  `eth0`, and the node that connects it calls its side by the host's name. Names that Linux would not take (over 15
+//  bytes) are cut and marked with a hash of the whole, so that two long names do not meet.
 
 public struct AddressPlan: Sendable {
   public struct Address: Equatable, Hashable, Sendable, CustomStringConvertible {
@@ -53,7 +54,8 @@ public struct AddressPlan: Sendable {
   }
 
   private let topology: Topology
-  /// For each node: its number among the host's connectors, that is the index of its site; nil when nothing stands behind it.
+  /// For each node: its number among the host's connectors, that is the index of its site; nil when nothing stands
+  /// behind it.
   private let hostNumber: [Int]
 
   public init(_ topology: Topology) {
@@ -78,8 +80,8 @@ public struct AddressPlan: Sendable {
       ipv6: AddressPlan.ipv6(kind: 0, net: link, host: Int(end)))
   }
 
-  /// The host's own end of the wire to its site; nil when it stands behind nothing. It is alone on its wire: the way to all
-  /// others, hosts of its own site included, leads through the site's address.
+  /// The host's own end of the wire to its site; nil when it stands behind nothing. It is alone on its wire: the way to
+  /// all others, hosts of its own site included, leads through the site's address.
   public func interface(ofHost host: Int) -> Interface? {
     guard let site = topology.nodes[host].behind else { return nil }
     let number = hostNumber[host] + 1
@@ -89,7 +91,8 @@ public struct AddressPlan: Sendable {
       ipv6: Address(bytes: AddressPlan.ipv6(kind: 1, net: site, host: number).bytes, prefixLength: 128))
   }
 
-  /// The site's end of the wire to this host. Every such end has the site's address, as a host route leads to each host.
+  /// The site's end of the wire to this host. Every such end has the site's address, as a host route leads to each
+  /// host.
   public func siteInterface(toHost host: Int) -> Interface? {
     guard let site = topology.nodes[host].behind, let own = interface(ofHost: host) else { return nil }
     var hardware = own.hardware

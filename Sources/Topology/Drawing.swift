@@ -1,8 +1,8 @@
 //  Drawing.swift — a topology as a picture in text, for terminals and for the head of a report.
 //
-//  Why.  A list of links does not show what leads where, and a general graph layout in characters is a tangle from five nodes on. So nodes are
-//  columns, as in a sequence chart, and each link is a row from one column to another: nothing ever crosses but a row and a
-//  column, the order is the file's, and the label has room to say what the line is like.
+//  Why.  A list of links does not show what leads where, and a general graph layout in characters is a tangle from five
+//  nodes on. So nodes are columns, as in a sequence chart, and each link is a row from one column to another: nothing
+//  ever crosses but a row and a column, the order is the file's, and the label has room to say what the line is like.
 //
 //       alice   branch                       hq     bob
 //       host    gateway                    gateway  host
@@ -11,8 +11,8 @@
 //         │        ├─ fibre 300mbit 10ms ─────┤      │
 //         │        ├─ lte 80mbit 30ms ────────┤      │
 //
-//  Columns stand in the order in which a reader meets them: the first gateway with its hosts to its left, then what lies in between, then
-//  each further gateway with its hosts to its right.
+//  Columns stand in the order in which a reader meets them: the first gateway with its hosts to its left, then what
+//  lies in between, then each further gateway with its hosts to its right.
 
 import Primitives
 

@@ -1,8 +1,8 @@
 //  Quantity.swift — rates, times, sizes and shares as people write them: a decimal number and its unit, exactly.
 //
-//  A number becomes whole nanoseconds, bits, bytes or billionths by integer arithmetic, so that what is read is what is printed
-//  again; "0.1ms" is 100,000 ns and not 99,999. Each reader throws one sentence that says what is wrong and what would be right. The
-//  same words serve topology files, `netlab set` and the other programs' options.
+//  A number becomes whole nanoseconds, bits, bytes or billionths by integer arithmetic, so that what is read is what is
+//  printed again; "0.1ms" is 100,000 ns and not 99,999. Each reader throws one sentence that says what is wrong and
+//  what would be right. The same words serve topology files, `netlab set` and the other programs' options.
 
 public import Primitives
 

@@ -1,12 +1,12 @@
 //  Topology.swift — a network as a value: nodes, links between them, and what happens to the links over time.
 //
-//  A .topo file says in twenty lines which machines there are and what the lines between them are like; the lab builds it from
-//  namespaces, the simulator from state machines. This file is the value that both get. Reading and printing it:
-//  TopologyParser and TopologyPrinter; a picture of it: Drawing; addresses for it: AddressPlan.
+//  A .topo file says in twenty lines which machines there are and what the lines between them are like; the lab builds
+//  it from namespaces, the simulator from state machines. This file is the value that both get. Reading and printing
+//  it: TopologyParser and TopologyPrinter; a picture of it: Drawing; addresses for it: AddressPlan.
 //
-//  Always true of a value that the parser made. (1) Names are unique over nodes and links together, so `set NAME` never asks
-//  which. (2) Indices point into `nodes` and `links`. (3) A host stands behind a gateway, router or nat, or has links of its
-//  own, never both. (4) At most `Limits` of each thing.
+//  Always true of a value that the parser made. (1) Names are unique over nodes and links together, so `set NAME` never
+//  asks which. (2) Indices point into `nodes` and `links`. (3) A host stands behind a gateway, router or nat, or has
+//  links of its own, never both. (4) At most `Limits` of each thing.
 
 public import Primitives
 
@@ -147,8 +147,8 @@ public struct Topology: Equatable, Sendable {
     public subscript(_ direction: Direction) -> Value { direction == .forward ? forward : backward }
   }
 
-  /// The bounds of a topology. They are far above what a laboratory on one machine carries, and keep a broken or hostile
-  /// file from asking for a million namespaces.
+  /// The bounds of a topology. They are far above what a laboratory on one machine carries, and keep a broken or
+  /// hostile file from asking for a million namespaces.
   public enum Limits {
     public static let nodes = 256
     public static let links = 1_024

@@ -1,16 +1,19 @@
 //  TopologyParser.swift — from the text of a .topo file to a topology, or to one sentence that says what is wrong.
 //
-//  Two steps. Statements are read line by line with the place of every word; then names are resolved, so that a file may mention a
-//  node before it describes it. The first mistake ends it: `file:line:column: what is wrong; what would be right`. Everything is
-//  checked that can be checked without opening another file, and every bound of `Topology.Limits` holds before memory is spent.
+//  Two steps. Statements are read line by line with the place of every word; then names are resolved, so that a file
+//  may mention a node before it describes it. The first mistake ends it: `file:line:column: what is wrong; what would
+//  be right`. Everything is checked that can be checked without opening another file, and every bound of
+//  `Topology.Limits` holds before memory is spent.
 //
 //      topology NAME
 //      node NAME gateway|relay|router|nat|oracle|host [behind NODE]
 //      link NAME NODE -- NODE [ATTRIBUTE …]
 //      event at TIME LINK down|up|ATTRIBUTE …
 //
-//      ATTRIBUTE:  rate RATE   trace FILE   trace-up FILE trace-down FILE   delay TIME   jitter TIME [reorder]   loss SHARE [burst N]
-//                  duplicate SHARE   corrupt SHARE   queue TIME|SIZE   mtu BYTES          `a/b` gives left-to-right/right-to-left
+//      ATTRIBUTE:  rate RATE   trace FILE   trace-up FILE trace-down FILE   delay TIME   jitter TIME [reorder]
+//                  loss SHARE [burst N]   duplicate SHARE   corrupt SHARE   queue TIME|SIZE   mtu BYTES
+//
+//  `a/b` instead of one value gives left-to-right/right-to-left.
 
 import Primitives
 

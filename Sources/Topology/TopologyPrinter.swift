@@ -1,6 +1,7 @@
 //  TopologyPrinter.swift — a topology as the text that makes it again: parsing what this prints gives an equal value.
 //
-//  Comments are not part of the value, so they are not printed; values come in their shortest exact form and attributes in one order.
+//  Comments are not part of the value, so they are not printed; values come in their shortest exact form and attributes
+//  in one order.
 
 import Primitives
 

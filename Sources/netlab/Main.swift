@@ -6,7 +6,8 @@ import Lab
 
 @main struct Netlab {
   static func main() {
-    // A reader that goes away (`netlab draw … | head -1`) ends us quietly through the failed write, not through a signal.
+    // A reader that goes away (`netlab draw … | head -1`) ends us quietly through the failed write, not through a
+    // signal.
     signal(SIGPIPE, SIG_IGN)
     switch Words.program.action(for: Array(CommandLine.arguments.dropFirst())) {
     case .run(let invocation): exit(Netlab.run(invocation))

@@ -1,7 +1,7 @@
 //  Measuring.swift — the commands that measure: bench, matrix, demo.
 //
-//  With --json, standard output carries one JSON value and nothing else; the table that grows while one waits goes to standard
-//  error then, so that a pipe gets what a program can read and a person still sees that something happens.
+//  With --json, standard output carries one JSON value and nothing else; the table that grows while one waits goes to
+//  standard error then, so that a pipe gets what a program can read and a person still sees that something happens.
 
 import Commands
 import Glibc

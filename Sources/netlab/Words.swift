@@ -1,4 +1,5 @@
-//  Words.swift — everything that netlab can be told, as one declaration: the parser, the help and the completions come from it.
+//  Words.swift — everything that netlab can be told, as one declaration: the parser, the help and the completions come
+//  from it.
 
 import Commands
 import Lab

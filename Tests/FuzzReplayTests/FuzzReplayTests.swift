@@ -16,6 +16,16 @@ import Topology
     }
   }
 
+  @Test func `holds for the topologies that we ship`() throws {
+    let target = try #require(FuzzTarget.all.first { $0.name == "topology" })
+    let folder = URL(fileURLWithPath: root + "/../../../topologies").standardized.path
+    let files = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
+    #expect(files.contains { $0.hasSuffix(".topo") })
+    for file in files where file.hasSuffix(".topo") {
+      try target.check([UInt8](try Data(contentsOf: URL(fileURLWithPath: folder + "/" + file))))
+    }
+  }
+
   @Test func `every folder of the corpus belongs to a target, and is small enough to live in the repository`() throws {
     let folders = try FileManager.default.contentsOfDirectory(atPath: root).sorted()
     #expect(folders == FuzzTarget.all.map(\.name).sorted())

@@ -3,9 +3,9 @@
 //  Why here.  The fuzzer looks for new inputs, and `make test` replays those that it found; both must ask the same
 //  question, so the properties are an ordinary module of the package, and Tests/Fuzz and Tests/FuzzReplayTests use it.
 //
-//  A property throws a sentence when it does not hold. A trap (a range, an overflow, a precondition) needs no code here:
-//  it ends the process, which is what both users watch for. Properties stay cheap: the fuzzer asks thousands of times a
-//  second.
+//  A property throws a sentence when it does not hold. A trap (a range, an overflow, a precondition) needs no code
+//  here: it ends the process, which is what both users watch for. Properties stay cheap: the fuzzer asks thousands of
+//  times a second.
 
 /// A property that did not hold.
 public struct Violation: Error, CustomStringConvertible {

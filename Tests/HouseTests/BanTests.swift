@@ -38,6 +38,7 @@ import Testing
     ("precondition(x > 0, \"x must be positive\")", 0),
     ("preconditionFailure()", 1), ("// TODO later", 1), ("/* a\n   FIXME: b */", 1), ("// a XXXL shirt", 0),
     ("file.print(x)", 0), ("case print(String)", 0), ("func print(_ x: Int)", 0), ("let printed = 1", 0), ("try? x", 0),
+    ("while try !isDone() {}", 0), ("x as !y", 0),
   ])
   func `a rule strikes where it should and not beside it`(code: String, count: Int) {
     let findings = Ban.findings(in: SwiftText(code, file: "Sources/Topology/A.swift"), isCore: true, isTest: false)

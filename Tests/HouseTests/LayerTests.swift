@@ -68,7 +68,8 @@ import Testing
   }
 
   @Test func `tests may not go back to XCTest, benchmarks may use what programs may`() {
-    let text = SwiftText("import XCTest\nimport path_oracle\nimport Topology\nimport Dispatch\n@testable import Primitives")
+    let text = SwiftText(
+      "import XCTest\nimport path_oracle\nimport Topology\nimport Dispatch\n@testable import Primitives")
     #expect(layers.findings(in: text, module: "LabTests", kind: .test).compactMap(\.line) == [1, 4])
     let bench = SwiftText("import Simulation\nimport Foundation\nimport Glibc")
     #expect(layers.findings(in: bench, module: "ring-bench", kind: .benchmark).compactMap(\.line) == [2])

@@ -21,7 +21,7 @@ struct Layers {
     """
 
   /// A C library has one module that speaks to it; everyone else speaks to that module.
-  static let owners = ["CUring": "Ring", "CMnl": "Netlink", "CNftables": "Netlink"]
+  static let owners = ["CUring": "Ring", "CMnl": "Netlink", "CNftables": "Lab"]
 
   struct Layer: Equatable {
     let name: String

@@ -1,8 +1,8 @@
 //  Programs.swift — what the built programs say of themselves: their help, and the words in it.
 //
-//  Under `make test` these are the release programs (HAWSER_RELEASE_BIN is their folder); under a plain `swift test` the
-//  debug ones that SwiftPM has just built. A program runs through the C library's popen with a time limit: its output is
-//  a page, and nothing of it stays behind.
+//  Under `make test` these are the release programs (HAWSER_RELEASE_BIN is their folder); under a plain `swift test`
+//  the debug ones that SwiftPM has just built. A program runs through the C library's popen with a time limit: its
+//  output is a page, and nothing of it stays behind.
 
 import Foundation
 

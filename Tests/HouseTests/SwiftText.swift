@@ -15,6 +15,8 @@ struct SwiftText {
     /// A literal's text is what stands between its quotes, interpolations left out.
     let text: String
     let line: Int
+    /// Nothing stands between it and the token before: `try!` is one word to a reader, `try !x` is not.
+    var isJoined = false
   }
 
   struct Comment: Equatable {
@@ -54,6 +56,11 @@ private struct Pass {
   }
   private func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
 
+  private mutating func add(_ kind: SwiftText.Token.Kind, _ range: Range<Int>) {
+    let isJoined = range.lowerBound > 0 && bytes[range.lowerBound - 1] > UInt8(ascii: " ")
+    tokens.append(.init(kind: kind, text: text(range), line: line, isJoined: isJoined))
+  }
+
   /// Code up to the end, or to the parenthesis that closes an interpolation.
   mutating func code(untilParenthesis: Bool) {
     var depth = 0
@@ -70,12 +77,12 @@ private struct Pass {
       } else if isWord(byte) {
         let start = at
         while at < bytes.count && isWord(peek()) { at += 1 }
-        tokens.append(.init(kind: .word, text: text(start..<at), line: line))
+        add(.word, start..<at)
       } else {
         if byte == UInt8(ascii: "\n") {
           line += 1
         } else if byte > UInt8(ascii: " ") {
-          tokens.append(.init(kind: .mark, text: text(at..<at + 1), line: line))
+          add(.mark, at..<at + 1)
         }
         if byte == UInt8(ascii: "(") { depth += 1 }
         if byte == UInt8(ascii: ")") { depth -= 1 }
@@ -134,7 +141,7 @@ private struct Pass {
     at += 1
     while at < bytes.count && peek() != UInt8(ascii: "`") && peek() != UInt8(ascii: "\n") { at += 1 }
     if peek() == UInt8(ascii: "`") { at += 1 }
-    tokens.append(.init(kind: .word, text: text(start..<at), line: line))
+    add(.word, start..<at)
   }
 
   private mutating func string() {

@@ -3,7 +3,8 @@
 import FuzzTargets
 import Glibc
 
-/// libFuzzer's loop. It brings a `main` of its own, which SwiftPM's renaming of ours would fight with; so we call the loop.
+/// libFuzzer's loop. It brings a `main` of its own, which SwiftPM's renaming of ours would fight with; so we call the
+/// loop.
 @_silgen_name("LLVMFuzzerRunDriver")
 private func runFuzzer(
   _ count: UnsafeMutablePointer<CInt>,
@@ -16,20 +17,23 @@ nonisolated(unsafe) private var target = FuzzTarget.all[0]
 
 @main struct Fuzz {
   static func main() {
-    let names = FuzzTarget.all.map(\.name)
-    guard CommandLine.arguments.count > 1,
-      let found = FuzzTarget.all.first(where: { $0.name == CommandLine.arguments[1] })
-    else {
+    var count = CommandLine.argc
+    var arguments = CommandLine.unsafeArgv
+    if CommandLine.arguments.count > 1, !CommandLine.arguments[1].hasPrefix("-") {
+      setenv("HAWSER_FUZZ_TARGET", CommandLine.arguments[1], 1)
+      // libFuzzer sees the arguments without the name of the target.
+      arguments[1] = arguments[0]
+      arguments += 1
+      count -= 1
+    }
+    // When it merges, libFuzzer starts itself again with the arguments that it saw; the environment is what remains.
+    let name = getenv("HAWSER_FUZZ_TARGET").map { String(cString: $0) }
+    guard let found = FuzzTarget.all.first(where: { $0.name == name }) else {
       // The list is also how scripts/fuzz learns the targets.
-      print(names.joined(separator: "\n"))
+      print(FuzzTarget.all.map(\.name).joined(separator: "\n"))
       return
     }
     target = found
-    // libFuzzer sees the arguments without the name of the target.
-    var arguments = CommandLine.unsafeArgv
-    arguments[1] = arguments[0]
-    arguments += 1
-    var count = CommandLine.argc - 1
     _ = runFuzzer(&count, &arguments) { bytes, length in
       do {
         try target.check(Array(UnsafeBufferPointer(start: bytes, count: length)))
