@@ -163,13 +163,12 @@ public struct Bench {
     let figures = try measurement.run(flow)
     result.note(late: figures.lateShare)
     result.notes += try bond.notes(surveyed, figures, on: scaffold)
-    if bond.usesAllPaths, let shares = shares(flow.meters, figures.received) {
-      result.notes.append("\(bond.name): \(shares)")
-    }
     if let refusal = figures.eventsRefusal {
       result.notes.append("the events of the file did not begin with this measurement: \(refusal)")
     }
-    return BenchResult.Bond(figures)
+    var joined = BenchResult.Bond(figures)
+    if bond.usesAllPaths { joined.shares = shares(flow.meters, figures.received) }
+    return joined
   }
 
   /// The interfaces by which data arrives over these ways, each once.
@@ -192,21 +191,18 @@ public struct Bench {
     return meters
   }
 
-  /// "fibre carried 79 %, lte 21 %"; nil when there is nothing to tell apart.
-  private func shares(_ meters: [Flow.Meter], _ received: [UInt64]) -> String? {
-    var names: [String] = []
-    var bytes: [UInt64] = []
+  private func shares(_ meters: [Flow.Meter], _ received: [UInt64]) -> [BenchResult.Bond.Share] {
+    var bytes: [(interface: String, count: UInt64)] = []
     for (meter, count) in zip(meters, received) {
-      if let index = names.firstIndex(of: meter.interface) {
-        bytes[index] += count
+      if let index = bytes.firstIndex(where: { $0.interface == meter.interface }) {
+        bytes[index].count += count
       } else {
-        names.append(meter.interface)
-        bytes.append(count)
+        bytes.append((meter.interface, count))
       }
     }
-    let all = bytes.reduce(0, +)
-    if names.count < 2 || all == 0 { return nil }
-    return zip(names, bytes).map { "\($0) carried \(percent(Double($1) / Double(all)))" }.joined(separator: ", ")
+    let all = bytes.reduce(0) { $0 + $1.count }
+    if all == 0 { return [] }
+    return bytes.map { BenchResult.Bond.Share(path: $0.interface, share: Double($0.count) / Double(all)) }
   }
 
   private func show(_ text: String) {

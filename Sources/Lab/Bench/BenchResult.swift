@@ -25,6 +25,20 @@ public struct BenchResult: Equatable, Sendable {
     public var loaded: Samples
     public var retransmits: Int?
     public var warmUp: Interval
+    /// How much of what arrived came over each path; empty when the bond uses one path by its nature.
+    public var shares: [Share] = []
+
+    public struct Share: Equatable, Sendable {
+      public var path: String
+      public var share: Double
+    }
+
+    /// "fibre carried 79 %, lte 21 %".
+    var sharesInWords: String? {
+      guard let first = shares.first else { return nil }
+      let rest = shares.dropFirst().map { ", \($0.path) \(percent($0.share))" }.joined()
+      return "\(first.path) carried \(percent(first.share))" + rest
+    }
   }
 
   public var topology: String

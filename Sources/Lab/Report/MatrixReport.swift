@@ -47,7 +47,8 @@ struct MatrixReport {
       text += "“of best” is the bond against the best path alone, “of sum” against all paths together. "
     }
     let late = profiles.compactMap { $0.result?.lateShare }.max() ?? 0
-    text += "The link emulator delivered at most \(percent(late, places: 3)) of a measurement's packets more than 1 ms late; above 0.1 % nothing is reported.\n"
+    text += "The link emulator delivered at most \(percent(late, places: 3)) of a measurement's packets more than 1 ms "
+    text += "late; above 0.1 % nothing is reported.\n"
     return text
   }
 
