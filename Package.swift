@@ -86,7 +86,7 @@ let package = Package(
     tests("VNICTests", ["VNIC", "CLinux"]),
     tests("PlatformTests", ["Ring", "VNIC", "Netlink", "CLinux", "Primitives"]),
     tests("DoctorTests", ["Doctor", "Primitives"]),
-    tests("LabTests", ["Lab", "Netlink", "Ring", "VNIC", "Simulation", "Topology", "Primitives", "CLinux"]),
+    tests("LabTests", ["Lab", "Netlink", "VNIC", "Simulation", "Topology", "Primitives", "CLinux"]),
     tests("HawserTests", []),
     tests("PathOracleCommandTests", []),
     tests("HouseTests", ["Topology"]),

@@ -84,7 +84,7 @@ public enum Laboratory {
 
     for (node, namespace) in namespaces.enumerated() { try network.configure(node, namespace) }
     let deadline = MonotonicClock.now + options.wirePatience
-    for namespace in namespaces { try network.waitForCarrier(at: namespace, until: deadline) }
+    for (node, namespace) in namespaces.enumerated() { try network.waitUntilReady(node, namespace, until: deadline) }
     progress("addresses and routes")
 
     if emulated > 0 && options.startEvents { try WireClient(directory: state.directory).start() }
@@ -186,10 +186,11 @@ public enum Laboratory {
 
   /// Throws when we may not do what `netlab COMMAND` has to do.
   static func requirePrivileges(for command: String) throws(LabError) {
-    let status = (try? SmallFile.readText("/proc/self/status")) ?? ""
+    // Capabilities are a thread's.
+    let status = (try? SmallFile.readText("/proc/thread-self/status")) ?? ""
     let line = status.split(separator: "\n").first { $0.hasPrefix("CapEff:") }
     let capabilities = line.flatMap { UInt64($0.dropFirst(7).drop { $0 == "\t" || $0 == " " }, radix: 16) } ?? 0
-    let needed: UInt64 = 1 << 12 | 1 << 21
+    let needed: UInt64 = 1 << 12 | 1 << 21  // CAP_NET_ADMIN, CAP_SYS_ADMIN
     if capabilities & needed == needed { return }
     throw .refused("needs root (CAP_SYS_ADMIN and CAP_NET_ADMIN): sudo netlab \(command)")
   }

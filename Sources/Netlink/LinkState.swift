@@ -12,8 +12,11 @@ public struct LinkState: Equatable, Sendable {
   public var queueLength: UInt32
   /// Somebody switched it on.
   public var isUp: Bool
-  /// It is on and there is somebody at the other end.
+  /// There is somebody at the other end.
   public var hasCarrier: Bool
+  /// Whether a packet would be sent now. The kernel begins to send a moment after it sees a carrier, up to a second
+  /// later when many interfaces come at once, and drops what comes before. Asking for one link makes it hurry.
+  public var canSend: Bool
   public var received: Traffic
   public var sent: Traffic
 
@@ -35,16 +38,21 @@ extension LinkState {
     let subject = payload.loadUnaligned(as: ifinfomsg.self)
     index = InterfaceIndex(subject.ifi_index)
     isUp = subject.ifi_flags & UInt32(IFF_UP) != 0
-    hasCarrier = subject.ifi_flags & UInt32(IFF_RUNNING) != 0
+    hasCarrier = subject.ifi_flags & lowerUp != 0
+    canSend = false
     name = ""
     mtu = 0
     queueLength = 0
     received = Traffic(packets: 0, bytes: 0, dropped: 0, errors: 0)
     sent = received
+    var isPair = false
+    var operation = operationUnknown
     forEachAttribute(of: message, after: subjectLength) { type, value in
       switch Int(type) {
       case IFLA_IFNAME: name = String(decoding: value.prefix { $0 != 0 }, as: UTF8.self)
       case IFLA_ADDRESS where value.count == 6: hardware = HardwareAddress(bytes: value)
+      case IFLA_LINK: isPair = true
+      case IFLA_OPERSTATE where value.count == 1: operation = value[0]
       case IFLA_MTU where value.count == 4: mtu = value.loadUnaligned(as: UInt32.self)
       case IFLA_TXQLEN where value.count == 4: queueLength = value.loadUnaligned(as: UInt32.self)
       case IFLA_STATS64 where value.count >= statisticsLength:
@@ -60,9 +68,16 @@ extension LinkState {
       }
     }
     if name.isEmpty { return nil }
+    // "Unknown" is the state of a TUN device at all times, and of a new pair until the kernel has looked at it.
+    let isActivated = operation == operationUp || (operation == operationUnknown && !isPair)
+    canSend = isUp && hasCarrier && isActivated
   }
 }
 
+/// IFF_LOWER_UP, IF_OPER_UNKNOWN and IF_OPER_UP of linux/if.h, which does not go together with the C library's net/if.h.
+private let lowerUp: UInt32 = 1 << 16
+private let operationUnknown: UInt8 = 0
+private let operationUp: UInt8 = 6
 private let statisticsLength = MemoryLayout<rtnl_link_stats64>.size
 
 /// Goes over a message's attributes, which begin `length` bytes into its payload.

@@ -149,53 +149,74 @@ public struct NetlinkSocket: ~Copyable {
   public mutating func link(named name: String) throws(NetlinkError) -> LinkState? {
     // The kernel takes 15 bytes; a longer name could only match by being cut.
     guard !name.isEmpty, name.utf8.count < Int(IF_NAMESIZE) else { return nil }
-    let header = startQuestion(flags: NLM_F_ACK)
+    let header = startLinkQuestion(flags: NLM_F_ACK)
     mnl_attr_put_strz(header, UInt16(IFLA_IFNAME), name)
-    return try ask(header, "look up the interface \(name)")
+    return try ask(header, "look up the interface \(name)", nothing: [ENODEV]) { LinkState(message: $0) }
   }
 
   /// The interface with this index; nil when there is none.
   public mutating func link(_ index: InterfaceIndex) throws(NetlinkError) -> LinkState? {
-    let header = startQuestion(flags: NLM_F_ACK, index: index)
-    return try ask(header, "look up the interface \(index)")
+    let header = startLinkQuestion(flags: NLM_F_ACK, index: index)
+    return try ask(header, "look up the interface \(index)", nothing: [ENODEV]) { LinkState(message: $0) }
   }
 
-  private mutating func startQuestion(flags: Int32, index: InterfaceIndex? = nil) -> UnsafeMutablePointer<nlmsghdr> {
+  /// Which way the kernel would send a packet to this address now; nil when it would not.
+  public mutating func route(to address: IPAddress) throws(NetlinkError) -> ChosenRoute? {
+    let header = startQuestion(RTM_GETROUTE, flags: NLM_F_ACK)
+    var subject = rtmsg()
+    subject.rtm_family = address.family.rawValue
+    subject.rtm_dst_len = UInt8(address.family.bitCount)
+    mnl_nlmsg_put_extra_header(header, MemoryLayout<rtmsg>.size)!.storeBytes(of: subject, as: rtmsg.self)
+    mnl_attr_put(header, UInt16(RTA_DST.rawValue), address.byteCount, address.bytes)
+    let nothing = [ENETUNREACH, EHOSTUNREACH]
+    return try ask(header, "find the route to \(address)", nothing: nothing) { ChosenRoute(message: $0) }
+  }
+
+  private mutating func startQuestion(_ type: some BinaryInteger, flags: Int32) -> UnsafeMutablePointer<nlmsghdr> {
     sequence &+= 1
     let header = mnl_nlmsg_put_header(outgoing.baseAddress!)!
-    header.pointee.nlmsg_type = UInt16(RTM_GETLINK)
+    header.pointee.nlmsg_type = UInt16(type)
     header.pointee.nlmsg_flags = UInt16(NLM_F_REQUEST | flags)
     header.pointee.nlmsg_seq = sequence
+    return header
+  }
+
+  private mutating func startLinkQuestion(flags: Int32, index: InterfaceIndex? = nil)
+    -> UnsafeMutablePointer<nlmsghdr>
+  {
+    let header = startQuestion(RTM_GETLINK, flags: flags)
     var subject = ifinfomsg()
     subject.ifi_index = index?.value ?? 0
     mnl_nlmsg_put_extra_header(header, MemoryLayout<ifinfomsg>.size)!.storeBytes(of: subject, as: ifinfomsg.self)
     return header
   }
 
-  private func ask(_ question: UnsafeMutablePointer<nlmsghdr>, _ operation: String) throws(NetlinkError) -> LinkState? {
+  /// Sends a question with one answer. An error of `nothing` says that there is none.
+  private func ask<Found>(
+    _ question: UnsafeMutablePointer<nlmsghdr>, _ operation: String, nothing: [Int32],
+    _ read: (UnsafePointer<nlmsghdr>) -> Found?
+  ) throws(NetlinkError) -> Found? {
     try send(Int(question.pointee.nlmsg_len), doing: operation)
-    var found: LinkState?
+    var found: Found?
     var answer: Answer?
     while answer == nil {
       try receive(doing: operation) { message in
         guard message.pointee.nlmsg_seq == sequence else { return }
-        switch Int32(message.pointee.nlmsg_type) {
-        case NLMSG_ERROR: answer = Answer(message)
-        case Int32(RTM_NEWLINK): found = LinkState(message: message)
-        default: break
+        if message.pointee.nlmsg_type == UInt16(NLMSG_ERROR) {
+          answer = Answer(message)
+        } else {
+          found = read(message)
         }
       }
     }
-    if answer!.errno == ENODEV { return nil }
-    if answer!.errno != 0 {
-      throw NetlinkError(operation: operation, errno: answer!.errno, explanation: answer!.explanation)
-    }
-    return found
+    guard let answer, answer.errno != 0 else { return found }
+    if nothing.contains(answer.errno) { return nil }
+    throw NetlinkError(operation: operation, errno: answer.errno, explanation: answer.explanation)
   }
 
   private mutating func dump() throws(NetlinkError) -> [LinkState]? {
     let operation = "list the interfaces"
-    let question = startQuestion(flags: NLM_F_DUMP)
+    let question = startLinkQuestion(flags: NLM_F_DUMP)
     try send(Int(question.pointee.nlmsg_len), doing: operation)
     var links: [LinkState] = []
     var failure: Answer?

@@ -11,7 +11,7 @@
 //        read(file, into: group) ──▶ submission queue ──▶ ┌────────┐ ──▶ completion queue ──▶ nextCompletion()
 //        write(file, from: bytes) ─▶  (entries)           │ kernel │      (completions)          tag, result, buffer
 //                                                         └────────┘
-//        provide(buffer) ─────────▶ buffer group, a ring of its own: a repeating read takes the next one for each packet
+//        provide(buffer) ─────────▶ buffer group, a ring of its own: a repeating read takes one for each packet
 //
 //  Waiting.  `wait(gathering:)` sleeps at least so long before it looks at results, however many come: on a busy device
 //  the wake-ups cost more than the work (measured: 94 % of a core for 100,000 packets a second, 48 % when it gathers

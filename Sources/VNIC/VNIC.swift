@@ -5,8 +5,8 @@
 //  whole, as on a real adapter, and that is where nearly all speed comes from (10 times, measured against one plain
 //  packet a read).
 //
-//  An interface that may take unfinished checksums (`.checksum`) is also what lets a program above it send many datagrams
-//  with one call (UDP_SEGMENT) at full speed; where it may not, older kernels answer such a call with EIO.
+//  An interface that may take unfinished checksums (`.checksum`) is also what lets a program above it send many
+//  datagrams with one call (UDP_SEGMENT) at full speed; where it may not, older kernels answer such a call with EIO.
 //
 //  The interface goes when the descriptor is closed. It lives in the network namespace of the thread that opens it.
 //

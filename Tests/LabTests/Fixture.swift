@@ -34,10 +34,19 @@ struct Lab {
 
   static func with(_ statements: String, _ body: (Lab) throws -> Void) throws {
     let lab = Lab(topology: try topology(statements))
-    defer { _ = try? Laboratory.down(lab.name) }
+    defer { lab.down() }
     #expect(try Laboratory.up(lab.topology, source: "test.topo") == .built)
     try body(lab)
   }
+
+  /// For tests that wait for other processes; they call `down`.
+  static func up(_ statements: String) throws -> Lab {
+    let lab = Lab(topology: try topology(statements))
+    #expect(try Laboratory.up(lab.topology, source: "test.topo") == .built)
+    return lab
+  }
+
+  func down() { _ = try? Laboratory.down(name) }
 
   func namespace(_ node: String) -> String { "\(name).\(node)" }
 

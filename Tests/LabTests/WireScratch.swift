@@ -9,8 +9,8 @@ import Topology
 
 @testable import Lab
 
-//  A wire in this process between two namespaces without names: they and everything in them go with their descriptors, however a
-//  test ends.
+//  A wire in this process between two namespaces without names: they and everything in them go with their descriptors,
+//  however a test ends.
 
 final class ScratchWire {
   let topology: Topology
@@ -20,7 +20,8 @@ final class ScratchWire {
   private var thread = pthread_t()
   private let work: Work
 
-  /// Links `l0`, `l1` … with these attributes between nodes `a` and `b`, all carried. `slots` nil: as many as they need.
+  /// Links `l0`, `l1` … with these attributes between nodes `a` and `b`, all carried. `slots` nil: as many as they
+  /// need.
   init(_ links: String..., events: [String] = [], slots: Int? = nil, seed: UInt64 = 1) throws {
     var text = "topology scratch\nnode a gateway\nnode b gateway\n"
     for (number, link) in links.enumerated() { text += "link l\(number) a -- b \(link)\n" }

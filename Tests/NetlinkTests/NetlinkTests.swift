@@ -112,6 +112,8 @@ struct `Changing the network of a namespace` {
       .addAddress(InterfaceAddress(IPPrefix("172.16.0.1/24")!, on: left)),
       .setNeighbour(Neighbour(IPAddress("172.16.0.2")!, at: hardware(2), on: left)),
     ])
+    // Listeners of IPv6 announce themselves at any time; this counts ours alone.
+    try scratch.set("ipv6/conf/all/disable_ipv6", "1")
     let before = try #require(try socket.link(right)).received
     let udp = hawser_socket_in_namespace(scratch.namespace, AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
     defer { close(udp) }
@@ -121,6 +123,25 @@ struct `Changing the network of a namespace` {
     // 14 bytes of Ethernet, 20 of IP and 8 of UDP are carried with each.
     #expect(after.packets - before.packets == 10 && after.bytes - before.bytes == 5_420)
     #expect(try #require(try socket.link(left)).sent.bytes >= 5_420)
+  }
+
+  @Test func `the way to an address is told as the kernel would go it`() throws {
+    let scratch = try Scratch()
+    var socket = try NetlinkSocket.open(in: scratch.namespace)
+    let (index, _) = try scratch.makePair(&socket)
+    let (own, hop) = (IPAddress("172.16.0.1")!, IPAddress("172.16.0.2")!)
+    try socket.perform([
+      .addAddress(InterfaceAddress(IPPrefix(own, length: 24), on: index)),
+      .addRoute(Route(to: IPPrefix("10.1.0.0/16")!, via: hop)),
+      .addRoute(Route(to: IPPrefix("10.2.0.0/16")!, kind: .unreachable)),
+    ])
+    let far = try #require(try socket.route(to: IPAddress("10.1.2.3")!))
+    #expect(!far.isLocal && far.interface == index && far.gateway == hop && far.source == own)
+    #expect(try #require(try socket.route(to: hop)).gateway == nil)
+    #expect(try #require(try socket.route(to: own)).isLocal)
+    #expect(try socket.route(to: IPAddress("10.2.2.3")!) == nil)
+    #expect(try socket.route(to: IPAddress("10.3.2.3")!) == nil)
+    #expect(try socket.route(to: IPAddress("2001:db8::1")!) == nil)
   }
 
   @Test func `thousands of changes go in a few batches, and each is done`() throws {
@@ -246,7 +267,15 @@ private final class Scratch {
     let left = try #require(links.first { $0.name == "left" }).index
     let right = try #require(links.first { $0.name == "right" }).index
     try socket.perform([left, right].map { .configure($0, LinkSettings(isUp: true)) })
+    for _ in 0..<5_000 where try ![left, right].allSatisfy({ try socket.link($0)?.canSend == true }) {
+      poll(nil, 0, 1)
+    }
+    try #require(try socket.link(left)?.canSend == true && socket.link(right)?.canSend == true)
     return (left, right)
+  }
+
+  func set(_ path: String, _ value: String) throws {
+    _ = try output("sh", "-c", "echo \(value) > /proc/sys/net/\(path)")
   }
 
   /// What a command says inside the namespace.

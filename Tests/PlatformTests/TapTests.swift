@@ -6,8 +6,8 @@ import Ring
 import Testing
 import VNIC
 
-//  What the lab's wire assumes of TAP devices, io_uring and the scheduler. When one of these fails on a new kernel, the wire
-//  does not work there as its headers say, and this is where to look first.
+//  What the lab's wire assumes of TAP devices, io_uring and the scheduler. When one of these fails on a new kernel, the
+//  wire does not work there as its headers say, and this is where to look first.
 
 private enum Kind: UInt8 {
   case read = 1, write
@@ -101,7 +101,8 @@ struct `A TAP behind a ring` {
   }
 }
 
-/// A TAP in a namespace of its own, behind a ring, with a neighbour that does not exist: what is sent to it can be read.
+/// A TAP in a namespace of its own, behind a ring, with a neighbour that does not exist: what is sent to it can be
+/// read.
 private final class Tap {
   final class Namespace {
     let descriptor: Int32

@@ -120,10 +120,10 @@ private enum Kind: UInt8 {
 
 @Suite struct `Why there is no ring` {
   @Test func `an old kernel is told by what it lacks and since when others have it`() {
-    let failure = RingFailure(.lacks(feature: "repeating reads (READ_MULTISHOT)", since: "6.7"))
+    let failure = RingFailure(.lacks(feature: "repeating reads", since: "6.7"))
     #expect(
       failure.description
-        == "this kernel (\(runningKernel())) has no io_uring with repeating reads (READ_MULTISHOT); it came with Linux 6.7"
+        == "this kernel (\(runningKernel())) has no io_uring with repeating reads; it came with Linux 6.7"
     )
   }
 

@@ -8,6 +8,7 @@
 //  error or a signal. While we measure, nobody takes it down (the lock of its directory is held together with others), and
 //  nobody else measures in it (a lock of its own).
 
+import Glibc
 import Primitives
 public import Topology
 
@@ -21,6 +22,8 @@ public struct Bench {
     /// The share of packets that the wire may deliver late. More than the usual 0.1 % is for those who test netlab itself on a
     /// machine that has other things to do.
     public var mostLate = Measurement.usualMostLate
+    /// Shorter only where no figure matters.
+    var leastWarmUp = WarmUp.least
     /// Where the table goes, in pieces that end with a line.
     public var print: (String) -> Void
 
@@ -90,8 +93,9 @@ public struct Bench {
     guard let here = try DirectoryLock.acquire(directory, .shared) else {
       throw .refused("\(topology.name) was taken down by somebody else")
     }
-    let alone = try DirectoryLock.acquire(
-      directory + "/bench", .exclusive, making: [directory + "/bench"], patience: .seconds(1))
+    let own = directory + "/bench"
+    let alone = try DirectoryLock.acquire(own, .exclusive, making: [own], patience: .seconds(1))
+    defer { rmdir(own) }
     let result = try body()
     _ = consume alone
     _ = consume here
@@ -103,7 +107,8 @@ public struct Bench {
   private func measure(_ interruption: Interruption) throws(LabError) -> BenchResult {
     let testbed = try Testbed(topology, interruption: interruption)
     let measurement = Measurement(
-      testbed: testbed, options: options, progress: setting.progress, mostLate: setting.mostLate)
+      testbed: testbed, options: options, progress: setting.progress, mostLate: setting.mostLate,
+      leastWarmUp: setting.leastWarmUp)
     var result = BenchResult(topology: topology.name, options: options)
     let ways = try sites.ways()
     let table = BenchTable(ways.map(\.name) + [bond?.name ?? ""])
@@ -122,6 +127,7 @@ public struct Bench {
       result.note(late: figures.lateShare)
       show(table.row(path))
     }
+    show(table.sum(result))
     if surveyed.ways.isEmpty { throw LabError("\(topology.name): no path lets a connection through", exitCode: 1) }
     if let bond {
       let joined = try measure(bond, surveyed, measurement, &result)
@@ -203,6 +209,7 @@ public struct Bench {
   }
 
   private func show(_ text: String) {
+    if text.isEmpty { return }
     setting.progress.finish()
     setting.print(text)
   }

@@ -8,10 +8,8 @@ struct BenchTable {
   init(_ names: [String]) {
     table = Table([
       .text("path", width: min(32, names.map(\.count).max() ?? 0)), .number("rate", width: 8),
-      .number("goodput", width: 8),
-      .number("of line", width: 8), .number("idle", width: 8), .number("loaded p50", width: 8),
-      .number("p99", width: 8),
-      .number("retransmits"),
+      .number("goodput", width: 8), .number("of line", width: 8), .number("idle", width: 8),
+      .number("loaded p50", width: 8), .number("p99", width: 8), .number("retransmits"),
     ])
   }
 
@@ -42,13 +40,15 @@ struct BenchTable {
     ]) + "\n"
   }
 
-  /// The sum of the paths, and what the bond makes of them.
+  /// All paths together; nothing when there is one.
+  func sum(_ result: BenchResult) -> String {
+    if result.paths.count < 2 { return "" }
+    return table.terminalRow(["sum", "", megabits(result.sumBitsPerSecond), "", "", "", "", ""]) + "\n"
+  }
+
+  /// What the bond makes of the paths, and what a reader must know.
   func footer(_ result: BenchResult, bond: String?) -> String {
     var text = ""
-    if result.paths.count > 1 {
-      text +=
-        table.terminalRow(["sum", noFigure, megabits(result.sumBitsPerSecond)] + Array(repeating: "", count: 5)) + "\n"
-    }
     if let bond, result.bond != nil {
       text += "\(bond) is \(percent(result.bestPathRatio, places: 1)) of the best path"
       text += result.paths.count > 1 ? " and \(percent(result.sumRatio, places: 1)) of the sum\n" : "\n"

@@ -73,6 +73,7 @@ struct Measurement {
   let progress: Progress
   /// The share of late packets above which there is no figure.
   var mostLate = Measurement.usualMostLate
+  var leastWarmUp = WarmUp.least
 
   /// One in a thousand late by a millisecond changes a goodput by less than what two runs differ by.
   static let usualMostLate = 0.001
@@ -99,17 +100,22 @@ struct Measurement {
     try waitForEmptyQueues()
     try testbed.wire?.reset()
     let idle = try pingIdle(flow)
+    var lateness = try lateness()
     let roundTrip = [idle.milliseconds.median.map { Interval.nanoseconds(Int64($0 * 1e6)) }, flow.slowestRoundTrip]
-    let warmUp = WarmUp.time(roundTrip: roundTrip.compactMap { $0 }.max())
+    let warmUp = WarmUp.time(roundTrip: roundTrip.compactMap { $0 }.max(), least: leastWarmUp)
     var figures = Figures(
       goodputBitsPerSecond: 0, retransmits: nil, idle: idle.milliseconds, loaded: Samples([]), warmUp: warmUp,
       lateShare: nil, received: [])
     try load(flow, warmUp, &figures)
-    if let totals = try testbed.wire?.totals() {
-      let bad = totals.late + totals.overrun + totals.noSlot
-      figures.lateShare = totals.carried == 0 ? (bad == 0 ? 0 : 1) : Double(bad) / Double(totals.carried)
-    }
+    // What was late in the warm-up is in no figure.
+    lateness += try self.lateness()
+    figures.lateShare = testbed.wire == nil ? nil : lateness.share
     return figures
+  }
+
+  private func lateness() throws(LabError) -> Lateness {
+    guard let totals = try testbed.wire?.totals() else { return Lateness() }
+    return Lateness(late: totals.late + totals.overrun + totals.noSlot, carried: totals.carried)
   }
 
   /// What an earlier flow left in a queue is not idle. A satellite's queue takes a second; after five something else sends.
@@ -186,6 +192,7 @@ struct Measurement {
       }, until: ended)
     if group.status(of: client) == nil {
       let counted = MonotonicClock.now
+      try testbed.wire?.reset()
       let before = try gauge.totals()
       if flow.startsEvents { figures.eventsRefusal = startEvents() }
       let ping = try startLoadedPing(flow, in: group)
@@ -248,6 +255,19 @@ struct Measurement {
 
   private func seconds(since start: Instant) -> String {
     decimal((MonotonicClock.now - start).inSeconds, places: 1)
+  }
+}
+
+/// Packets that the wire carried, and those that it delivered late or not at all through its own fault.
+private struct Lateness {
+  var late: UInt64 = 0
+  var carried: UInt64 = 0
+
+  var share: Double { carried == 0 ? (late == 0 ? 0 : 1) : Double(late) / Double(carried) }
+
+  static func += (a: inout Lateness, b: Lateness) {
+    a.late += b.late
+    a.carried += b.carried
   }
 }
 

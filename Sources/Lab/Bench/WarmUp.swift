@@ -26,7 +26,7 @@ enum WarmUp {
   static let most = Interval.seconds(600)
 
   /// In whole seconds, since iperf3 counts so.
-  static func time(roundTrip: Interval?) -> Interval {
+  static func time(roundTrip: Interval?, least: Interval = WarmUp.least) -> Interval {
     let wanted = min(max((roundTrip ?? .zero) * roundTrips, least), most)
     return .seconds((wanted.nanoseconds + 999_999_999) / 1_000_000_000)
   }

@@ -52,12 +52,14 @@ struct BenchReport {
     var chart = PointChart(
       title: "Goodput: \(result.topology)", subtitle: summary, axisTitle: "TCP goodput in Mbit/s (logarithmic)",
       series: [
-        .init(name: "what the line carries", shape: .tick, ink: .second),
+        .init(name: "rate of the line", shape: .tick, ink: .second),
         .init(name: "goodput", shape: .ring, ink: .first),
-      ], columns: ["line", "goodput"])
+      ], columns: ["rate", "goodput"])
+    if let bond { chart.series.append(.init(name: "goodput of \(bond)", shape: .diamond, ink: .third)) }
     chart.rows = carriers.map { carrier in
       var row = PointChart.Row(label: carrier.name)
-      row.values = [carrier.rate.map { $0 / 1e6 }, carrier.goodput / 1e6]
+      let goodput = carrier.goodput / 1e6
+      row.values = [carrier.rate.map { $0 / 1e6 }] + (carrier.isBond ? [nil, goodput] : [goodput])
       row.cells = [.init(text: megabits(carrier.rate)), .init(text: megabits(carrier.goodput), isBold: carrier.isBond)]
       return row
     }

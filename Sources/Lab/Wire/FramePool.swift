@@ -68,7 +68,7 @@ struct FramePool: ~Copyable {
   }
 
   mutating func give(_ slot: UInt32) {
-    assert(freeCount < slotCount, "a slot came back twice")
+    precondition(freeCount < slotCount, "a slot came back twice")
     free[freeCount] = slot
     freeCount += 1
   }

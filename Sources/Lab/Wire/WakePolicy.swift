@@ -8,8 +8,8 @@
 //  How.  Precision is paid from an account that fills with a `share` of the time that passes. A sleep costs
 //  `sleepCost`, a spin what it took. While there is credit, every frame gets its own wake-up: we sleep until shortly
 //  before the deadline (by as much as recent sleeps were too long) and spin the rest. Without credit, turns are
-//  `gathering` apart and each handles what came together. So pings and links of some ten Mbit/s are exact to a few µs,
-//  and a fast link costs `share` of a core above its frames.
+//  `gathering` apart and each handles what came together. So pings and links of some Mbit/s are exact to a few µs, and
+//  a fast link costs one sleep every `gathering`, a fifth of a core, above its frames.
 //
 //      ping over 10 ms each way, median:   woken at the deadline 20.20 ms      woken before it 20.10 ms
 //
@@ -27,7 +27,7 @@ struct WakePolicy {
     /// Ask the ring again and again until then.
     case spin(until: Instant)
     /// Let results gather for this long, and wait for this long at most (nil: for ever).
-    case sleep(gathering: Interval, timeout: Interval?)
+    case wait(gathering: Interval, timeout: Interval?)
   }
 
   /// A frame waits half of it on average, at each of its two stops. More would eat the 0.3 ms by which a round trip may
@@ -36,7 +36,7 @@ struct WakePolicy {
   /// What a sleep costs here. On a machine without a hypervisor it is a few µs, and we are more frugal than we must be.
   static let sleepCost = Interval.microseconds(20)
   /// One part in so many of a core.
-  static let share: Int64 = 5
+  static let share: Int64 = 10
   /// A burst of a hundred sleeps.
   static let mostCredit = Interval.milliseconds(2)
   /// A stall of the whole machine must not teach us to wake up a millisecond early.
@@ -60,18 +60,18 @@ struct WakePolicy {
     let hasCredit = credit >= .zero
     if hasCredit, let deadline, deadline - now <= WakePolicy.longestSpin { return .spin(until: deadline) }
 
-    credit = credit - WakePolicy.sleepCost
+    spend(WakePolicy.sleepCost)
     let least = hasCredit ? .zero : max(.zero, lastTurn + WakePolicy.gathering - now)
-    guard let deadline else { return .sleep(gathering: least, timeout: nil) }
-    if !hasCredit { return .sleep(gathering: least, timeout: max(deadline - now, least)) }
+    guard let deadline else { return .wait(gathering: least, timeout: nil) }
+    if !hasCredit { return .wait(gathering: least, timeout: max(deadline - now, least)) }
     let wake = deadline - oversleep
     expectedWake = wake
-    return .sleep(gathering: .zero, timeout: wake - now)
+    return .wait(gathering: .zero, timeout: wake - now)
   }
 
   /// The step is over. `wasIdle`: it ended by itself, not because something came.
   mutating func turn(at now: Instant, spunFor spin: Interval, wasIdle: Bool) {
-    credit = credit - spin
+    spend(spin)
     lastTurn = now
     if wasIdle, let expectedWake {
       let late = min(max(now - expectedWake, .zero), WakePolicy.mostOversleep)
@@ -79,4 +79,6 @@ struct WakePolicy {
     }
     expectedWake = nil
   }
+
+  private mutating func spend(_ cost: Interval) { credit = max(credit - cost, .zero - WakePolicy.mostCredit) }
 }

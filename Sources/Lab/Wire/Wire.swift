@@ -51,7 +51,7 @@ public enum Wire {
       namespaces.append(try Namespace.open(LabState(topology.name).namespaceName(of: node)))
     }
     var loop = try makeLoop(
-      for: topology, traces: traces, slots: nil, random: SeededRandom(seed: .random(in: .min ... .max)),
+      for: topology, traces: traces, slots: nil, random: SeededRandom(seed: MonotonicClock.now.nanoseconds),
       control: try WireControl(path: directory + "/wire.sock"), readTrace: readTrace)
     try addTaps(of: topology, in: namespaces.map(\.descriptor), to: &loop)
     return loop

@@ -1,13 +1,14 @@
 //  WireClient.swift — asking the wire of a topology that is up.
 
 import Glibc
+import Primitives
 public import Topology
 
 public struct WireClient: Sendable {
   private let directory: String
 
   /// A wire answers between two turns of its loop. What takes longer than this is no wire any more.
-  private static let patienceSeconds = 2
+  private static let patience = Interval.seconds(5)
 
   /// `directory` is the topology's, below /run/netlab.
   public init(directory: String) { self.directory = directory }
@@ -58,10 +59,6 @@ public struct WireClient: Sendable {
       close(descriptor)
       unlink(own)
     }
-    var patience = timeval(tv_sec: WireClient.patienceSeconds, tv_usec: 0)
-    let size = socklen_t(MemoryLayout<timeval>.size)
-    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, size)
-    setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, size)
     let error = UnixDatagram.connect(descriptor, to: directory + "/wire.sock")
     if error == ENOENT {
       throw .refused("\(directory) has no link emulator: all links of the topology are plain, or it has ended")
@@ -69,20 +66,24 @@ public struct WireClient: Sendable {
     if error == ECONNREFUSED { throw .wireIsDead(in: directory) }
     if error != 0 { throw .failed("speak to the link emulator in \(directory)", error) }
 
+    try WireClient.wait(for: POLLOUT, on: descriptor)
     let text = request.text
     guard send(descriptor, text, text.utf8.count, Int32(MSG_NOSIGNAL)) == text.utf8.count else {
       throw .failed("speak to the link emulator in \(directory)", errno)
     }
+    try WireClient.wait(for: POLLIN, on: descriptor)
     var bytes = [UInt8](repeating: 0, count: 64 << 10)
     let count = recv(descriptor, &bytes, bytes.count, 0)
-    guard count >= 0 else {
-      let error = errno
-      let silence = "no answer for \(WireClient.patienceSeconds) s; is the machine overloaded?"
-      throw .failed("hear the link emulator in \(directory)", error, remedy: error == EAGAIN ? silence : nil)
-    }
+    guard count >= 0 else { throw .failed("hear the link emulator in \(directory)", errno) }
     let answer = String(decoding: bytes[..<count], as: UTF8.self)
     if answer.hasPrefix("ok") { return answer.dropFirst(2) }
     let sentence = answer.hasPrefix("error: ") ? String(answer.dropFirst(7)) : answer
     throw .wrongUsage(sentence)
+  }
+
+  private static func wait(for event: Int32, on descriptor: Int32) throws(LabError) {
+    var watched = pollfd(fd: descriptor, events: Int16(event), revents: 0)
+    if poll(&watched, 1, Int32(patience.nanoseconds / 1_000_000)) > 0 { return }
+    throw .refused("the link emulator has not answered for \(Int(patience.inSeconds)) s; is the machine overloaded?")
   }
 }

@@ -192,7 +192,7 @@ struct WireLoop: ~Copyable {
       readLate = begin - lastHarvest > Carrier.lateAfter
       policy.turn(at: now, spunFor: now - begin, wasIdle: false)
       return now
-    case .sleep(let gathering, let timeout):
+    case .wait(let gathering, let timeout):
       // Asking the scheduler costs some µs: of a short sleep we know the end ourselves.
       let isLong = timeout.map { $0 > Carrier.lateAfter } ?? true
       if isLong { _ = runDelay.sinceLastAsked() }
