@@ -1,12 +1,12 @@
 //  Bench.swift — measures a topology: every path alone, then what joins them.
 //
-//  The order matters. Paths come first and without anything of ours, because they are what everything else is compared to, on the
-//  same machine in the same minute; the bond comes last and starts the events of the file, so that a path that dies at 5 s
-//  dies under the bond and not under its own measurement.
+//  The order matters. Paths come first and without anything of ours, because they are what everything else is
+//  compared to, on the same machine in the same minute; the bond comes last and starts the events of the file, so
+//  that a path that dies at 5 s dies under the bond and not under its own measurement.
 //
-//  A topology that is up is used as it is and stays; else it is brought up for this and taken down at the end, also after an
-//  error or a signal. While we measure, nobody takes it down (the lock of its directory is held together with others), and
-//  nobody else measures in it (a lock of its own).
+//  A topology that is up is used as it is and stays; else it is brought up for this and taken down at the end, also
+//  after an error or a signal. While we measure, nobody takes it down (the lock of its directory is held together
+//  with others), and nobody else measures in it (a lock of its own).
 
 import Glibc
 import Primitives
@@ -19,8 +19,8 @@ public struct Bench {
     /// The program that is called as `wire`; nil is this one.
     public var executable: String?
     public var progress: Progress
-    /// The share of packets that the wire may deliver late. More than the usual 0.1 % is for those who test netlab itself on a
-    /// machine that has other things to do.
+    /// The share of packets that the wire may deliver late. More than the usual 0.1 % is for those who test netlab
+    /// itself on a machine that has other things to do.
     public var mostLate = Measurement.usualMostLate
     /// Shorter only where no figure matters.
     var leastWarmUp = WarmUp.least
@@ -75,7 +75,8 @@ public struct Bench {
     case .wasUp(isSame: true): isOurs = false
     case .wasUp(isSame: false):
       throw .refused(
-        "\(topology.name) is up, but not as \(setting.source) has it now: `netlab down \(topology.name)` makes room for it"
+        "\(topology.name) is up, but not as \(setting.source) has it now: "
+          + "`netlab down \(topology.name)` makes room for it"
       )
     }
     do throws(LabError) {

@@ -1,7 +1,7 @@
 //  BenchResult.swift — what one bench found: each path alone, then all of them together.
 //
-//  The keys of its JSON are an outside interface (design, "netlab"). A figure that was not or could not be measured is null and
-//  never zero; keys beyond the promised ones may come, and none goes away.
+//  The keys of its JSON are an outside interface (design, "netlab"). A figure that was not or could not be measured
+//  is null and never zero; keys beyond the promised ones may come, and none goes away.
 
 public import Primitives
 
@@ -31,7 +31,8 @@ public struct BenchResult: Equatable, Sendable {
   public var options: BenchOptions
   public var paths: [Path] = []
   public var bond: Bond?
-  /// The worst share of packets, over all measurements that count, that the wire delivered too late; nil when it carried none.
+  /// The worst share of packets, over all measurements that count, that the wire delivered too late; nil when it
+  /// carried none.
   public var lateShare: Double?
   /// What a reader must know to read the figures right, in sentences.
   public var notes: [String] = []

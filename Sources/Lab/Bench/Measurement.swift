@@ -5,13 +5,13 @@
 //       ping         iperf3 ──────────────────────────────────────────▶
 //                                           ping ─────────────────────▶
 //
-//  First the queues run empty, then pings say how quick the way is when nothing is on it. That also gives the warm-up its
-//  length. Then iperf3's client runs against its server, both inside the topology, and pings run beside the counted part, sparse enough
-//  (20 a second, 0.02 Mbit/s) not to matter. The receiver's own sum is the goodput.
+//  First the queues run empty, then pings say how quick the way is when nothing is on it. That also gives the warm-up
+//  its length. Then iperf3's client runs against its server, both inside the topology, and pings run beside the
+//  counted part, sparse enough (20 a second, 0.02 Mbit/s) not to matter. The receiver's own sum is the goodput.
 //
-//  Honest or nothing.  The wire counts the packets that it delivered late. Had it been too slow for more than one in a thousand,
-//  the figure would describe this machine and not the topology: then everything is measured again, twice at most, and after
-//  that refused.
+//  Honest or nothing.  The wire counts the packets that it delivered late. Had it been too slow for more than one in
+//  a thousand, the figure would describe this machine and not the topology: then everything is measured again, twice
+//  at most, and after that refused.
 
 import Glibc
 import Netlink
@@ -92,8 +92,8 @@ struct Measurement {
       if flow.startsEvents && !testbed.topology.events.isEmpty { break }
     }
     throw LabError(
-      "\(testbed.topology.name): no figure for \(flow.name), since \(lateness) (more than \(percent(mostLate, places: 1))): this machine is too busy or too slow for it",
-      exitCode: 1)
+      "\(testbed.topology.name): no figure for \(flow.name), since \(lateness) (more than "
+        + "\(percent(mostLate, places: 1))): this machine is too busy or too slow for it", exitCode: 1)
   }
 
   private func runOnce(_ flow: Flow) throws(LabError) -> Figures {
@@ -118,7 +118,8 @@ struct Measurement {
     return Lateness(late: totals.late + totals.overrun + totals.noSlot, carried: totals.carried)
   }
 
-  /// What an earlier flow left in a queue is not idle. A satellite's queue takes a second; after five something else sends.
+  /// What an earlier flow left in a queue is not idle. A satellite's queue takes a second; after five something else
+  /// sends.
   private func waitForEmptyQueues() throws(LabError) {
     guard let wire = testbed.wire else { return }
     let deadline = MonotonicClock.now + .seconds(5)
@@ -145,8 +146,9 @@ struct Measurement {
     if report.received == 0 {
       let complaint = group.complaint(of: ping)
       throw LabError(
-        "\(flow.name) carries nothing: no answer to \(Measurement.idlePings) pings from \(flow.pings.opener.address) to "
-          + flow.pings.listener.address + (complaint.isEmpty ? "" : " (\(complaint))"), exitCode: 1)
+        "\(flow.name) carries nothing: no answer to \(Measurement.idlePings) pings from "
+          + "\(flow.pings.opener.address) to \(flow.pings.listener.address)"
+          + (complaint.isEmpty ? "" : " (\(complaint))"), exitCode: 1)
     }
     return report
   }
