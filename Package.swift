@@ -63,12 +63,12 @@ let package = Package(
     sansIO("Simulation", ["Primitives", "Topology"]),
     // E
     .target(name: "CLinux", cSettings: glibc),
-    edge("Netlink", ["CLinux", "CMnl"]),
+    edge("Netlink", ["CLinux", "CMnl", "CNftables"]),
     edge("Ring", ["CUring", "Primitives"]),
     edge("VNIC", ["CLinux"]),
     // L4
     edge("Doctor", ["Primitives", "CLinux"]),
-    edge("Lab", ["Netlink", "Ring", "VNIC", "CLinux", "CNftables", "Simulation", "Topology", "Primitives"]),
+    edge("Lab", ["Netlink", "Ring", "VNIC", "CLinux", "Simulation", "Topology", "Primitives"]),
     // X
     program("hawser", ["Commands", "Doctor"]),
     program("netlab", ["Primitives", "Commands", "Topology", "Simulation", "Lab"]),

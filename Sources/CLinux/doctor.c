@@ -187,7 +187,7 @@ struct hawser_ring_trial hawser_try_ring(void) {
   return trial;
 }
 
-/// Values newer than Debian 12's headers.
+// Values newer than Debian 12's headers.
 #ifndef TUN_F_USO4
 #define TUN_F_USO4 0x20
 #define TUN_F_USO6 0x40

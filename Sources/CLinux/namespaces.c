@@ -35,6 +35,14 @@ int hawser_run_in_namespace(int namespace_fd, void (*body)(void *context), void 
   return visit.error;
 }
 
+int hawser_run_alone_in_namespace(int namespace_fd, void (*body)(void *context), void *context) {
+  static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&turn);
+  int error = hawser_run_in_namespace(namespace_fd, body, context);
+  pthread_mutex_unlock(&turn);
+  return error;
+}
+
 struct socket_order {
   int domain, type, protocol, result;
 };

@@ -148,7 +148,7 @@ void hawser_exec(struct hawser_spawn_order *order) {
   fail(order, hawser_spawn_exec);
 }
 
-int hawser_pidfd_open(pid_t pid) {
+int hawser_pidfd_open(int pid) {
   long fd = syscall(SYS_pidfd_open, pid, 0u);
   return fd < 0 ? -errno : (int)fd;
 }

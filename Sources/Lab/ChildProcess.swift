@@ -102,12 +102,14 @@ public final class ChildProcess {
     defer { ends.closeTheirs() }
     do throws(LabError) {
       try ends.open([options.input, options.output, options.errorOutput])
+      let lock = try namespace?.holdName()
       var order = hawser_spawn_order()
       order.namespace_fd = namespace?.descriptor ?? -1
       (order.input, order.output, order.error_output) = (ends.theirs[0], ends.theirs[1], ends.theirs[2])
       order.own_session = options.hasOwnSession ? 1 : 0
       order.signal_at_our_death = options.diesWithUs ? SIGKILL : 0
       let failed = order.withProgram(command, options.environment, hosts: options.hosts) { hawser_spawn(&$0) }
+      _ = consume lock
       if failed != 0 { throw order.failure(program) }
       return try ChildProcess(processID: order.pid, ends: ends, isOurs: options.diesWithUs)
     } catch {

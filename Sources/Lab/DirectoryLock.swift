@@ -24,10 +24,13 @@ struct DirectoryLock: ~Copyable {
   deinit { close(descriptor) }
 
   /// Locks this directory; nil when it does not exist. Directories of `making` are made before, outer ones first.
+  /// While others have the lock, `whileWaiting` is told again and again for how long already.
   static func acquire(
-    _ path: String, _ kind: Kind, making: [String] = [], patience: Interval = patience
+    _ path: String, _ kind: Kind, making: [String] = [], patience: Interval = patience,
+    whileWaiting: (Interval) -> Void = { _ in }
   ) throws(LabError) -> DirectoryLock? {
-    let deadline = MonotonicClock.now + patience
+    let start = MonotonicClock.now
+    let deadline = start + patience
     while true {
       for directory in making where mkdir(directory, 0o755) != 0 {
         // ENOENT: the outer one was removed just now. The next turn makes both.
@@ -42,7 +45,11 @@ struct DirectoryLock: ~Copyable {
         } else if errno != EWOULDBLOCK && errno != EINTR {
           throw .failed("lock \(path)", errno)
         } else if isLate {
-          throw .refused("somebody else is working on \(path)\(lock.holder): wait for it, or kill it")
+          let holders = holders(of: path).map(String.init).joined(separator: ", ")
+          let who = holders.isEmpty ? "" : " (process \(holders))"
+          throw .refused("somebody else is working on \(path)\(who): wait for it, or kill it")
+        } else {
+          whileWaiting(MonotonicClock.now - start)
         }
       } else if errno != ENOENT {
         throw .failed("open \(path)", errno)
@@ -60,16 +67,25 @@ struct DirectoryLock: ~Copyable {
       && ours.st_dev == named.st_dev
   }
 
-  /// ` (process 1234)`, when the kernel tells.
-  private var holder: String {
+  /// Which other processes have locked the directory, as far as the kernel tells.
+  static func holders(of path: String) -> [Int32] {
     var status = stat()
-    guard fstat(descriptor, &status) == 0, let locks = try? SmallFile.readText("/proc/locks") else { return "" }
-    let processes = locks.split(separator: "\n").compactMap { line -> Substring? in
+    guard stat(path, &status) == 0, let locks = try? SmallFile.readText("/proc/locks") else { return [] }
+    let processes = locks.split(separator: "\n").compactMap { line -> Int32? in
       let words = line.split(separator: " ")
       guard words.count > 5, words[1] == "FLOCK", words[5].hasSuffix(":\(status.st_ino)") else { return nil }
-      return words[4]
+      return Int32(words[4])
     }
-    return processes.isEmpty ? "" : " (process \(processes.joined(separator: ", ")))"
+    // The kernel names who locked it first. He may be gone, his number somebody else's, and the lock with his child.
+    return Set(processes).filter { $0 != getpid() && hasOpen(path, $0) }.sorted()
+  }
+
+  private static func hasOpen(_ path: String, _ process: Int32) -> Bool {
+    SmallFile.names(in: "/proc/\(process)/fd").contains { name in
+      var target = [CChar](repeating: 0, count: Int(PATH_MAX))
+      return readlink("/proc/\(process)/fd/\(name)", &target, target.count - 1) > 0
+        && String(terminated: target) == path
+    }
   }
 }
 

@@ -121,13 +121,22 @@ public enum Laboratory {
 
   /// Takes a topology down, complete or not. False: there was none.
   @discardableResult
-  public static func down(_ name: String) throws(LabError) -> Bool {
+  public static func down(_ name: String) throws(LabError) -> Bool { try down(name, grace: .seconds(2)) }
+
+  /// Whoever works on the topology (a measurement, an `up` that hangs) may end his work within `grace`. Then he is
+  /// asked to end, and after three times as long he is killed.
+  static func down(_ name: String, grace: Interval) throws(LabError) -> Bool {
     try requirePrivileges(for: "down \(name)")
     let state = LabState(name)
-    guard LabState.all.contains(where: { $0.name == name }),
-      let lock = try DirectoryLock.acquire(state.directory, .exclusive)
-    else { return false }
-    try remove(state)
+    guard LabState.all.contains(where: { $0.name == name }) else { return false }
+    var signals = [(signal: SIGTERM, after: grace), (signal: SIGKILL, after: grace * 4)]
+    let lock = try DirectoryLock.acquire(state.directory, .exclusive) { waited in
+      guard let next = signals.first, waited >= next.after else { return }
+      signals.removeFirst()
+      for process in DirectoryLock.holders(of: state.directory) { kill(process, next.signal) }
+    }
+    // Without a lock: whoever worked on it took it down himself.
+    if lock != nil { try remove(state) }
     _ = consume lock
     return true
   }

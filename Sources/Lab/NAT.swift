@@ -12,12 +12,9 @@
 //  sites reach each other through the bond or not at all. What the bond brings comes out of an interface of its own
 //  and is not touched by any of this.
 //
-//  The rules are written in nftables' own language and loaded by its library, in one transaction, by a thread inside
-//  the namespace. A node that hides nobody gets no rules and so no connection tracking, which costs each packet time.
+//  A node that hides nobody gets no rules and so no connection tracking, which costs each packet time.
 
-import CNftables
 import Netlink
-import Synchronization
 import Topology
 
 struct Ruleset {
@@ -61,35 +58,21 @@ struct Ruleset {
     return "{ " + names.map { "\"\(AddressPlan.interfaceName($0))\"" }.joined(separator: ", ") + " }"
   }
 
-  /// libnftables keeps tables of its language in globals: one caller at a time.
-  private static let turn = Mutex(())
-
   /// Loads the rules into the namespace.
   func load(into namespace: Namespace) throws(LabError) {
-    guard let text else { return }
-    let complaint = try namespace.run { () throws(LabError) -> String? in Ruleset.run(text) }
-    if let complaint {
-      throw .refused("\(namespace.name): cannot set up address translation: \(complaint)")
-    }
+    if let text { try Ruleset.run(text, in: namespace) }
   }
 
   /// Takes the rules away again; `load` brings them back.
   func unload(from namespace: Namespace) throws(LabError) {
-    if text == nil { return }
-    let complaint = try namespace.run { () throws(LabError) -> String? in Ruleset.run("delete table inet netlab\n") }
-    if let complaint { throw .refused("\(namespace.name): cannot take address translation away: \(complaint)") }
+    if text != nil { try Ruleset.run("delete table inet netlab\n", in: namespace) }
   }
 
-  /// nil, or what nftables has to say against it.
-  private static func run(_ text: String) -> String? {
-    turn.withLock { _ in
-      guard let context = nft_ctx_new(UInt32(NFT_CTX_DEFAULT)) else { return "libnftables does not start" }
-      defer { nft_ctx_free(context) }
-      nft_ctx_buffer_output(context)
-      nft_ctx_buffer_error(context)
-      if nft_run_cmd_from_buffer(context, text) == 0 { return nil }
-      let lines = String(cString: nft_ctx_get_error_buffer(context)).split(separator: "\n")
-      return lines.first.map(String.init) ?? "unknown error"
+  private static func run(_ commands: String, in namespace: Namespace) throws(LabError) {
+    do throws(NetlinkError) {
+      try PacketFilter.run(commands, in: namespace.descriptor)
+    } catch {
+      throw .network(namespace.name, error)
     }
   }
 }

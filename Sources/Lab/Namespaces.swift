@@ -17,13 +17,17 @@ public final class Namespace: Sendable {
   /// Stands for the namespace in setns(2) and in netlink messages; closed with this object.
   public let descriptor: Int32
 
+  /// The directory of the topology that it belongs to, when it was opened while that was there.
+  private let stateDirectory: String?
+
   static let directory = "/run/netns"
 
   static func path(_ name: String) -> String { directory + "/" + name }
 
-  private init(name: String, descriptor: Int32) {
+  private init(name: String, descriptor: Int32, stateDirectory: String?) {
     self.name = name
     self.descriptor = descriptor
+    self.stateDirectory = stateDirectory
   }
 
   deinit { close(descriptor) }
@@ -34,7 +38,9 @@ public final class Namespace: Sendable {
     if fd < 0 {
       throw .failed("open the namespace \(name)", errno, remedy: errno == ENOENT ? "there is no such namespace" : nil)
     }
-    let namespace = Namespace(name: name, descriptor: fd)
+    let state = LabState(String(name.prefix { $0 != "." })).directory
+    let namespace = Namespace(
+      name: name, descriptor: fd, stateDirectory: SmallFile.exists(state) ? state : nil)
     if hawser_is_network_namespace(fd) != 1 {
       throw .refused(
         "\(path(name)) is a file, not a namespace: an interrupted `up` leaves such, `netlab down` removes it")
@@ -58,7 +64,7 @@ public final class Namespace: Sendable {
         if error != 0 { throw .failed("mount the namespace \(name)", -error) }
         let fd = Glibc.open(own, O_RDONLY | O_CLOEXEC)
         if fd < 0 { throw .failed("open the namespace \(name)", errno) }
-        let namespace = Namespace(name: name, descriptor: fd)
+        let namespace = Namespace(name: name, descriptor: fd, stateDirectory: nil)
         try prepare()
         return namespace
       }
@@ -71,6 +77,19 @@ public final class Namespace: Sendable {
   /// Calls `body` on a thread inside the namespace, and waits for it.
   public func run<Result>(_ body: () throws(LabError) -> Result) throws(LabError) -> Result {
     try Namespace.onThread(in: descriptor, "enter the namespace \(name)", body)
+  }
+
+  /// Whoever starts a process in the namespace holds this meanwhile: it keeps `down` away, and throws when that was
+  /// here already. A descriptor alone would let processes into a namespace that nobody can find any more. nil: `up`
+  /// made it, and holds the lock itself.
+  func holdName() throws(LabError) -> DirectoryLock? {
+    guard let stateDirectory else { return nil }
+    let lock = try DirectoryLock.acquire(stateDirectory, .shared)
+    var status = stat()
+    if lock == nil || fstat(descriptor, &status) != 0 || Namespace.inode(name) != UInt64(status.st_ino) {
+      throw .refused("\(name) is gone: somebody took the topology down meanwhile")
+    }
+    return lock
   }
 
   /// Removes the name; the namespace goes when nobody is inside any more. Removing what is not there is no error.

@@ -23,7 +23,6 @@
 //  Rejected.  A file of process numbers (stale after a crash, and reused); one lock for all topologies (a measurement
 //  of one would stop the others); removing what has our prefix (users make namespaces too).
 
-import CLinux
 import Glibc
 import Primitives
 public import Topology

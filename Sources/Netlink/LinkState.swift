@@ -74,7 +74,8 @@ extension LinkState {
   }
 }
 
-/// IFF_LOWER_UP, IF_OPER_UNKNOWN and IF_OPER_UP of linux/if.h, which does not go together with the C library's net/if.h.
+/// IFF_LOWER_UP, IF_OPER_UNKNOWN and IF_OPER_UP of linux/if.h, which does not go together with the C library's
+/// net/if.h.
 private let lowerUp: UInt32 = 1 << 16
 private let operationUnknown: UInt8 = 0
 private let operationUp: UInt8 = 6

@@ -9,14 +9,14 @@
 //        send  │ change 1 │ change 2 │ … │ change n, acknowledge │ ──────▶ kernel, which works through them in order
 //        recv  ◀────── │ error of 2 │ │ done n │
 //
-//  Errors come unasked, and the last one's answer says that all before it are done. So a batch costs two system calls,
-//  and the answers cannot overflow the receive buffer.
+//  Errors come unasked, and the last one's answer says that all before it are done. So a batch costs two system
+//  calls, and the answers cannot overflow the receive buffer.
 //
 //  A failed change does not stop those behind it in the same batch. `perform` throws the first failure; who wants all
 //  or nothing throws the namespace away, as the lab does.
 //
-//  Rejected.  An acknowledgement for each (300 of them fill the receive buffer); netlink through io_uring (nobody waits
-//  for it in the data path); libmnl's mnl_cb_run (a C callback for each message, with a pointer for its state).
+//  Rejected.  An acknowledgement for each (300 of them fill the receive buffer); netlink through io_uring (nobody
+//  waits for it in the data path); libmnl's mnl_cb_run (a C callback for each message, with a pointer for its state).
 //
 //  Always true.  (1) `perform` returns only when the kernel has done all changes. (2) Answers to an earlier,
 //  abandoned request are never taken for ours: sequences do not repeat within a socket's life.

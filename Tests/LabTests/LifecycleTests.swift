@@ -79,6 +79,19 @@ struct `Topologies up and down` {
     }
   }
 
+  @Test func `nobody gets into a namespace that was taken down, though he had it open, not even if it is up again`()
+    throws
+  {
+    try Lab.with(pair) { lab throws in
+      let namespace = try Namespace.open(lab.namespace("a"))
+      try Laboratory.down(lab.name)
+      let gone = #expect(throws: LabError.self) { try ChildProcess.spawn(["true"], in: namespace) }
+      _ = try Laboratory.up(lab.topology, source: "test.topo")
+      let other = #expect(throws: LabError.self) { try ChildProcess.spawn(["true"], in: namespace) }
+      #expect([gone, other].allSatisfy { $0?.description.contains("took the topology down") == true })
+    }
+  }
+
   @Test func `down leaves alone what netlab did not make, whatever its name`() throws {
     try Lab.with(pair) { lab throws in
       let foreign = "\(lab.name).foreign"
@@ -103,19 +116,38 @@ struct `Topologies up and down` {
     #expect(!SmallFile.exists(LabState(topology.name).directory))
   }
 
-  @Test func `it waits for another netlab, and says for whom when that takes too long`() throws {
+  @Test func `everybody but down waits for who works on it, and says for whom when that takes too long`() throws {
     try Lab.with(pair) { lab throws in
-      let lock = try DirectoryLock.acquire(LabState(lab.name).directory, .exclusive)
+      let directory = LabState(lab.name).directory
+      let worker = try startWorker(on: directory)
       var sentence = ""
       do throws(LabError) {
-        let patience = Interval.milliseconds(30)
-        _ = try DirectoryLock.acquire(LabState(lab.name).directory, .shared, patience: patience)
+        _ = try DirectoryLock.acquire(directory, .exclusive, patience: .milliseconds(30))
       } catch { sentence = error.description }
-      #expect(sentence.contains("process \(getpid())"))
-      _ = consume lock
-      #expect(try lab.pings("a", "b"))
+      #expect(sentence.contains("process \(worker.processID)"))
+      worker.kill()
+      #expect(worker.wait() == .killed(signal: SIGKILL))
+      #expect(try DirectoryLock.acquire(directory, .exclusive) != nil)
     }
   }
+
+  @Test(arguments: [("", SIGTERM), ("trap '' TERM;", SIGKILL)])
+  func `down ends who works on it: it asks first, and then it kills`(trap: String, signal: Int32) throws {
+    try Lab.with(pair) { lab throws in
+      let worker = try startWorker(on: LabState(lab.name).directory, trap)
+      #expect(try Laboratory.down(lab.name, grace: .milliseconds(20)))
+      #expect(worker.wait(atMost: .seconds(5)) == .killed(signal: signal))
+      #expect(traces(of: lab.name) == [])
+    }
+  }
+}
+
+/// A process outside of all namespaces that has the directory locked, as a measurement has.
+private func startWorker(on directory: String, _ trap: String = "") throws -> ChildProcess {
+  let script = "\(trap) exec flock --shared --no-fork \(directory) sh -c 'echo locked; exec sleep 1000'"
+  let worker = try ChildProcess.spawn(["sh", "-c", script])
+  try #require(worker.firstLine(within: .seconds(20)) == "locked")
+  return worker
 }
 
 @Suite(.enabled(if: isRoot, rootReason))

@@ -204,6 +204,19 @@ struct `When the kernel refuses` {
     #expect(error?.errno == EEXIST && error?.remedy != nil)
   }
 
+  @Test func `packet filter rules are loaded all or none, and nftables' complaint is quoted`() throws {
+    let scratch = try Scratch()
+    let chain = "chain c { type filter hook forward priority 0; ct state established accept; };"
+    try PacketFilter.run("table inet t { \(chain) }", in: scratch.namespace)
+    let error = #expect(throws: NetlinkError.self) {
+      try PacketFilter.run("table inet u { };\ntable inet v { frain c { } }", in: scratch.namespace)
+    }
+    #expect(error?.explanation?.contains("syntax error") == true)
+    // The first is there and the second is not.
+    try PacketFilter.run("delete table inet t", in: scratch.namespace)
+    #expect(throws: NetlinkError.self) { try PacketFilter.run("delete table inet u", in: scratch.namespace) }
+  }
+
   @Test func `a descriptor that is no namespace is refused when the socket is opened`() throws {
     let null = open("/dev/null", O_RDONLY | O_CLOEXEC)
     defer { close(null) }
@@ -267,7 +280,7 @@ private final class Scratch {
     let left = try #require(links.first { $0.name == "left" }).index
     let right = try #require(links.first { $0.name == "right" }).index
     try socket.perform([left, right].map { .configure($0, LinkSettings(isUp: true)) })
-    for _ in 0..<5_000 where try ![left, right].allSatisfy({ try socket.link($0)?.canSend == true }) {
+    for _ in 0..<5_000 where try [left, right].contains(where: { try socket.link($0)?.canSend != true }) {
       poll(nil, 0, 1)
     }
     try #require(try socket.link(left)?.canSend == true && socket.link(right)?.canSend == true)

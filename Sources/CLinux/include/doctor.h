@@ -23,7 +23,7 @@ static const int hawser_not_tried = -1;
 
 struct hawser_ring_trial hawser_try_ring(void);
 
-/// What a tunnel device can be asked to leave unsplit: TCP, and UDP.
+/// What the reader of a tunnel's interface may be asked to take apart.
 extern const unsigned hawser_tun_segmentation, hawser_tun_udp_segmentation;
 
 /// Makes an interface of this open /dev/net/tun that is gone when it is closed; the kernel chooses its number.

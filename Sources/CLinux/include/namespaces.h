@@ -6,7 +6,6 @@
 //  namespace it entered. That costs about 30 µs. A socket belongs to the namespace it was made in, whoever uses it
 //  later.
 #pragma once
-#include <sys/types.h>
 
 /// For `namespace_fd`: not an existing namespace but a new, empty one.
 static const int hawser_new_namespace = -1;
@@ -14,6 +13,9 @@ static const int hawser_new_namespace = -1;
 /// Calls `body(context)` on a thread inside this network namespace and waits for its end.
 /// Returns 0, or the errno that kept the thread from being made or from entering; then `body` was not called.
 int hawser_run_in_namespace(int namespace_fd, void (*body)(void *context), void *context);
+
+/// The same, for libraries that keep state in globals: one such visit at a time in the whole process.
+int hawser_run_alone_in_namespace(int namespace_fd, void (*body)(void *context), void *context);
 
 /// socket(2) inside this network namespace. Returns the descriptor, or −errno.
 int hawser_socket_in_namespace(int namespace_fd, int domain, int type, int protocol);

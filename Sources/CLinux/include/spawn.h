@@ -12,7 +12,6 @@
 //  locks build on it: a lock that we hold is held by the child as well until it runs its program, and not one moment
 //  longer.
 #pragma once
-#include <sys/types.h>
 
 enum hawser_spawn_step {
   hawser_spawn_fork,
@@ -40,7 +39,7 @@ struct hawser_spawn_order {
   int signal_at_our_death;
 
   // Answers.
-  pid_t pid;
+  int pid;
   int error;
   enum hawser_spawn_step step;
 };
@@ -53,6 +52,6 @@ int hawser_spawn(struct hawser_spawn_order *order);
 void hawser_exec(struct hawser_spawn_order *order);
 
 /// pidfd_open(2): a descriptor that stands for this process and becomes readable when it ends. −errno on failure.
-int hawser_pidfd_open(pid_t pid);
+int hawser_pidfd_open(int pid);
 /// pidfd_send_signal(2). 0 or −errno.
 int hawser_pidfd_signal(int pidfd, int signal);
