@@ -52,12 +52,3 @@ func grouped(_ value: Double) -> String {
 }
 
 func count(_ value: Int?) -> String { value.map { grouped(Double($0)) } ?? noFigure }
-
-extension String {
-  /// Filled with blanks to this width: text to the left, numbers to the right. Every character of ours is one column
-  /// wide.
-  func padded(to width: Int, right: Bool) -> String {
-    let blanks = String(repeating: " ", count: max(0, width - count))
-    return right ? blanks + self : self + blanks
-  }
-}

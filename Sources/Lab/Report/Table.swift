@@ -4,6 +4,8 @@
 //  pushes the rest of its own row only. Markdown is padded to the widest cell, so that the file is a table for those
 //  who read it raw.
 
+import Primitives
+
 struct Table {
   struct Column {
     var title: String
