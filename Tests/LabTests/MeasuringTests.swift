@@ -115,6 +115,30 @@ struct `A bench in the laboratory` {
     }
   }
 
+  @Test func `events begin with the bond's measurement, unless they began when the topology was brought up`() throws {
+    let topology = try Lab.topology(
+      """
+      node a gateway
+      node b gateway
+      link one a -- b rate 20mbit delay 1ms
+      event at 50ms one rate 1mbit
+      """)
+    var options = BenchOptions()
+    options.against = .direct
+    let late = "the events of the file did not begin with this measurement"
+    let (alone, _) = try bench(topology, options)
+    #expect(!alone.notes.contains { $0.hasPrefix(late) })
+    // The path alone was measured before, so it had all of its rate.
+    #expect(try #require(alone.bestPathRatio) < 0.6)
+
+    defer { _ = try? Laboratory.down(topology.name) }
+    var up = Laboratory.UpOptions()
+    up.executable = BuiltProgram.netlab
+    #expect(try Laboratory.up(topology, source: "test.topo", options: up) == .built)
+    let (second, _) = try bench(topology, options)
+    #expect(second.notes.contains { $0.hasPrefix(late) })
+  }
+
   @Test func `refuses when the wire was too late, after three attempts`() throws {
     let topology = try Lab.topology("node a gateway\nnode b gateway\nlink slow a -- b rate 10mbit delay 1ms")
     #expect {

@@ -148,7 +148,8 @@ public struct Bench {
       opener: .init(node: opener, address: way.address(of: opener).description),
       listener: .init(node: listener, address: way.address(of: listener).description),
       isForward: opener == sites.first)
-    return try measurement.run(Flow(name: way.name, course: course, pings: course, meters: meters([way])))
+    return try measurement.run(
+      Flow(name: way.name, course: course, pings: course, meters: meters([way]), wanders: way.wanders))
   }
 
   private func measure(
@@ -159,6 +160,7 @@ public struct Bench {
     setting.progress.say("\(bond.name): joining the sites")
     var flow = try bond.join(surveyed, on: scaffold)
     flow.meters = meters(surveyed.ways.map(\.way))
+    flow.wanders = surveyed.ways.contains { $0.way.wanders }
     flow.startsEvents = true
     let figures = try measurement.run(flow)
     result.note(late: figures.lateShare)

@@ -28,6 +28,8 @@ struct Flow {
   var meters: [Meter] = []
   /// The slowest round trip of anything that the flow runs over, if that is known already: it decides the warm-up.
   var slowestRoundTrip: Interval?
+  /// Whether the delay of what it runs over wanders, so that it takes seconds to show where its middle is.
+  var wanders = false
   /// Whether the events of the file begin when the counted part does.
   var startsEvents = false
 

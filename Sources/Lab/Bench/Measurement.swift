@@ -89,9 +89,7 @@ struct Measurement {
   private func pingIdle(_ flow: Flow) throws(LabError) -> PingReport {
     progress.say("\(flow.name): idle round trips")
     let group = ChildGroup(testbed.interruption)
-    // A delay that wanders takes seconds to show where its middle is; a steady one shows it at once.
-    let wanders = testbed.topology.links.contains { $0.forward.jitter != .zero || $0.backward.jitter != .zero }
-    let ping = try startPing(flow, count: wanders ? 40 : 25, every: wanders ? "0.1" : "0.02", in: group)
+    let ping = try startPing(flow, count: flow.wanders ? 40 : 25, every: flow.wanders ? "0.1" : "0.02", in: group)
     guard try group.wait(atMost: .seconds(15), until: { $0.status(of: ping) != nil }) else {
       throw LabError("\(flow.name): ping did not end within 15 s", exitCode: 1)
     }

@@ -80,6 +80,10 @@ struct Way {
 
   var hasNAT: Bool { nodes.contains { topology.nodes[$0].kind == .nat } }
 
+  var wanders: Bool {
+    links.contains { topology.links[$0].forward.jitter != .zero || topology.links[$0].backward.jitter != .zero }
+  }
+
   /// The site's own address on this way.
   func address(of site: Int) -> AddressPlan.Address { interface(of: site).ipv4 }
 
