@@ -68,7 +68,7 @@ public struct Report: Sendable {
   public func text(colour: Bool) -> String {
     let width = diagnoses.map(\.check.count).max() ?? 0
     let lines = diagnoses.map { diagnosis in
-      let check = diagnosis.check + String(repeating: " ", count: width - diagnosis.check.count)
+      let check = diagnosis.check.padded(to: width)
       let remedy = diagnosis.remedy.map { "; " + $0 } ?? ""
       return "\(diagnosis.state.label(colour: colour))  \(check)  \(diagnosis.finding)\(remedy)"
     }

@@ -5,8 +5,7 @@
 //  hands over the batch, waits, and brings all results.
 //
 //  How.  One ring belongs to one thread (SINGLE_ISSUER), and the kernel does our work when we enter it, not by
-//  interrupting us (DEFER_TASKRUN). Files are registered, so that an operation names one by index and takes no
-//  reference.
+//  interrupting us (DEFER_TASKRUN).
 //
 //        read(file, into: group) ──▶ submission queue ──▶ ┌────────┐ ──▶ completion queue ──▶ nextCompletion()
 //        write(file, from: bytes) ─▶  (entries)           │ kernel │      (completions)          tag, result, buffer
@@ -17,9 +16,15 @@
 //  the wake-ups cost more than the work (measured: 94 % of a core for 100,000 packets a second, 48 % when it gathers
 //  for 100 µs). Kernels before 6.12 cannot; there it returns with the first result and costs more.
 //
-//  Rejected.  SQPOLL: a core for itself. Single reads: several in flight go to worker threads and come back out of
-//  order. Buffers that are consumed bit by bit (INC): cut a packet at the buffer's end. A closure or a continuation for
-//  each operation: 160 to 700 ns against 40.
+//  After SIGKILL.  A ring may outlive its process by a moment, and what it was reading with it: a TUN interface is then
+//  still there, and busy, though its program is dead. Measured: gone with the process 36 times of 40, else within 5 ms;
+//  on a busy machine that may be seconds, as the kernel closes such files one after the other. Whoever opens one anew
+//  must try again for a while.
+//
+//  Rejected.  Registered files: they save no measurable time (2 %, within the noise), and with them it is never gone
+//  with the process. SQPOLL: a core for itself. Single reads: several in flight go to worker threads and come back out
+//  of order. Buffers that are consumed bit by bit (INC): cut a packet at the buffer's end. A closure or a continuation
+//  for each operation: 160 to 700 ns against 40.
 //
 //  Always true.  (1) Buffer groups live as long as the ring: their memory goes after the ring has gone. (2) What a
 //  `write` points to must stay until its completion; what a group was given belongs to the kernel until a completion
@@ -32,11 +37,6 @@ import Glibc
 public import Primitives
 
 public struct Ring: ~Copyable {
-  /// A registered file.
-  public struct File: Hashable, Sendable {
-    @usableFromInline let index: UInt32
-  }
-
   /// A ring of lent buffers. A repeating read takes them first in, first out.
   public struct BufferGroup: Hashable, Sendable {
     @usableFromInline let number: UInt16
@@ -56,17 +56,14 @@ public struct Ring: ~Copyable {
   @usableFromInline let groups: UnsafeMutablePointer<Buffers>
   private let groupCapacity: Int
   private var groupCount = 0
-  private let fileCapacity: Int
-  private var fileCount = 0
   private let enterFlags: UInt32
   /// Whether `wait(gathering:)` gathers.
   public let canGather: Bool
 
-  private init(_ handle: UnsafeMutablePointer<io_uring>, enterFlags: UInt32, files: Int, groups: Int) {
+  private init(_ handle: UnsafeMutablePointer<io_uring>, enterFlags: UInt32, groups: Int) {
     self.handle = handle
     self.enterFlags = enterFlags
     canGather = handle.pointee.features & hawser_feat_min_timeout != 0
-    fileCapacity = files
     groupCapacity = groups
     self.groups = .allocate(capacity: max(1, groups))
   }
@@ -80,9 +77,7 @@ public struct Ring: ~Copyable {
 
   /// A ring for the calling thread. `entries` operations fit between two submissions; `completions` results between two
   /// looks.
-  public static func make(
-    entries: Int, completions: Int, files: Int, bufferGroups: Int
-  ) throws(RingFailure) -> Ring {
+  public static func make(entries: Int, completions: Int, bufferGroups: Int) throws(RingFailure) -> Ring {
     let handle = UnsafeMutablePointer<io_uring>.allocate(capacity: 1)
     handle.initialize(to: io_uring())
     var parameters = io_uring_params()
@@ -101,12 +96,8 @@ public struct Ring: ~Copyable {
     if io_uring_register_ring_fd(handle) == 1 { enterFlags |= UInt32(IORING_ENTER_REGISTERED_RING) }
     // Else every sleep of ours would look like a disk that is slow.
     if parameters.features & hawser_feat_no_iowait != 0 { enterFlags |= hawser_enter_no_iowait }
-    let ring = Ring(handle, enterFlags: enterFlags, files: files, groups: bufferGroups)
+    let ring = Ring(handle, enterFlags: enterFlags, groups: bufferGroups)
     if let lacking = ring.lacking { throw RingFailure(lacking) }
-    let registered = io_uring_register_files_sparse(handle, UInt32(max(1, files)))
-    guard registered == 0 else {
-      throw RingFailure(.refused(operation: "registering room for \(files) files", errno: -registered))
-    }
     return ring
   }
 
@@ -120,17 +111,7 @@ public struct Ring: ~Copyable {
     return nil
   }
 
-  // MARK: Files and buffers
-
-  /// Makes a descriptor known to the ring, which keeps the file open until it ends.
-  public mutating func register(_ descriptor: Int32) throws(RingFailure) -> File {
-    precondition(fileCount < fileCapacity, "more files than the ring was made for")
-    var descriptor = descriptor
-    let done = io_uring_register_files_update(handle, UInt32(fileCount), &descriptor, 1)
-    guard done == 1 else { throw RingFailure(.refused(operation: "registering a file", errno: -done)) }
-    fileCount += 1
-    return File(index: UInt32(fileCount - 1))
-  }
+  // MARK: Buffers
 
   /// A new group for `capacity` buffers, a power of two. A small group keeps the buffers in the cache.
   public mutating func makeBufferGroup(capacity: Int) throws(RingFailure) -> BufferGroup {
@@ -179,19 +160,19 @@ public struct Ring: ~Copyable {
   /// Reads again and again, each time into the next buffer of the group, until it fails: with -ENOBUFS when none is
   /// left.
   @inlinable @inline(__always)
-  public mutating func read(_ file: File, into group: BufferGroup, tag: Tag) {
-    hawser_ring_prepare_read_multishot(entry(), file.index, group.number, tag.bits)
+  public mutating func read(_ descriptor: Int32, into group: BufferGroup, tag: Tag) {
+    hawser_ring_prepare_read_multishot(entry(), descriptor, group.number, tag.bits)
   }
 
   @inlinable @inline(__always)
-  public mutating func write(_ bytes: UnsafeRawBufferPointer, to file: File, tag: Tag) {
+  public mutating func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, tag: Tag) {
     hawser_ring_prepare(
-      entry(), Int32(IORING_OP_WRITE.rawValue), file.index, bytes.baseAddress, UInt32(bytes.count), tag.bits)
+      entry(), Int32(IORING_OP_WRITE.rawValue), descriptor, bytes.baseAddress, UInt32(bytes.count), tag.bits)
   }
 
   /// Completes each time when the file becomes readable.
-  public mutating func watch(_ file: File, tag: Tag) {
-    hawser_ring_prepare_poll_multishot(entry(), file.index, UInt32(POLLIN), tag.bits)
+  public mutating func watch(_ descriptor: Int32, tag: Tag) {
+    hawser_ring_prepare_poll_multishot(entry(), descriptor, UInt32(POLLIN), tag.bits)
   }
 
   /// Ends the operations that have this tag.

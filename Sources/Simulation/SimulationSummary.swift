@@ -94,7 +94,7 @@ extension SimulationSummary {
         String(path.flow.retransmissions), curve(path),
       ])
     }
-    text += aligned(rows, leftColumns: [0, 9])
+    text += alignedColumns(rows, right: Set(1...8))
     let sharing = paths.filter { !$0.shared.isEmpty }
     if !sharing.isEmpty {
       text += "\n"
@@ -112,7 +112,7 @@ extension SimulationSummary {
         String(counters.tooBig + counters.flooded),
       ])
     }
-    text += aligned(rows, leftColumns: [0, 1])
+    text += alignedColumns(rows, right: Set(2...9))
     if counters.outOfMemory > 0 {
       text += "\n\(counters.outOfMemory) packets were dropped because a simulation holds at most \(World.mostPackets)\n"
     }
@@ -155,22 +155,6 @@ extension SimulationSummary {
       sums.map { sum in
         sum == 0 ? " " : bars[min(bars.count - 1, Int(Double(sum) / Double(highest) * Double(bars.count)))]
       })
-  }
-
-  private func aligned(_ rows: [[String]], leftColumns: Set<Int>) -> String {
-    var widths = rows[0].map(\.count)
-    for row in rows { for (column, cell) in row.enumerated() { widths[column] = max(widths[column], cell.count) } }
-    var text = ""
-    for row in rows {
-      var line = ""
-      for (column, cell) in row.enumerated() {
-        let blanks = String(repeating: " ", count: widths[column] - cell.count)
-        line += (column == 0 ? "" : "  ") + (leftColumns.contains(column) ? cell + blanks : blanks + cell)
-      }
-      while line.last == " " { line.removeLast() }
-      text += line + "\n"
-    }
-    return text
   }
 }
 

@@ -71,9 +71,9 @@ extension Netlab {
     if entries.isEmpty { return Output.write("nothing is up") ? 0 : 1 }
     let width = entries.map(\.name.count).max() ?? 0
     for entry in entries {
-      let name = entry.name + String(repeating: " ", count: width - entry.name.count)
       let age = entry.since.map { "up for \(Clock.age(since: $0))" } ?? "not complete: `netlab down \(entry.name)`"
-      Output.write("\(name)  \(entry.nodes) nodes, \(entry.links) links  \(age)  \(entry.source)")
+      let size = "\(entry.nodes) nodes, \(entry.links) links"
+      Output.write("\(entry.name.padded(to: width))  \(size)  \(age)  \(entry.source)")
     }
     return 0
   }

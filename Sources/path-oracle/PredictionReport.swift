@@ -38,17 +38,17 @@ struct PredictionReport {
     let count = paths.count
     var text =
       "\(count) paths with parts of \(prediction.partSize.printed), \(prediction.behaviour.rawValue) delays\n\n"
-    text += PredictionReport.columns(
+    text += alignedColumns(
       [["path", "rate", "share", "delay"]]
         + paths.indices.map {
           [paths[$0].name, paths[$0].rate.printed, PredictionReport.percent(prediction.shares[$0]), delay(of: $0)]
-        }, rightAligned: [1, 2])
+        }, right: [1, 2], gap: 3)
     let occupancy = prediction.occupancy
     let added = prediction.addedDelay
     let latency = prediction.latency
     let quantiles = [0.99, 0.999]
     text += "\n"
-    text += PredictionReport.columns(
+    text += alignedColumns(
       [
         ["", "mean", "99 %", "99.9 %"],
         ["buffer, parts", plainDecimal(occupancy.mean, decimals: 1)] + quantiles.map { "\(occupancy.quantile($0))" },
@@ -58,25 +58,25 @@ struct PredictionReport {
           + quantiles.map { PredictionReport.time(prediction.time(Double(added.quantile($0)))) },
         ["in-order latency", PredictionReport.time(prediction.origin + prediction.time(latency.mean))]
           + quantiles.map { PredictionReport.time(prediction.origin + prediction.time(Double(latency.quantile($0)))) },
-      ], rightAligned: [1, 2, 3])
+      ], right: [1, 2, 3], gap: 3)
     text += "\n"
-    text += PredictionReport.columns(
+    text += alignedColumns(
       [["with room for", "memory", "is lost"] + paths.map { "of \($0.name)" }]
         + bufferSizes.map { room in
           ["\(room) parts", PredictionReport.memory(prediction.bytes(Double(room)))]
             + ([prediction.overtaking.loss(bufferOf: room)]
             + paths.indices.map { prediction.overtaking.loss(bufferOf: room, path: $0) }).map(
               PredictionReport.percent)
-        }, rightAligned: Array(0..<(3 + paths.count)))
+        }, right: Set(0..<(3 + paths.count)), gap: 3)
     text += "\n"
-    text += PredictionReport.columns(
+    text += alignedColumns(
       [["to lose at most", "room for", "memory"]]
         + PredictionReport.targets.map { target in
           let room = prediction.overtaking.buffer(losingAtMost: target) ?? 0
           return [
             PredictionReport.percent(target), "\(room) parts", PredictionReport.memory(prediction.bytes(Double(room))),
           ]
-        }, rightAligned: [0, 1, 2])
+        }, right: [0, 1, 2], gap: 3)
     return text
   }
 
@@ -91,21 +91,6 @@ struct PredictionReport {
       return "\(least) to \(most), measured \(count) times"
     case nil: return ""
     }
-  }
-
-  private static func columns(_ rows: [[String]], rightAligned: [Int]) -> String {
-    let widths = rows[0].indices.map { column in rows.reduce(0) { max($0, $1[column].count) } }
-    var text = ""
-    for row in rows {
-      var line = ""
-      for (column, cell) in row.enumerated() {
-        let space = String(repeating: " ", count: widths[column] - cell.count)
-        line += (column == 0 ? "" : "   ") + (rightAligned.contains(column) ? space + cell : cell + space)
-      }
-      while line.last == " " { line.removeLast() }
-      text += line + "\n"
-    }
-    return text
   }
 
   /// 12.3 %, 0.45 %, 0.00012 %: three digits, or two where one alone would be before them.

@@ -21,8 +21,7 @@ struct `Release programs` {
     }
   }
 
-  @Test(.enabled(if: simulates, "netlab has no command simulate yet"))
-  func `give the same simulation log as debug programs, and another one for another seed`() throws {
+  @Test func `give the same simulation log as debug programs, and another one for another seed`() throws {
     let folder = NSTemporaryDirectory() + "hawser-logs-\(getpid())"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -38,10 +37,6 @@ struct `Release programs` {
     #expect(try log(Programs.folder, seed: 7) == first)
     #expect(try log(Programs.debug, seed: 7) == first)
     #expect(try log(Programs.folder, seed: 8) != first)
-  }
-
-  private static var simulates: Bool {
-    HelpPage(Programs.run("\(Programs.folder)/netlab --help").text).commands.contains("simulate")
   }
 }
 

@@ -6,8 +6,8 @@ import Topology
 
 @testable import Lab
 
-//  Measurements of real TCP in real namespaces. How fast it is depends on the machine and on what else it does, so nothing here
-//  asks for a speed; but what is measured, over what, and that nothing is left, does not depend on it.
+//  Measurements of real TCP in real namespaces. How fast it is depends on the machine and on what else it does, so
+//  nothing here asks for a speed; but what is measured, over what, and that nothing is left, does not depend on it.
 
 @Suite(.serialized, .enabled(if: isRoot, rootReason))
 struct `A bench in the laboratory` {
@@ -66,7 +66,7 @@ struct `A bench in the laboratory` {
         #expect(try lab.output("r", "cat", "/proc/sys/net/ipv4/conf/\(link)/forwarding") == "0\n")
       }
       for node in ["a", "b", "r"] {
-        #expect(try !lab.output(node, "ip", "rule").contains("lookup 900"))
+        #expect(try lab.output(node, "ip", "rule").contains("lookup 900") == false)
         #expect(try lab.output(node, "ip", "route", "show", "table", "900").isEmpty)
       }
       #expect(SmallFile.names(in: Laboratory.directory(of: lab.name)).contains("ready"))
@@ -105,14 +105,38 @@ struct `A bench in the laboratory` {
       #expect(result.notes.contains { $0.hasPrefix("\(peer.rawValue)") })
       if peer == .mptcp { #expect(result.notes.contains { $0.contains("subflows joined over further paths") }) }
       // The sites are apart again, and nobody of the peer's is left.
-      #expect(try !lab.pings("alice", "10.1.0.2"))
+      #expect(try lab.pings("alice", "10.1.0.2") == false)
       for node in ["a", "b"] {
-        #expect(try !lab.output(node, "ip", "-o", "link").contains("-bench"))
+        #expect(try lab.output(node, "ip", "-o", "link").contains("-bench") == false)
         #expect(try lab.output(node, "ip", "mptcp", "endpoint").isEmpty)
       }
       #expect(
         SmallFile.names(in: Laboratory.directory(of: lab.name)).sorted() == ["hosts", "ready", "source", "topology"])
     }
+  }
+
+  @Test func `events begin with the bond's measurement, unless they began when the topology was brought up`() throws {
+    let topology = try Lab.topology(
+      """
+      node a gateway
+      node b gateway
+      link one a -- b rate 20mbit delay 1ms
+      event at 50ms one rate 1mbit
+      """)
+    var options = BenchOptions()
+    options.against = .direct
+    let late = "the events of the file did not begin with this measurement"
+    let (alone, _) = try bench(topology, options)
+    #expect(!alone.notes.contains { $0.hasPrefix(late) })
+    // The path alone was measured before, so it had all of its rate.
+    #expect(try #require(alone.bestPathRatio) < 0.6)
+
+    defer { _ = try? Laboratory.down(topology.name) }
+    var up = Laboratory.UpOptions()
+    up.executable = BuiltProgram.netlab
+    #expect(try Laboratory.up(topology, source: "test.topo", options: up) == .built)
+    let (second, _) = try bench(topology, options)
+    #expect(second.notes.contains { $0.hasPrefix(late) })
   }
 
   @Test func `refuses when the wire was too late, after three attempts`() throws {

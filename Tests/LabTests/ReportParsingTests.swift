@@ -72,17 +72,20 @@ import Testing
 /// Recorded on loopback with iperf 3.12 and iputils 20221126; intervals and streams cut out.
 private enum Recorded {
   static let twoStreams =
-    #"{"start":{"version":"iperf 3.12"},"end":{"sum_sent":{"start":0,"end":2.000043,"seconds":2.000043,"bytes":21763194880,"#
-    + #""bits_per_second":87050907925.4796,"retransmits":3,"sender":true},"sum_received":{"start":0,"end":2.000056,"#
-    + #""seconds":2.000056,"bytes":21763194880,"bits_per_second":87050342110.4209,"sender":true},"#
+    #"{"start":{"version":"iperf 3.12"},"end":{"sum_sent":{"start":0,"end":2.000043,"seconds":2.000043,"#
+    + #""bytes":21763194880,"bits_per_second":87050907925.4796,"retransmits":3,"sender":true},"#
+    + #""sum_received":{"start":0,"end":2.000056,"seconds":2.000056,"bytes":21763194880,"#
+    + #""bits_per_second":87050342110.4209,"sender":true},"#
     + #""sender_tcp_congestion":"cubic","receiver_tcp_congestion":"cubic"}}"#
 
   static let bothDirections =
-    #"{"start":{"version":"iperf 3.12"},"end":{"sum_sent":{"start":0,"end":1.999972,"seconds":1.999972,"bytes":25034752,"#
-    + #""bits_per_second":100140409.96573952,"retransmits":0,"sender":true},"sum_received":{"start":0,"end":1.999986,"#
-    + #""seconds":1.999986,"bytes":25034752,"bits_per_second":100139708.97796284,"sender":true},"sum_sent_bidir_reverse":"#
-    + #"{"start":0,"end":1.999972,"seconds":1.999972,"bytes":25034752,"bits_per_second":100140409.96573952,"retransmits":0,"#
-    + #""sender":false},"sum_received_bidir_reverse":{"start":0,"end":1.999986,"seconds":1.999986,"bytes":25034752,"#
+    #"{"start":{"version":"iperf 3.12"},"end":{"sum_sent":{"start":0,"end":1.999972,"seconds":1.999972,"#
+    + #""bytes":25034752,"bits_per_second":100140409.96573952,"retransmits":0,"sender":true},"#
+    + #""sum_received":{"start":0,"end":1.999986,"seconds":1.999986,"bytes":25034752,"#
+    + #""bits_per_second":100139708.97796284,"sender":true},"#
+    + #""sum_sent_bidir_reverse":{"start":0,"end":1.999972,"seconds":1.999972,"bytes":25034752,"#
+    + #""bits_per_second":100140409.96573952,"retransmits":0,"sender":false},"#
+    + #""sum_received_bidir_reverse":{"start":0,"end":1.999986,"seconds":1.999986,"bytes":25034752,"#
     + #""bits_per_second":100139708.97796284,"sender":false},"sender_tcp_congestion":"cubic"}}"#
 
   static let ping = """

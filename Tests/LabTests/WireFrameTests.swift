@@ -59,6 +59,14 @@ import VNIC
     #expect(FramePool.slotLength(for: try topology("delay 1ms mtu 9000")) % 64 == 0)
   }
 
+  @Test func `lent for reading are few, however many interfaces there are`() {
+    #expect(WireLoop.lentPerTap(of: 2) == WireLoop.mostLentPerTap)
+    for taps in [2, 30, 128, 129, 500, 2_048] {
+      let each = WireLoop.lentPerTap(of: taps)
+      #expect(each >= 4 && each & (each - 1) == 0 && each * taps <= WireLoop.mostLent)
+    }
+  }
+
   private func topology(_ link: String, _ events: String...) throws -> Topology {
     let text = "topology t\nnode a gateway\nnode b gateway\nlink l a -- b \(link)\n" + events.joined(separator: "\n")
     return try Topology(parsing: Array(text.utf8), file: "test")

@@ -183,6 +183,13 @@ struct `A wire obeys` {
     #expect(missing.description == "there is no none.trace in a test")
   }
 
+  @Test func `a second one in the same place is refused`() throws {
+    let wire = try ScratchWire("delay 1ms")
+    let refusal = #expect(throws: LabError.self) { _ = try WireControl(directory: wire.directory) }
+    #expect(refusal?.description == "\(wire.directory) has a link emulator already")
+    #expect(wire.client.isAlive)
+  }
+
   @Test func `when it is told to stop it ends, and its interfaces with it`() throws {
     let wire = try ScratchWire("delay 1ms")
     #expect(try wire.interfaces(at: 0).map(\.name) == ["l0"])

@@ -137,11 +137,11 @@ final class ScratchWire {
       do throws(LabError) {
         var loop = try Wire.makeLoop(
           for: topology, traces: [:], slots: slots, random: SeededRandom(seed: seed),
-          control: try WireControl(path: directory + "/wire.sock"),
+          control: try WireControl(directory: directory),
           readTrace: { file throws(LabError) in throw .wrongUsage("there is no \(file) in a test") })
         try Wire.addTaps(of: topology, in: namespaces, to: &loop)
         state.withLock { $0 = .ready }
-        try loop.run()
+        loop.run()
         state.withLock { $0 = .over }
       } catch {
         state.withLock { $0 = .failed("\(error)") }

@@ -72,19 +72,6 @@ struct `A TAP behind a ring` {
     tap.submit()
     #expect(tap.writesDone().results == [-EIO])
   }
-
-  @Test func `the ring keeps the interface alone, and it goes with the ring`() throws {
-    var tap: Tap? = try Tap(buffers: 1)
-    let namespace = try #require(tap).namespace
-    #expect(try Tap.interfaces(in: namespace.descriptor) == ["lo", "tap"])
-    tap = nil
-    var patience = 400
-    while try Tap.interfaces(in: namespace.descriptor).count > 1 && patience > 0 {
-      poll(nil, 0, 5)
-      patience -= 1
-    }
-    #expect(patience > 0, "the interface is still there after 2 s")
-  }
 }
 
 @Suite struct `What the scheduler tells` {
@@ -104,15 +91,9 @@ struct `A TAP behind a ring` {
 /// A TAP in a namespace of its own, behind a ring, with a neighbour that does not exist: what is sent to it can be
 /// read.
 private final class Tap {
-  final class Namespace {
-    let descriptor: Int32
-    init(_ descriptor: Int32) { self.descriptor = descriptor }
-    deinit { close(descriptor) }
-  }
-
-  let namespace: Namespace
+  private let namespace: Int32
   private var ring: Ring
-  private let file: Ring.File
+  private let device: VNIC
   private let group: Ring.BufferGroup
   private let memory: UnsafeMutableRawBufferPointer
   private var written: [UnsafeMutableRawBufferPointer] = []
@@ -122,15 +103,14 @@ private final class Tap {
   private static let neighbour: [UInt8] = [2, 0x48, 0, 0, 0, 2]
 
   init(buffers: Int, queueLength: UInt32 = 1_000) throws {
-    namespace = Namespace(try Tap.makeNamespace())
-    let device = try VNIC.open("tap", kind: .tap, offloads: .checksum, in: namespace.descriptor)
-    ring = try Ring.make(entries: 128, completions: 512, files: 1, bufferGroups: 1)
-    file = try ring.register(device.descriptor)
+    namespace = try Tap.makeNamespace()
+    device = try VNIC.open("tap", kind: .tap, offloads: .checksum, in: namespace)
+    ring = try Ring.make(entries: 128, completions: 512, bufferGroups: 1)
     group = try ring.makeBufferGroup(capacity: buffers)
     memory = .allocate(byteCount: buffers * Tap.bufferLength, alignment: 64)
     for number in 0..<buffers { lend(number) }
 
-    var socket = try NetlinkSocket.open(in: namespace.descriptor)
+    var socket = try NetlinkSocket.open(in: namespace)
     let index = try #require(try socket.link(named: "tap")).index
     try socket.perform([
       .configure(
@@ -141,11 +121,12 @@ private final class Tap {
   }
 
   deinit {
+    close(namespace)
     memory.deallocate()
     for bytes in written { bytes.deallocate() }
   }
 
-  func listen() { ring.read(file, into: group, tag: Tag(Kind.read)) }
+  func listen() { ring.read(device.descriptor, into: group, tag: Tag(Kind.read)) }
 
   func submit() { ring.submit() }
 
@@ -169,7 +150,7 @@ private final class Tap {
     let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: frame.count, alignment: 8)
     bytes.copyBytes(from: frame)
     written.append(bytes)
-    ring.write(UnsafeRawBufferPointer(bytes), to: file, tag: Tag(Kind.write, number: tag))
+    ring.write(UnsafeRawBufferPointer(bytes), to: device.descriptor, tag: Tag(Kind.write, number: tag))
   }
 
   /// Of the writes that were submitted, without entering the kernel again.
@@ -195,7 +176,7 @@ private final class Tap {
 
   /// Sends a datagram, or several of `segment` bytes with one call, to the neighbour. 0 or the errno.
   func send(_ payload: [UInt8], segment: Int32? = nil) -> Int32 {
-    let descriptor = hawser_socket_in_namespace(namespace.descriptor, AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+    let descriptor = hawser_socket_in_namespace(namespace, AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
     defer { close(descriptor) }
     if var segment { setsockopt(descriptor, 17, 103, &segment, 4) }  // UDP_SEGMENT
     var address = Tap.address([10, 0, 0, 2], port: 9)
@@ -223,7 +204,7 @@ private final class Tap {
   }
 
   func socket(port: UInt16) throws -> Receiver {
-    let descriptor = hawser_socket_in_namespace(namespace.descriptor, AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+    let descriptor = hawser_socket_in_namespace(namespace, AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
     var address = Tap.address([10, 0, 0, 1], port: port)
     let bound = withUnsafePointer(to: &address) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -235,18 +216,13 @@ private final class Tap {
   }
 
   func state() throws -> LinkState {
-    var socket = try NetlinkSocket.open(in: namespace.descriptor)
+    var socket = try NetlinkSocket.open(in: namespace)
     return try #require(try socket.link(named: "tap"))
   }
 
   func setUp(_ isUp: Bool) throws {
-    var socket = try NetlinkSocket.open(in: namespace.descriptor)
-    try socket.perform(.configure(try state().index, LinkSettings(isUp: isUp)))
-  }
-
-  static func interfaces(in namespace: Int32) throws -> [String] {
     var socket = try NetlinkSocket.open(in: namespace)
-    return try socket.links().map(\.name).sorted()
+    try socket.perform(.configure(try state().index, LinkSettings(isUp: isUp)))
   }
 
   private func lend(_ number: Int) {

@@ -73,6 +73,19 @@ private enum Kind: UInt8 {
     }
   }
 
+  @Test func `an operation on a descriptor that is none fails by itself, and leaves the others alone`() throws {
+    var line = try Line(buffers: 1)
+    let bytes: [UInt8] = [1, 2, 3]
+    bytes.withUnsafeBytes { bytes in
+      line.ring.write(bytes, to: 9_999, tag: Tag(Kind.write, number: 1))
+      line.ring.write(bytes, to: line.outer, tag: Tag(Kind.write, number: 2))
+      line.ring.submit()
+    }
+    var results: [UInt32: Int32] = [:]
+    while let completion = line.ring.nextCompletion() { results[completion.tag.number] = completion.result }
+    #expect(results == [1: -EBADF, 2: 3])
+  }
+
   @Test func `an operation that is cancelled says so and repeats no more`() throws {
     var line = try Line(buffers: 1)
     line.ring.read(line.inner, into: line.group, tag: Tag(Kind.read))
@@ -134,13 +147,6 @@ private enum Kind: UInt8 {
         == "io_uring: making the ring: Operation not permitted; it is switched off here: see "
         + "`sysctl kernel.io_uring_disabled`, or a container's seccomp profile")
   }
-
-  @Test func `a descriptor that is none is refused, not registered`() throws {
-    var ring = try Ring.make(entries: 8, completions: 8, files: 1, bufferGroups: 0)
-    var failure: RingFailure?
-    do throws(RingFailure) { _ = try ring.register(9_999) } catch { failure = error }
-    #expect(failure == RingFailure(.refused(operation: "registering a file", errno: EBADF)))
-  }
 }
 
 /// Two ends of a packet line in this process, the inner one with buffers for a repeating read.
@@ -148,20 +154,18 @@ private struct Line: ~Copyable {
   static let bufferLength = 2_048
 
   var ring: Ring
-  let outer: Ring.File
-  let inner: Ring.File
+  let outer: Int32
+  let inner: Int32
   let group: Ring.BufferGroup
-  let descriptors: (outer: Int32, inner: Int32)
   let memory: UnsafeMutableRawBufferPointer
 
   init(buffers: Int) throws { self = try Line.make(buffers: buffers) }
 
-  private init(_ ring: consuming Ring, _ files: [Ring.File], _ group: Ring.BufferGroup, _ descriptors: [Int32]) {
+  private init(_ ring: consuming Ring, _ group: Ring.BufferGroup, _ ends: [Int32]) {
     self.ring = ring
-    outer = files[0]
-    inner = files[1]
+    outer = ends[0]
+    inner = ends[1]
     self.group = group
-    self.descriptors = (descriptors[0], descriptors[1])
     memory = .allocate(byteCount: group.capacity * Line.bufferLength, alignment: 64)
     lendAll()
   }
@@ -169,15 +173,14 @@ private struct Line: ~Copyable {
   private static func make(buffers: Int) throws -> Line {
     var ends: [Int32] = [0, 0]
     #expect(socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0, &ends) == 0)
-    var ring = try Ring.make(entries: 8, completions: 256, files: 2, bufferGroups: 1)
-    let files = [try ring.register(ends[0]), try ring.register(ends[1])]
+    var ring = try Ring.make(entries: 8, completions: 256, bufferGroups: 1)
     let group = try ring.makeBufferGroup(capacity: buffers)
-    return Line(ring, files, group, ends)
+    return Line(ring, group, ends)
   }
 
   deinit {
-    close(descriptors.outer)
-    close(descriptors.inner)
+    close(outer)
+    close(inner)
     memory.deallocate()
   }
 
@@ -194,7 +197,7 @@ private struct Line: ~Copyable {
 
   func send(_ size: Int) {
     let bytes = [UInt8](repeating: 0x5a, count: size)
-    #expect(Glibc.send(descriptors.outer, bytes, size, 0) == size)
+    #expect(Glibc.send(outer, bytes, size, 0) == size)
   }
 
   mutating func nextRead() -> Completion? {

@@ -1,12 +1,12 @@
 //  Bench.swift — measures a topology: every path alone, then what joins them.
 //
-//  The order matters. Paths come first and without anything of ours, because they are what everything else is compared to, on the
-//  same machine in the same minute; the bond comes last and starts the events of the file, so that a path that dies at 5 s
-//  dies under the bond and not under its own measurement.
+//  The order matters. Paths come first and without anything of ours, because they are what everything else is
+//  compared to, on the same machine in the same minute; the bond comes last and starts the events of the file, so
+//  that a path that dies at 5 s dies under the bond and not under its own measurement.
 //
-//  A topology that is up is used as it is and stays; else it is brought up for this and taken down at the end, also after an
-//  error or a signal. While we measure, nobody takes it down (the lock of its directory is held together with others), and
-//  nobody else measures in it (a lock of its own).
+//  A topology that is up is used as it is and stays; else it is brought up for this and taken down at the end, also
+//  after an error or a signal. While we measure, nobody takes it down (the lock of its directory is held together
+//  with others), and nobody else measures in it (a lock of its own).
 
 import Glibc
 import Primitives
@@ -19,8 +19,8 @@ public struct Bench {
     /// The program that is called as `wire`; nil is this one.
     public var executable: String?
     public var progress: Progress
-    /// The share of packets that the wire may deliver late. More than the usual 0.1 % is for those who test netlab itself on a
-    /// machine that has other things to do.
+    /// The share of packets that the wire may deliver late. More than the usual 0.1 % is for those who test netlab
+    /// itself on a machine that has other things to do.
     public var mostLate = Measurement.usualMostLate
     /// Shorter only where no figure matters.
     var leastWarmUp = WarmUp.least
@@ -75,7 +75,8 @@ public struct Bench {
     case .wasUp(isSame: true): isOurs = false
     case .wasUp(isSame: false):
       throw .refused(
-        "\(topology.name) is up, but not as \(setting.source) has it now: `netlab down \(topology.name)` makes room for it"
+        "\(topology.name) is up, but not as \(setting.source) has it now: "
+          + "`netlab down \(topology.name)` makes room for it"
       )
     }
     do throws(LabError) {
@@ -147,7 +148,8 @@ public struct Bench {
       opener: .init(node: opener, address: way.address(of: opener).description),
       listener: .init(node: listener, address: way.address(of: listener).description),
       isForward: opener == sites.first)
-    return try measurement.run(Flow(name: way.name, course: course, pings: course, meters: meters([way])))
+    return try measurement.run(
+      Flow(name: way.name, course: course, pings: course, meters: meters([way]), wanders: way.wanders))
   }
 
   private func measure(
@@ -158,17 +160,17 @@ public struct Bench {
     setting.progress.say("\(bond.name): joining the sites")
     var flow = try bond.join(surveyed, on: scaffold)
     flow.meters = meters(surveyed.ways.map(\.way))
+    flow.wanders = surveyed.ways.contains { $0.way.wanders }
     flow.startsEvents = true
     let figures = try measurement.run(flow)
     result.note(late: figures.lateShare)
     result.notes += try bond.notes(surveyed, figures, on: scaffold)
-    if bond.usesAllPaths, let shares = shares(flow.meters, figures.received) {
-      result.notes.append("\(bond.name): \(shares)")
-    }
     if let refusal = figures.eventsRefusal {
       result.notes.append("the events of the file did not begin with this measurement: \(refusal)")
     }
-    return BenchResult.Bond(figures)
+    var joined = BenchResult.Bond(figures)
+    if bond.usesAllPaths { joined.shares = shares(flow.meters, figures.received) }
+    return joined
   }
 
   /// The interfaces by which data arrives over these ways, each once.
@@ -191,21 +193,18 @@ public struct Bench {
     return meters
   }
 
-  /// "fibre carried 79 %, lte 21 %"; nil when there is nothing to tell apart.
-  private func shares(_ meters: [Flow.Meter], _ received: [UInt64]) -> String? {
-    var names: [String] = []
-    var bytes: [UInt64] = []
+  private func shares(_ meters: [Flow.Meter], _ received: [UInt64]) -> [BenchResult.Bond.Share] {
+    var bytes: [(interface: String, count: UInt64)] = []
     for (meter, count) in zip(meters, received) {
-      if let index = names.firstIndex(of: meter.interface) {
-        bytes[index] += count
+      if let index = bytes.firstIndex(where: { $0.interface == meter.interface }) {
+        bytes[index].count += count
       } else {
-        names.append(meter.interface)
-        bytes.append(count)
+        bytes.append((meter.interface, count))
       }
     }
-    let all = bytes.reduce(0, +)
-    if names.count < 2 || all == 0 { return nil }
-    return zip(names, bytes).map { "\($0) carried \(percent(Double($1) / Double(all)))" }.joined(separator: ", ")
+    let all = bytes.reduce(0) { $0 + $1.count }
+    if all == 0 { return [] }
+    return bytes.map { BenchResult.Bond.Share(path: $0.interface, share: Double($0.count) / Double(all)) }
   }
 
   private func show(_ text: String) {

@@ -51,5 +51,14 @@ extension BenchResult.Bond {
     object.member("rtt_loaded_p99_ms", loaded.quantile(0.99), decimals: 3)
     object.member("retransmits", retransmits)
     object.member("warmup_seconds", warmUp.inSeconds, decimals: 3)
+    if shares.isEmpty { return }
+    object.array("shares") { array in
+      for share in shares {
+        array.object {
+          $0.member("name", share.path)
+          $0.member("share", share.share, decimals: 4)
+        }
+      }
+    }
   }
 }

@@ -1,8 +1,8 @@
 //  BenchOptions.swift — what to measure, and against what.
 
 public struct BenchOptions: Equatable, Sendable {
-  /// Up is from the first gateway of the file to the second, so `rate 20mbit/80mbit` of a link that names the first gateway
-  /// first has 20 up and 80 down. Both is both at once, and a goodput is then the sum of the two.
+  /// Up is from the first gateway of the file to the second, so `rate 20mbit/80mbit` of a link that names the first
+  /// gateway first has 20 up and 80 down. Both is both at once, and a goodput is then the sum of the two.
   public enum Direction: String, CaseIterable, Sendable { case up, down, both }
 
   /// A sender's congestion control. This kernel's default may be another, so it is always set and always named.

@@ -1,7 +1,7 @@
 //  BenchResult.swift — what one bench found: each path alone, then all of them together.
 //
-//  The keys of its JSON are an outside interface (design, "netlab"). A figure that was not or could not be measured is null and
-//  never zero; keys beyond the promised ones may come, and none goes away.
+//  The keys of its JSON are an outside interface (design, "netlab"). A figure that was not or could not be measured
+//  is null and never zero; keys beyond the promised ones may come, and none goes away.
 
 public import Primitives
 
@@ -25,13 +25,28 @@ public struct BenchResult: Equatable, Sendable {
     public var loaded: Samples
     public var retransmits: Int?
     public var warmUp: Interval
+    /// How much of what arrived came over each path; empty when the bond uses one path by its nature.
+    public var shares: [Share] = []
+
+    public struct Share: Equatable, Sendable {
+      public var path: String
+      public var share: Double
+    }
+
+    /// "fibre carried 79 %, lte 21 %".
+    var sharesInWords: String? {
+      guard let first = shares.first else { return nil }
+      let rest = shares.dropFirst().map { ", \($0.path) \(percent($0.share))" }.joined()
+      return "\(first.path) carried \(percent(first.share))" + rest
+    }
   }
 
   public var topology: String
   public var options: BenchOptions
   public var paths: [Path] = []
   public var bond: Bond?
-  /// The worst share of packets, over all measurements that count, that the wire delivered too late; nil when it carried none.
+  /// The worst share of packets, over all measurements that count, that the wire delivered too late; nil when it
+  /// carried none.
   public var lateShare: Double?
   /// What a reader must know to read the figures right, in sentences.
   public var notes: [String] = []

@@ -53,6 +53,7 @@ struct BenchTable {
       text += "\(bond) is \(percent(result.bestPathRatio, places: 1)) of the best path"
       text += result.paths.count > 1 ? " and \(percent(result.sumRatio, places: 1)) of the sum\n" : "\n"
     }
+    if let bond, let shares = result.bond?.sharesInWords { text += "\(bond): \(shares)\n" }
     for note in result.notes { text += "note: \(note)\n" }
     return text
   }

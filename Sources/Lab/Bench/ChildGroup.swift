@@ -1,8 +1,8 @@
 //  ChildGroup.swift — several programs that run together, read together, and end together.
 //
-//  A measurement is three programs at once (iperf3 at both ends, and a ping). Whoever waits for one must read the others, or one
-//  of them fills its pipe and stops; and must notice a signal and the half-second at which progress is due. So there is one
-//  place that waits for everything.
+//  A measurement is three programs at once (iperf3 at both ends, and a ping). Whoever waits for one must read the
+//  others, or one of them fills its pipe and stops; and must notice a signal and the half-second at which progress is
+//  due. So there is one place that waits for everything.
 //
 //  Every wait has an end, every output a bound. Programs that still run when the group goes are killed.
 
@@ -51,7 +51,8 @@ final class ChildGroup {
 
   func send(signal: Int32, to number: Int) { members[number].child.send(signal: signal) }
 
-  /// Reads and waits until `isDone`, or until the time is over; the answer is whether it was done. `tick` is called every half second.
+  /// Reads and waits until `isDone`, or until the time is over; the answer is whether it was done. `tick` is called
+  /// every half second.
   func wait(
     atMost patience: Interval, tick: () throws(LabError) -> Void = {}, until isDone: (ChildGroup) -> Bool
   ) throws(LabError) -> Bool {

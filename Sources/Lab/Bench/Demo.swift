@@ -1,7 +1,7 @@
 //  Demo.swift — what a newcomer sees first: a network that is built, drawn and measured, in about a minute.
 //
-//  Downloads, since that is what people wait for. Kernel MPTCP is measured as well where it is installed: it is what every Linux has
-//  without a gateway, and the figure to beat.
+//  Downloads, since that is what people wait for. Kernel MPTCP is measured as well where it is installed: it is what
+//  every Linux has without a gateway, and the figure to beat.
 
 import Primitives
 import Topology

@@ -1,10 +1,11 @@
-//  Interruption.swift — Ctrl-C and SIGTERM as something that a measurement asks about, so that everything is taken down in order.
+//  Interruption.swift — Ctrl-C and SIGTERM as something to ask about, so that everything is taken down in order.
 //
-//  A handler may do next to nothing; ours writes the signal's number into a pipe. Whoever waits, waits for the pipe as well
-//  (`descriptor`), and whoever works asks between two steps (`check`). The children have a session of their own, so a Ctrl-C at
-//  the terminal comes to us alone, and we end them. A second signal is not more than the first: cleaning up takes a second, and
-//  leaving namespaces behind helps nobody. And a reader of our output that went away (`| head`) must not kill us half-way: writing
-//  then fails, which nobody minds. SIGKILL remains; `netlab down --all` is for after it.
+//  A handler may do next to nothing; ours writes the signal's number into a pipe. Whoever waits, waits for the pipe
+//  as well (`descriptor`), and whoever works asks between two steps (`check`). The children have a session of their
+//  own, so a Ctrl-C at the terminal comes to us alone, and we end them. A second signal is not more than the first:
+//  cleaning up takes a second, and leaving namespaces behind helps nobody. And a reader of our output that went away
+//  (`| head`) must not kill us half-way: writing then fails, which nobody minds. SIGKILL remains; `netlab down --all`
+//  is for after it.
 
 import Glibc
 import Synchronization

@@ -1,8 +1,8 @@
 //  Iperf3Report.swift — what iperf3 says in JSON, reduced to what we report.
 //
-//  The receiver's sum counts: what the sender pushed into its socket buffer has not arrived anywhere. With `--bidir` there are
-//  two of each, one for each direction, and they are added. Retransmits are the senders'; a peer whose sockets do not tell
-//  (kernel MPTCP) leaves them out, which is not the same as none.
+//  The receiver's sum counts: what the sender pushed into its socket buffer has not arrived anywhere. With `--bidir`
+//  there are two of each, one for each direction, and they are added. Retransmits are the senders'; a peer whose
+//  sockets do not tell (kernel MPTCP) leaves them out, which is not the same as none.
 
 import FoundationEssentials
 

@@ -1,8 +1,8 @@
 //  Matrix.swift — a bench of every topology in a directory, and one report about all.
 //
-//  A profile that fails is a line of the report with its reason, and the others are measured all the same: after an hour of
-//  measuring, fifteen results and a reason are worth more than an error. Only a signal, or what would hit every profile (a program
-//  that is missing), ends it at once.
+//  A profile that fails is a line of the report with its reason, and the others are measured all the same: after an
+//  hour of measuring, fifteen results and a reason are worth more than an error. Only a signal, or what would hit
+//  every profile (a program that is missing), ends it at once.
 
 import Glibc
 public import Topology

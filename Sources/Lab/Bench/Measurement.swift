@@ -5,67 +5,17 @@
 //       ping         iperf3 ──────────────────────────────────────────▶
 //                                           ping ─────────────────────▶
 //
-//  First the queues run empty, then pings say how quick the way is when nothing is on it. That also gives the warm-up its
-//  length. Then iperf3's client runs against its server, both inside the topology, and pings run beside the counted part, sparse enough
-//  (20 a second, 0.02 Mbit/s) not to matter. The receiver's own sum is the goodput.
+//  First the queues run empty, then pings say how quick the way is when nothing is on it. That also gives the warm-up
+//  its length. Then iperf3's client runs against its server, both inside the topology, and pings run beside the
+//  counted part, sparse enough (20 a second, 0.02 Mbit/s) not to matter. The receiver's own sum is the goodput.
 //
-//  Honest or nothing.  The wire counts the packets that it delivered late. Had it been too slow for more than one in a thousand,
-//  the figure would describe this machine and not the topology: then everything is measured again, twice at most, and after
-//  that refused.
+//  Honest or nothing.  The wire counts the packets that it delivered late. Had it been too slow for more than one in
+//  a thousand, the figure would describe this machine and not the topology: then everything is measured again, twice
+//  at most, and after that refused.
 
 import Glibc
-import Netlink
 import Primitives
 import Topology
-
-/// Between whom, over what.
-struct Course {
-  struct End {
-    var node: Int
-    var address: String
-  }
-
-  /// Who opens the connection, and who waits for it.
-  var opener: End
-  var listener: End
-  /// Whether data that goes "up" goes from the opener to the listener.
-  var isForward: Bool
-}
-
-/// What joined two sites while a flow is measured: everything that differs from plain TCP over one path.
-struct Flow {
-  var name: String
-  var course: Course
-  /// Where pings go; a peer that carries only TCP leaves them beside it.
-  var pings: Course
-  /// What stands before `iperf3` in its command.
-  var launcher: [String] = []
-  /// Interfaces whose received bytes show how it goes.
-  var meters: [Meter] = []
-  /// The slowest round trip of anything that the flow runs over, if that is known already: it decides the warm-up.
-  var slowestRoundTrip: Interval?
-  /// Whether the events of the file begin when the counted part does.
-  var startsEvents = false
-
-  struct Meter {
-    var node: Int
-    var interface: String
-  }
-}
-
-struct Figures {
-  var goodputBitsPerSecond: Double
-  var retransmits: Int?
-  var idle: Samples
-  var loaded: Samples
-  var warmUp: Interval
-  /// The share of packets that the wire did not deliver in time.
-  var lateShare: Double?
-  /// For each meter of the flow, the bytes that it received in the counted part.
-  var received: [UInt64]
-  /// The events of the file did not begin with this measurement, for this reason.
-  var eventsRefusal: String?
-}
 
 struct Measurement {
   let testbed: Testbed
@@ -78,7 +28,8 @@ struct Measurement {
   /// One in a thousand late by a millisecond changes a goodput by less than what two runs differ by.
   static let usualMostLate = 0.001
   static let mostAttempts = 3
-  private static let idlePings = 25
+  /// iperf3 opens a connection for control, exchanges what it wants, and opens the connections for data.
+  private static let setUpRoundTrips: Int64 = 4
   private static let port = "5201"
 
   func run(_ flow: Flow) throws(LabError) -> Figures {
@@ -92,8 +43,8 @@ struct Measurement {
       if flow.startsEvents && !testbed.topology.events.isEmpty { break }
     }
     throw LabError(
-      "\(testbed.topology.name): no figure for \(flow.name), since \(lateness) (more than \(percent(mostLate, places: 1))): this machine is too busy or too slow for it",
-      exitCode: 1)
+      "\(testbed.topology.name): no figure for \(flow.name), since \(lateness) (more than "
+        + "\(percent(mostLate, places: 1))): this machine is too busy or too slow for it", exitCode: 1)
   }
 
   private func runOnce(_ flow: Flow) throws(LabError) -> Figures {
@@ -101,12 +52,12 @@ struct Measurement {
     try testbed.wire?.reset()
     let idle = try pingIdle(flow)
     var lateness = try lateness()
-    let roundTrip = [idle.milliseconds.median.map { Interval.nanoseconds(Int64($0 * 1e6)) }, flow.slowestRoundTrip]
-    let warmUp = WarmUp.time(roundTrip: roundTrip.compactMap { $0 }.max(), least: leastWarmUp)
+    let own = idle.milliseconds.median.map { Interval.nanoseconds(Int64($0 * 1e6)) } ?? .zero
+    let warmUp = WarmUp.time(roundTrip: max(own, flow.slowestRoundTrip ?? .zero), least: leastWarmUp)
     var figures = Figures(
       goodputBitsPerSecond: 0, retransmits: nil, idle: idle.milliseconds, loaded: Samples([]), warmUp: warmUp,
       lateShare: nil, received: [])
-    try load(flow, warmUp, &figures)
+    try load(flow, setUp: own * Measurement.setUpRoundTrips, warmUp, &figures)
     // What was late in the warm-up is in no figure.
     lateness += try self.lateness()
     figures.lateShare = testbed.wire == nil ? nil : lateness.share
@@ -118,7 +69,8 @@ struct Measurement {
     return Lateness(late: totals.late + totals.overrun + totals.noSlot, carried: totals.carried)
   }
 
-  /// What an earlier flow left in a queue is not idle. A satellite's queue takes a second; after five something else sends.
+  /// What an earlier flow left in a queue is not idle. A satellite's queue takes a second; after five something else
+  /// sends.
   private func waitForEmptyQueues() throws(LabError) {
     guard let wire = testbed.wire else { return }
     let deadline = MonotonicClock.now + .seconds(5)
@@ -137,7 +89,7 @@ struct Measurement {
   private func pingIdle(_ flow: Flow) throws(LabError) -> PingReport {
     progress.say("\(flow.name): idle round trips")
     let group = ChildGroup(testbed.interruption)
-    let ping = try startPing(flow, count: Measurement.idlePings, every: "0.02", in: group)
+    let ping = try startPing(flow, count: flow.wanders ? 40 : 25, every: flow.wanders ? "0.1" : "0.02", in: group)
     guard try group.wait(atMost: .seconds(15), until: { $0.status(of: ping) != nil }) else {
       throw LabError("\(flow.name): ping did not end within 15 s", exitCode: 1)
     }
@@ -145,8 +97,9 @@ struct Measurement {
     if report.received == 0 {
       let complaint = group.complaint(of: ping)
       throw LabError(
-        "\(flow.name) carries nothing: no answer to \(Measurement.idlePings) pings from \(flow.pings.opener.address) to "
-          + flow.pings.listener.address + (complaint.isEmpty ? "" : " (\(complaint))"), exitCode: 1)
+        "\(flow.name) carries nothing: no answer to \(report.sent) pings from "
+          + "\(flow.pings.opener.address) to \(flow.pings.listener.address)"
+          + (complaint.isEmpty ? "" : " (\(complaint))"), exitCode: 1)
     }
     return report
   }
@@ -161,7 +114,7 @@ struct Measurement {
 
   // MARK: The flow
 
-  private func load(_ flow: Flow, _ warmUp: Interval, _ figures: inout Figures) throws(LabError) {
+  private func load(_ flow: Flow, setUp: Interval, _ warmUp: Interval, _ figures: inout Figures) throws(LabError) {
     let group = ChildGroup(testbed.interruption)
     let (opener, listener) = (flow.course.opener, flow.course.listener)
     // It listens at every address: MPTCP's further connections come to another than the first.
@@ -183,10 +136,9 @@ struct Measurement {
     func tick(_ phase: String) throws(LabError) {
       progress.update("\(flow.name): \(phase)  \(try gauge.read()) on the wire")
     }
-    // Opening the connections takes three round trips and a little: the counted part begins no earlier than this.
     let begin = MonotonicClock.now
     _ = try group.wait(
-      atMost: warmUp + .milliseconds(100),
+      atMost: setUp + warmUp + .milliseconds(50),
       tick: { () throws(LabError) in
         try tick("warming up \(seconds(since: begin)) of \(Int(warmUp.inSeconds)) s")
       }, until: ended)
@@ -268,35 +220,6 @@ private struct Lateness {
   static func += (a: inout Lateness, b: Lateness) {
     a.late += b.late
     a.carried += b.carried
-  }
-}
-
-/// How fast bytes come in at the flow's meters.
-private struct Gauge {
-  private let testbed: Testbed
-  private let meters: [Flow.Meter]
-  private var last: (time: Instant, bytes: UInt64)
-
-  init(_ testbed: Testbed, _ flow: Flow) throws(LabError) {
-    self.testbed = testbed
-    meters = flow.meters
-    last = (MonotonicClock.now, 0)
-    last.bytes = try totals().reduce(0, +)
-  }
-
-  func totals() throws(LabError) -> [UInt64] {
-    var totals: [UInt64] = []
-    for meter in meters { totals.append(try testbed.link(meter.interface, at: meter.node)?.received.bytes ?? 0) }
-    return totals
-  }
-
-  /// The rate since the last reading.
-  mutating func read() throws(LabError) -> String {
-    let now = (time: MonotonicClock.now, bytes: try totals().reduce(0, +))
-    let elapsed = (now.time - last.time).inSeconds
-    let bits = now.bytes >= last.bytes ? Double(now.bytes - last.bytes) * 8 : 0
-    last = now
-    return megabits(elapsed > 0 ? bits / elapsed : 0) + " Mbit/s"
   }
 }
 

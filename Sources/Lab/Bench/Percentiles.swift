@@ -8,8 +8,8 @@ public struct Samples: Equatable, Sendable {
 
   public var median: Double? { quantile(0.5) }
 
-  /// The value below which this share of the samples lies, interpolated between neighbours (R's type 7, the usual one), so
-  /// that a p99 of forty samples is not simply the worst of them. nil without samples.
+  /// The value below which this share of the samples lies, interpolated between neighbours (R's type 7, the usual
+  /// one), so that a p99 of forty samples is not simply the worst of them. nil without samples.
   public func quantile(_ share: Double) -> Double? {
     guard let last = sorted.last else { return nil }
     let position = max(0, min(1, share)) * Double(sorted.count - 1)

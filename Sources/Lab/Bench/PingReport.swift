@@ -1,7 +1,7 @@
 //  PingReport.swift — the round-trip times that ping printed, and how many requests got no answer.
 //
-//  Read from the lines and not from ping's own summary, which has no percentiles. An answer that came twice counts once, with
-//  the time of its first copy. A ping that was stopped has written what it had; that is a report too.
+//  Read from the lines and not from ping's own summary, which has no percentiles. An answer that came twice counts
+//  once, with the time of its first copy. A ping that was stopped has written what it had; that is a report too.
 
 public struct PingReport: Equatable, Sendable {
   public var milliseconds: Samples

@@ -28,9 +28,8 @@ enum Program: String, CaseIterable {
     var packages: [String] = []
     for program in missing where !packages.contains(program.package) { packages.append(program.package) }
     let names = missing.map(\.rawValue).joined(separator: ", ")
-    throw .refused(
-      "\(names) \(missing.count == 1 ? "is" : "are") not installed: `apt-get install \(packages.joined(separator: " "))`"
-    )
+    let verb = missing.count == 1 ? "is" : "are"
+    throw .refused("\(names) \(verb) not installed: `apt-get install \(packages.joined(separator: " "))`")
   }
 
   private func isInstalled(_ path: String) -> Bool {

@@ -1,7 +1,7 @@
-//  Progress.swift — showing that something happens, on standard error, so that standard output stays what was asked for.
+//  Progress.swift — showing that something happens, on standard error: standard output stays what was asked for.
 //
-//  At a terminal one line is written over and over; elsewhere (a file, CI) every state is a line of its own, for there nobody sees a
-//  line change, and carriage returns make logs unreadable.
+//  At a terminal one line is written over and over; elsewhere (a file, CI) every state is a line of its own, for
+//  there nobody sees a line change, and carriage returns make logs unreadable.
 
 import Glibc
 

@@ -1,8 +1,8 @@
-//  Scaffold.swift — what is put up for one measurement and taken away after it, in the opposite order, whatever happened.
+//  Scaffold.swift — what is put up for one measurement and taken away after it, in the opposite order.
 //
-//  Routes, rules, a switch of the kernel, programs of a peer, files: each is noted with its opposite *before* the next is put
-//  up, so an error or a signal half-way leaves nothing. What was put up is gone at the latest with this object; after SIGKILL,
-//  `netlab down` removes the namespaces and with them all that was in there.
+//  Routes, rules, a switch of the kernel, programs of a peer, files: each is noted with its opposite *before* the
+//  next is put up, so an error or a signal half-way leaves nothing. What was put up is gone at the latest with this
+//  object; after SIGKILL, `netlab down` removes the namespaces and with them all that was in there.
 
 import Glibc
 import Netlink

@@ -1,11 +1,11 @@
 //  Sites.swift — between whom we measure, and the ways between them.
 //
-//  The sites are the first two gateways of the file; without two gateways, the first two hosts or routers that have links of
-//  their own. "Up" is from the first to the second.
+//  The sites are the first two gateways of the file; without two gateways, the first two hosts or routers that have
+//  links of their own. "Up" is from the first to the second.
 //
-//  A connection is opened where the network allows it. Behind a nat only the inside can open one, so over a way with a nat the
-//  connection comes from the inside, whichever site that is; which way the data goes is another question, and iperf3 can send
-//  against the connection's direction.
+//  A connection is opened where the network allows it. Behind a nat only the inside can open one, so over a way with
+//  a nat the connection comes from the inside, whichever site that is; which way the data goes is another question,
+//  and iperf3 can send against the connection's direction.
 
 import Primitives
 import Topology
@@ -24,7 +24,8 @@ struct Sites {
     let ends = gateways.count >= 2 ? gateways : others
     guard ends.count >= 2 else {
       throw .wrongUsage(
-        "\(topology.name) has nothing to measure between: a bench needs two gateways, or two hosts or routers with links"
+        "\(topology.name) has nothing to measure between: a bench needs two gateways, or two hosts or routers "
+          + "with links"
       )
     }
     self.topology = topology
@@ -78,6 +79,10 @@ struct Way {
   }
 
   var hasNAT: Bool { nodes.contains { topology.nodes[$0].kind == .nat } }
+
+  var wanders: Bool {
+    links.contains { topology.links[$0].forward.jitter != .zero || topology.links[$0].backward.jitter != .zero }
+  }
 
   /// The site's own address on this way.
   func address(of site: Int) -> AddressPlan.Address { interface(of: site).ipv4 }

@@ -1,12 +1,15 @@
 //  WayRoutes.swift — routes that lead packets over one way and no other, for as long as it is measured.
 //
-//  Why.  A direct link needs nothing: the lab's tables send what comes from a link's address over that link. But a relay does
-//  not forward (that is what our own relay program is for), and over several routers there may be shorter ways than ours.
+//  Why.  A direct link needs nothing: the lab's tables send what comes from a link's address over that link. But a
+//  relay does not forward (that is what our own relay program is for), and over several routers there may be shorter
+//  ways than ours.
 //
-//  How.  At each node of the way, a table of its own that knows the two ends and their next hops, asked by rules for packets
-//  from either end before all other rules. A relay passes packets on between its two interfaces on the way while it is measured.
+//  How.  At each node of the way, a table of its own that knows the two ends and their next hops, asked by rules for
+//  packets from either end before all other rules. A relay passes packets on between its two interfaces on the way
+//  while it is measured.
 //
-//      branch ── up1 ── r1 ── down1 ── hq        at r1: from branch's or hq's address → table 900: hq via down1, branch via up1
+//      branch ── up1 ── r1 ── down1 ── hq       at r1, for packets from branch or hq, table 900:
+//                                               hq by down1, branch by up1
 //
 //  Beyond a nat, the first end is known by the nat's outer address.
 //
@@ -33,7 +36,8 @@ extension Scaffold {
       let node = nodes[position]
       if position > 0 {
         try step(at: node, by: links[position - 1], to: nodes[position - 1], from: target, towards: origin)
-        // Whoever comes after a nat sees its address. Packets that it sends on have their old one still when routes are asked.
+        // Whoever comes after a nat sees its address. Packets that it sends on have their old one still when routes
+        // are asked.
         if testbed.topology.nodes[node].kind == .nat, position < links.count {
           try step(at: node, by: links[position], to: nodes[position + 1], from: origin, towards: target)
           origin = IPPrefix(host: testbed.addresses.interface(of: links[position], at: node).ipv4)
@@ -63,8 +67,8 @@ extension Scaffold {
     try forward(over: way)
   }
 
-  /// Leads packets of the opener's to the other end over the way also while they have no address of their own yet, as those
-  /// of a connection that the kernel opens by itself.
+  /// Leads packets of the opener's to the other end over the way also while they have no address of their own yet, as
+  /// those of a connection that the kernel opens by itself.
   func leadUnbound(from opener: Int, over way: Way) throws(LabError) {
     let isForward = opener == way.nodes.first
     let (link, next) =

@@ -1,8 +1,8 @@
 //  Bond.swift — whatever joins the two sites, so that one flow can use what is between them.
 //
-//  The gateway of this project is one, each peer another. They differ in how they are started and in which ends carry the
-//  flow; all else (pings, warm-up, counting, lateness, retries) is the same measurement for all of them, and their figures can
-//  be compared.
+//  The gateway of this project is one, each peer another. They differ in how they are started and in which ends carry
+//  the flow; all else (pings, warm-up, counting, lateness, retries) is the same measurement for all of them, and
+//  their figures can be compared.
 
 import Primitives
 import Topology
@@ -60,8 +60,8 @@ extension Peer {
 }
 
 extension Surveyed {
-  /// A flow between the users of both sites, over what a tunnel or a route between the sites carries. Sites without users
-  /// use the tunnel themselves, with these addresses of its ends.
+  /// A flow between the users of both sites, over what a tunnel or a route between the sites carries. Sites without
+  /// users use the tunnel themselves, with these addresses of its ends.
   func flowOfUsers(_ name: String, over way: Way, tunnel: (first: String, second: String)?) -> Flow {
     func end(_ site: Int, _ own: String?) -> Course.End {
       let user = sites.user(of: site)

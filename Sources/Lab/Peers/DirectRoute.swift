@@ -1,7 +1,8 @@
 //  DirectRoute.swift — no bond at all: the sites' hosts reach each other by plain routes over the best path.
 //
-//  What a tunnel over that path costs shows against this, and that a host behind a gateway gets what the gateway itself gets.
-//  The lab keeps sites apart (their gateways translate addresses and let no stranger in); for as long as this is measured, they do not.
+//  What a tunnel over that path costs shows against this, and that a host behind a gateway gets what the gateway
+//  itself gets. The lab keeps sites apart (their gateways translate addresses and let no stranger in); for as long as
+//  this is measured, they do not.
 
 import Primitives
 

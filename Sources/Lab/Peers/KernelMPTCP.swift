@@ -1,12 +1,12 @@
-//  KernelMPTCP.swift — Linux's own Multipath TCP between the two gateways: the nearest thing to a bond that every machine has.
+//  KernelMPTCP.swift — Linux's own Multipath TCP between the gateways: the bond that every machine has.
 //
-//  The flow starts on the best path. The listening side announces its address on every other path ("signal"), and the opening
-//  side's kernel adds one subflow to each. Announcing on both sides would make a second subflow over the same link, which costs up
-//  to a quarter of the goodput on unequal paths; so only one does.
+//  The flow starts on the best path. The listening side announces its address on every other path ("signal"), and the
+//  opening side's kernel adds one subflow to each. Announcing on both sides would make a second subflow over the same
+//  link, which costs up to a quarter of the goodput on unequal paths; so only one does.
 //
-//  iperf3 of Debian 12 knows nothing of MPTCP: mptcpize makes its sockets MPTCP's. Whether more than one subflow really came up is
-//  read from the kernel's counters, and how much each path carried from its interface, because MPTCP falls back to TCP without a
-//  word. Each end's limits and addresses are put back afterwards.
+//  iperf3 of Debian 12 knows nothing of MPTCP: mptcpize makes its sockets MPTCP's. Whether more than one subflow
+//  really came up is read from the kernel's counters, and how much each path carried from its interface, because
+//  MPTCP falls back to TCP without a word. Each end's limits and addresses are put back afterwards.
 //
 //  MPTCP carries TCP only. The pings go beside it, over the best path, and show what its queue does to others.
 

@@ -1,8 +1,8 @@
 //  OpenVPN.swift — OpenVPN 2.6 over UDP, as a tunnel over the best path. It knows one path only.
 //
-//  Point to point, each side knowing the other by its certificate's fingerprint; AES-GCM, no compression; everything else as it
-//  comes, since that is what people run. Keys are made for this measurement and go with it. This kernel has no ovpn module,
-//  so the data passes through the program.
+//  Point to point, each side knowing the other by its certificate's fingerprint; AES-GCM, no compression; everything
+//  else as it comes, since that is what people run. Keys are made for this measurement and go with it. This kernel
+//  has no ovpn module, so the data passes through the program.
 
 import Primitives
 

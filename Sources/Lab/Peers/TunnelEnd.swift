@@ -48,11 +48,11 @@ extension Scaffold {
   /// Asks twenty times a second until the answer is yes, or the time is over.
   func waitUntil(_ patience: Interval, _ isTrue: () throws(LabError) -> Bool) throws(LabError) -> Bool {
     let deadline = MonotonicClock.now + patience
-    while try !isTrue() {
+    while true {
+      if try isTrue() { return true }
       if MonotonicClock.now >= deadline { return false }
       try testbed.interruption.check()
       usleep(50_000)
     }
-    return true
   }
 }

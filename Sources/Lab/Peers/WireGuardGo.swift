@@ -1,8 +1,8 @@
 //  WireGuardGo.swift — WireGuard's user-space implementation, as a tunnel over the best path. It knows one path only.
 //
-//  wireguard-go is told everything over a socket that lies in a fixed directory under the interface's name: two of them on one machine
-//  with the same name would meet. Each gets a directory of its own in that place, in mounts that only it sees, so nothing
-//  is left in the machine's, also after SIGKILL. `wg` is run in the same mounts.
+//  wireguard-go is told everything over a socket that lies in a fixed directory under the interface's name: two of
+//  them on one machine with the same name would meet. Each gets a directory of its own in that place, in mounts that
+//  only it sees, so nothing is left in the machine's, also after SIGKILL. `wg` is run in the same mounts.
 
 import Glibc
 import Primitives
@@ -71,8 +71,8 @@ struct WireGuardGo: Bond {
       "set", WireGuardGo.interface, "private-key", "\(directory)/\(end.name).key", "listen-port", WireGuardGo.port,
       "peer", key, "allowed-ips", "0.0.0.0/0",
     ]
-    // One side begins, and it is the one that a nat lets out. When both begin at once, their handshakes cross, and the next
-    // attempt is five seconds later.
+    // One side begins, and it is the one that a nat lets out. When both begin at once, their handshakes cross, and
+    // the next attempt is five seconds later.
     if isFirst { command += ["endpoint", "\(peer.address):\(WireGuardGo.port)", "persistent-keepalive", "10"] }
     try scaffold.testbed.run(wg(command, daemon), at: end.site)
   }

@@ -1,8 +1,8 @@
 //  Axis.swift — from values to places on the paper, with ticks at round numbers.
 //
-//  Logarithmic: profiles of a matrix differ thirtyfold, and what matters between two marks is their ratio ("twice the best
-//  path"), which a logarithmic axis shows as the same distance everywhere. It has no zero, so marks on it are points and
-//  never bars. A value of nothing is drawn at the left end, and its number is printed beside it.
+//  Logarithmic: profiles of a matrix differ thirtyfold, and what matters between two marks is their ratio ("twice the
+//  best path"), which a logarithmic axis shows as the same distance everywhere. It has no zero, so marks on it are
+//  points and never bars. A value of nothing is drawn at the left end, and its number is printed beside it.
 
 import Glibc
 

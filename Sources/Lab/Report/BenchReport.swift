@@ -29,6 +29,7 @@ struct BenchReport {
       text += "\n\(bond) is \(percent(result.bestPathRatio)) of the best path"
       text += result.paths.count > 1 ? " and \(percent(result.sumRatio)) of the sum.\n" : ".\n"
     }
+    if let shares = result.bond?.sharesInWords { text += "\nOf what arrived, \(shares).\n" }
     if !result.notes.isEmpty { text += "\nNotes:\n\n" + result.notes.map { "- \($0)\n" }.joined() }
     return text
   }

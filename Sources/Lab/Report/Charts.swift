@@ -24,8 +24,9 @@ public struct Profile: Sendable {
 enum Charts {
   /// Goodput of the bond, between the best path and the sum of the paths.
   ///
-  /// The bar between the two is all that joining paths can win: a bond left of it makes things worse than no bond (its share of the
-  /// best path is then printed bold), at its right end it uses everything. Without a bond the bar shows what there is to win.
+  /// The bar between the two is all that joining paths can win: a bond left of it makes things worse than no bond
+  /// (its share of the best path is then printed bold), at its right end it uses everything. Without a bond the bar
+  /// shows what there is to win.
   static func goodput(_ profiles: [Profile], bond: String?, subtitle: String) -> PointChart {
     var chart = PointChart(
       title: "Goodput", subtitle: subtitle, axisTitle: "TCP goodput in Mbit/s (logarithmic)",

@@ -5,7 +5,8 @@
 /// What stands where there is no figure.
 let noFigure = "-"
 
-/// With so many digits after the point, rounded half away from zero; beyond what an integer holds, or not a number, a dash.
+/// With so many digits after the point, rounded half away from zero; beyond what an integer holds, or not a number, a
+/// dash.
 func decimal(_ value: Double, places: Int) -> String {
   var scale = 1.0
   for _ in 0..<places { scale *= 10 }
@@ -51,11 +52,3 @@ func grouped(_ value: Double) -> String {
 }
 
 func count(_ value: Int?) -> String { value.map { grouped(Double($0)) } ?? noFigure }
-
-extension String {
-  /// Filled with blanks to this width: text to the left, numbers to the right. Every character of ours is one column wide.
-  func padded(to width: Int, right: Bool) -> String {
-    let blanks = String(repeating: " ", count: max(0, width - count))
-    return right ? blanks + self : self + blanks
-  }
-}

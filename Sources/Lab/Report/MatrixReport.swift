@@ -1,7 +1,7 @@
-//  MatrixReport.swift — what a matrix found, as files: report.md for readers, report.json for programs, two charts for both.
+//  MatrixReport.swift — what a matrix found: report.md for readers, report.json for programs, two charts for both.
 //
-//  All four are made from the same results and nothing else, so they cannot disagree; where and when it was measured is an
-//  argument, so a test can hold the whole text against a golden one.
+//  All four are made from the same results and nothing else, so they cannot disagree; where and when it was measured
+//  is an argument, so a test can hold the whole text against a golden one.
 
 import Primitives
 
@@ -30,9 +30,8 @@ struct MatrixReport {
   var markdown: String {
     var text = "# Matrix: \(bond ?? "the paths alone")\n\n\(summary), measured \(circumstances.inWords).\n\n"
     text += "![Goodput against best path and sum](goodput.svg)\n\n![Latency under load](latency.svg)\n\n"
-    text +=
-      "Goodput is in Mbit/s at the receiver, after a warm-up; round-trip times are in ms, from pings beside the flow, through "
-    text += bond == nil ? "the best path alone.\n\n" : "\(bond ?? "") where it carries pings.\n\n"
+    text += "Goodput is in Mbit/s at the receiver, after a warm-up; round-trip times are in ms, from pings beside the "
+    text += "flow, through " + (bond.map { "\($0) where it carries pings" } ?? "the best path alone") + ".\n\n"
     text += table.markdown
 
     let failed = profiles.compactMap { profile -> String? in
@@ -47,9 +46,9 @@ struct MatrixReport {
     if bond != nil {
       text += "“of best” is the bond against the best path alone, “of sum” against all paths together. "
     }
-    text +=
-      "The link emulator delivered at most \(percent(profiles.compactMap { $0.result?.lateShare }.max() ?? 0, places: 3)) "
-    text += "of a measurement's packets more than 1 ms late; above 0.1 % nothing is reported.\n"
+    let late = profiles.compactMap { $0.result?.lateShare }.max() ?? 0
+    text += "The link emulator delivered at most \(percent(late, places: 3)) of a measurement's packets more than 1 ms "
+    text += "late; above 0.1 % nothing is reported.\n"
     return text
   }
 

@@ -4,8 +4,9 @@
 //      congested  ○━━━━━━◆│┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄      6.4    12.1    11.4
 //                 5    10    20    50   100 Mbit/s
 //
-//  Numbers stand in columns of their own and not beside their marks, so that no label can collide with another however close
-//  two marks come, and a reader can run down a column. A row without marks says why it has none, in the place of the marks.
+//  Numbers stand in columns of their own and not beside their marks, so that no label can collide with another
+//  however close two marks come, and a reader can run down a column. A row without marks says why it has none, in the
+//  place of the marks.
 
 struct PointChart {
   enum Shape { case ring, disc, diamond, tick }

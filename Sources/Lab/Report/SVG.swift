@@ -1,14 +1,16 @@
 //  SVG.swift — the few shapes that a chart needs, as text, with the colours of light and dark pages inside.
 //
-//  Why.  A report must open from a file, a mail or a repository, without scripts, fonts or servers. Code hosts show SVG inside
-//  an <img>, where a page's own styles do not reach; so the document asks for the reader's colour scheme itself.
+//  Why.  A report must open from a file, a mail or a repository, without scripts, fonts or servers. Code hosts show
+//  SVG inside an <img>, where a page's own styles do not reach; so the document asks for the reader's colour scheme
+//  itself.
 //
-//  How.  Each shape carries its light colour as an attribute *and* a class. A reader that knows style sheets takes the class's
-//  colour, and in a dark page the dark one; a tool that ignores style sheets, or only the media query, takes the light colours
-//  on the light ground that is drawn first. Either way text has a contrast of at least 4.5 to its ground.
+//  How.  Each shape carries its light colour as an attribute *and* a class. A reader that knows style sheets takes
+//  the class's colour, and in a dark page the dark one; a tool that ignores style sheets, or only the media query,
+//  takes the light colours on the light ground that is drawn first. Either way text has a contrast of at least 4.5 to
+//  its ground.
 //
-//  Colours are Okabe and Ito's, which stay apart for every kind of colour blindness; and no meaning hangs on a colour alone:
-//  each kind of mark has its own shape.
+//  Colours are Okabe and Ito's, which stay apart for every kind of colour blindness; and no meaning hangs on a colour
+//  alone: each kind of mark has its own shape.
 
 struct SVG {
   enum Ink: String, CaseIterable {
@@ -53,9 +55,10 @@ struct SVG {
   }
 
   var text: String {
-    let size = "width=\"\(SVG.number(width))\" height=\"\(SVG.number(height))\""
+    let (width, height) = (SVG.number(width), SVG.number(height))
     return """
-      <svg xmlns="http://www.w3.org/2000/svg" \(size) viewBox="0 0 \(SVG.number(width)) \(SVG.number(height))" role="img" \
+      <svg xmlns="http://www.w3.org/2000/svg" width="\(width)" height="\(height)" \
+      viewBox="0 0 \(width) \(height)" role="img" \
       font-family="system-ui, 'Segoe UI', 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif" font-size="13">
       <style>
       text { font-variant-numeric: tabular-nums; }

@@ -1,7 +1,10 @@
-//  Table.swift — rows and columns as text: for a terminal, row by row while a measurement runs, and for Markdown, at once.
+//  Table.swift — rows and columns as text: for a terminal row by row, for Markdown all at once.
 //
-//  On a terminal the widths must be known before the first row, so a column has a least width and a longer cell pushes the
-//  rest of its own row only. Markdown is padded to the widest cell, so that the file is a table for those who read it raw.
+//  On a terminal the widths must be known before the first row, so a column has a least width and a longer cell
+//  pushes the rest of its own row only. Markdown is padded to the widest cell, so that the file is a table for those
+//  who read it raw.
+
+import Primitives
 
 struct Table {
   struct Column {

@@ -31,7 +31,7 @@ public enum Wire {
       becomeUrgent()
       var loop = try prepare(directory)
       say("ready")
-      try loop.run()
+      loop.run()
       return 0
     } catch {
       say("error: \(error)")
@@ -52,7 +52,7 @@ public enum Wire {
     }
     var loop = try makeLoop(
       for: topology, traces: traces, slots: nil, random: SeededRandom(seed: MonotonicClock.now.nanoseconds),
-      control: try WireControl(path: directory + "/wire.sock"), readTrace: readTrace)
+      control: try WireControl(directory: directory), readTrace: readTrace)
     try addTaps(of: topology, in: namespaces.map(\.descriptor), to: &loop)
     return loop
   }
@@ -67,11 +67,11 @@ public enum Wire {
     let ring: Ring
     do throws(RingFailure) {
       ring = try Ring.make(
-        entries: 2 * WireLoop.mostWrites, completions: WireLoop.mostCompletions, files: ends + 1, bufferGroups: ends)
+        entries: 2 * WireLoop.mostWrites, completions: WireLoop.mostCompletions, bufferGroups: ends)
     } catch {
       throw .refused("\(error)")
     }
-    let lent = ends * WireLoop.lentPerTap
+    let lent = ends * WireLoop.lentPerTap(of: ends)
     let slots = slots.map { $0 + lent } ?? FramePool.slots(for: topology, traces: traces, lent: lent)
     guard let pool = FramePool(slots: slots, slotLength: FramePool.slotLength(for: topology)) else {
       throw .failed("get memory for \(slots) frames", errno)

@@ -14,11 +14,7 @@ public struct WireClient: Sendable {
   public init(directory: String) { self.directory = directory }
 
   /// Whether a wire listens.
-  public var isAlive: Bool {
-    let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    defer { close(descriptor) }
-    return UnixDatagram.connect(descriptor, to: directory + "/wire.sock") == 0
-  }
+  public var isAlive: Bool { WireControl.life(in: directory) == .alive }
 
   /// Starts the clock of the file's events.
   public func start() throws(LabError) { _ = try ask(.start) }
@@ -52,6 +48,11 @@ public struct WireClient: Sendable {
 
   /// The answer without its `ok`.
   private func ask(_ request: WireRequest) throws(LabError) -> Substring {
+    switch WireControl.life(in: directory) {
+    case .alive: break
+    case .dead: throw .wireIsDead(in: directory)
+    case .none: throw .refused("\(directory) has no link emulator: all links of the topology are plain")
+    }
     // One name for each thread that asks, so that nobody gets another's answer.
     let own = "\(directory)/ask.\(getpid()).\(gettid())"
     let descriptor = try UnixDatagram.bound(to: own)
@@ -59,11 +60,7 @@ public struct WireClient: Sendable {
       close(descriptor)
       unlink(own)
     }
-    let error = UnixDatagram.connect(descriptor, to: directory + "/wire.sock")
-    if error == ENOENT {
-      throw .refused("\(directory) has no link emulator: all links of the topology are plain, or it has ended")
-    }
-    if error == ECONNREFUSED { throw .wireIsDead(in: directory) }
+    let error = UnixDatagram.connect(descriptor, to: WireControl.socketPath(in: directory))
     if error != 0 { throw .failed("speak to the link emulator in \(directory)", error) }
 
     try WireClient.wait(for: POLLOUT, on: descriptor)

@@ -1,8 +1,11 @@
-//  WireControl.swift — the wire's ear: a datagram socket in the topology's directory.
+//  WireControl.swift — the wire's ear: a datagram socket in the topology's directory, and a sign that somebody listens.
 //
 //  A path and not an abstract name, because the wire lives in a network namespace and those who ask it do not, and
 //  abstract names end at the namespace. For the same reason who asks must bind a path of his own, or the answer does
 //  not find him.
+//
+//  The sign of life is a lock on a file beside it. The socket is none: the ring watches it, and what a ring has to do
+//  with is sometimes closed seconds after its process was killed (see Ring); until then one could still connect to it.
 
 import Glibc
 
@@ -13,19 +16,60 @@ struct WireControl: ~Copyable {
   }
 
   let descriptor: Int32
+  private let lock: Int32
   private let path: String
 
-  /// Binds `path`, in place of a socket that a dead wire left there.
-  init(path: String) throws(LabError) {
-    let descriptor = try UnixDatagram.bound(to: path)
-    self.descriptor = descriptor
+  static func socketPath(in directory: String) -> String { directory + "/wire.sock" }
+  static func lockPath(in directory: String) -> String { directory + "/wire.lock" }
+
+  /// Listens in this directory, in place of a wire that has died. A second one is refused.
+  init(directory: String) throws(LabError) {
+    let lockPath = WireControl.lockPath(in: directory)
+    let lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard lock >= 0 else { throw .failed("make \(lockPath)", errno) }
+    var request = WireControl.whole
+    guard fcntl(lock, F_OFD_SETLK, &request) == 0 else {
+      close(lock)
+      throw .refused("\(directory) has a link emulator already")
+    }
+    let path = WireControl.socketPath(in: directory)
+    do throws(LabError) {
+      descriptor = try UnixDatagram.bound(to: path)
+    } catch {
+      close(lock)
+      throw error
+    }
+    self.lock = lock
     self.path = path
     chmod(path, 0o600)
   }
 
   deinit {
-    close(descriptor)
     unlink(path)
+    close(descriptor)
+    close(lock)
+  }
+
+  enum Life {
+    case alive, dead
+    /// There never was a wire, or nobody knows of one any more.
+    case none
+  }
+
+  static func life(in directory: String) -> Life {
+    let lock = open(lockPath(in: directory), O_RDWR | O_CLOEXEC)
+    guard lock >= 0 else { return .none }
+    defer { close(lock) }
+    // Asking takes no lock: it must not keep a wire from starting.
+    var request = whole
+    return fcntl(lock, F_OFD_GETLK, &request) == 0 && request.l_type == F_UNLCK ? .dead : .alive
+  }
+
+  private static var whole: flock {
+    var request = flock()
+    request.l_type = Int16(F_WRLCK)
+    request.l_whence = Int16(SEEK_SET)
+    return request
   }
 
   /// The next request, or nil when none is waiting.

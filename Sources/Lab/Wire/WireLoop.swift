@@ -33,8 +33,15 @@ struct WireLoop: ~Copyable {
     case read, write, lastWrite, control
   }
 
+  /// Keeps a TAP open.
+  private final class Device {
+    let nic: VNIC
+    init(_ nic: consuming VNIC) { self.nic = nic }
+  }
+
   private struct Tap {
-    var file: Ring.File
+    var device: Device
+    var descriptor: Int32
     var buffers: Ring.BufferGroup
     /// Its read is running.
     var isListening = false
@@ -45,10 +52,12 @@ struct WireLoop: ~Copyable {
   /// What reads a trace that a `set` names.
   typealias TraceReader = (String) throws(LabError) -> DeliveryTrace
 
-  /// Lent to the kernel for each TAP. The super-packets of TCP are cut into 44 frames: with 32 every second one ends
-  /// the read, which is then asked for again, at 2 % more cost; with 128 the buffers of two busy TAPs fall out of the
-  /// second-level cache.
-  static let lentPerTap = 64
+  /// Lent to the kernel for each TAP. A TCP's super-packets are cut into 44 frames: with 32 every second one ended the
+  /// read, at 2 % more cost for asking again; with 128 the buffers of two busy TAPs fall out of the second-level cache.
+  static let mostLentPerTap = 64
+  /// In all: 12 MB at the usual MTU. Who has hundreds of links has hardly two busy ones at a time, and asks again.
+  static let mostLent = 8_192
+
   /// Writes in one turn, 0.3 ms of work: longer turns would leave arrivals unread for more than the precision that we
   /// promise.
   static let mostWrites = 128
@@ -65,13 +74,13 @@ struct WireLoop: ~Copyable {
   private var runDelay = RunDelay()
 
   private var taps: [Tap] = []
+  private let lentPerTap: Int
   /// For each TAP and each number by which the kernel knows a buffer: the slot that is lent under it.
   private var lent: [UInt32]
   /// For each slot that holds a frame: its length, offload header included.
   private var lengths: [UInt32]
   private var unsubmitted = 0
   private var needsListening = true
-  private var controlFile: Ring.File?
   private var controlIsWatched = false
   private var lastHarvest: Instant
   /// What was read now may have waited for too long.
@@ -85,7 +94,8 @@ struct WireLoop: ~Copyable {
     control: consuming WireControl, readTrace: @escaping TraceReader
   ) {
     lengths = Array(repeating: 0, count: pool.slotCount)
-    lent = Array(repeating: 0, count: 2 * carrier.links.count * WireLoop.lentPerTap)
+    lentPerTap = WireLoop.lentPerTap(of: 2 * carrier.links.count)
+    lent = Array(repeating: 0, count: 2 * carrier.links.count * lentPerTap)
     self.ring = ring
     self.carrier = carrier
     self.pool = pool
@@ -95,20 +105,27 @@ struct WireLoop: ~Copyable {
     lastHarvest = MonotonicClock.now
   }
 
-  /// Adds the TAP of the next end, in the carrier's order. The ring keeps it open.
-  mutating func add(_ tap: borrowing VNIC) throws(LabError) {
-    let file = try registered(tap.descriptor)
+  /// A power of two, as the kernel wants it: at least 4, of which a read that was ended lets no frame wait for long.
+  static func lentPerTap(of taps: Int) -> Int {
+    var count = mostLentPerTap
+    while count > 4 && count * taps > mostLent { count /= 2 }
+    return count
+  }
+
+  /// Adds the TAP of the next end, in the carrier's order.
+  mutating func add(_ nic: consuming VNIC) throws(LabError) {
     let buffers: Ring.BufferGroup
     do throws(RingFailure) {
-      buffers = try ring.makeBufferGroup(capacity: WireLoop.lentPerTap)
+      buffers = try ring.makeBufferGroup(capacity: lentPerTap)
     } catch {
       throw .refused("\(error)")
     }
-    for number in 0..<WireLoop.lentPerTap {
+    for number in 0..<lentPerTap {
       guard let slot = pool.take() else { preconditionFailure("the pool was made too small for what is lent") }
       lend(slot, as: number, at: taps.count, to: buffers)
     }
-    taps.append(Tap(file: file, buffers: buffers))
+    let descriptor = nic.descriptor
+    taps.append(Tap(device: Device(nic), descriptor: descriptor, buffers: buffers))
   }
 
   /// Counts what these interfaces drop among the totals.
@@ -121,9 +138,8 @@ struct WireLoop: ~Copyable {
   }
 
   /// Carries frames until it is told to stop, or until all interfaces are gone.
-  mutating func run() throws(LabError) {
+  mutating func run() {
     precondition(taps.count == 2 * carrier.links.count, "every end needs a TAP")
-    controlFile = try registered(control.descriptor)
     while !isStopping {
       listen()
       if unsubmitted > 0 {
@@ -137,14 +153,6 @@ struct WireLoop: ~Copyable {
     }
   }
 
-  private mutating func registered(_ descriptor: Int32) throws(LabError) -> Ring.File {
-    do throws(RingFailure) {
-      return try ring.register(descriptor)
-    } catch {
-      throw .refused("\(error)")
-    }
-  }
-
   // MARK: A turn
 
   private mutating func listen() {
@@ -155,14 +163,14 @@ struct WireLoop: ~Copyable {
         anyAlive = true
         if taps[number].isListening { continue }
         taps[number].isListening = true
-        ring.read(taps[number].file, into: taps[number].buffers, tag: Tag(Kind.read, place: UInt32(number)))
+        ring.read(taps[number].descriptor, into: taps[number].buffers, tag: Tag(Kind.read, place: UInt32(number)))
         unsubmitted += 1
       }
       if !anyAlive { isStopping = true }
     }
-    if !controlIsWatched, let controlFile {
+    if !controlIsWatched {
       controlIsWatched = true
-      ring.watch(controlFile, tag: Tag(Kind.control))
+      ring.watch(control.descriptor, tag: Tag(Kind.control))
       unsubmitted += 1
     }
   }
@@ -235,7 +243,7 @@ struct WireLoop: ~Copyable {
       }
     }
     let length = Int(completion.result)
-    let slot = lent[number * WireLoop.lentPerTap + Int(buffer)]
+    let slot = lent[number * lentPerTap + Int(buffer)]
     var replacement = slot
     if length >= pool.slotLength {
       totals.oversized += 1
@@ -254,7 +262,7 @@ struct WireLoop: ~Copyable {
   }
 
   private mutating func lend(_ slot: UInt32, as buffer: Int, at tap: Int, to group: Ring.BufferGroup) {
-    lent[tap * WireLoop.lentPerTap + buffer] = slot
+    lent[tap * lentPerTap + buffer] = slot
     ring.provide(pool[slot], number: UInt16(buffer), to: group)
     ring.publish(group)
   }
@@ -268,7 +276,7 @@ struct WireLoop: ~Copyable {
         let frame = UnsafeMutableRawBufferPointer(rebasing: pool[slot][..<Int(lengths[Int(slot)])])
         if let harm { damage(frame, random: harm) }
         let tag = Tag(isLast ? Kind.lastWrite : Kind.write, number: slot)
-        ring.write(UnsafeRawBufferPointer(frame), to: taps[end].file, tag: tag)
+        ring.write(UnsafeRawBufferPointer(frame), to: taps[end].descriptor, tag: tag)
         writes += 1
       }
     }

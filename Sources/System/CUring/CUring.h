@@ -19,12 +19,11 @@ static inline struct io_uring_sqe *hawser_ring_entry(struct io_uring *ring) {
   return entry;
 }
 
-/// Fills an entry: everything that our operations have in common. `file` is an index into the registered files.
+/// Fills an entry: everything that our operations have in common.
 static inline void hawser_ring_prepare(
-    struct io_uring_sqe *entry, int operation, unsigned file, const void *address, unsigned length, __u64 tag) {
+    struct io_uring_sqe *entry, int operation, int file, const void *address, unsigned length, __u64 tag) {
   entry->opcode = (__u8)operation;
-  entry->flags = IOSQE_FIXED_FILE;
-  entry->fd = (int)file;
+  entry->fd = file;
   entry->addr = (__u64)(uintptr_t)address;
   entry->len = length;
   entry->off = (__u64)-1;  // where the file stands: the only position that a device or socket has
@@ -33,14 +32,14 @@ static inline void hawser_ring_prepare(
 
 /// Reads again and again, each time into the next buffer of this group.
 static inline void hawser_ring_prepare_read_multishot(
-    struct io_uring_sqe *entry, unsigned file, unsigned short group, __u64 tag) {
+    struct io_uring_sqe *entry, int file, unsigned short group, __u64 tag) {
   hawser_ring_prepare(entry, hawser_op_read_multishot, file, NULL, 0, tag);
-  entry->flags |= IOSQE_BUFFER_SELECT;
+  entry->flags = IOSQE_BUFFER_SELECT;
   entry->buf_group = group;
 }
 
 static inline void hawser_ring_prepare_poll_multishot(
-    struct io_uring_sqe *entry, unsigned file, unsigned events, __u64 tag) {
+    struct io_uring_sqe *entry, int file, unsigned events, __u64 tag) {
   hawser_ring_prepare(entry, IORING_OP_POLL_ADD, file, NULL, IORING_POLL_ADD_MULTI, tag);
   entry->off = 0;
   entry->poll32_events = events;  // little-endian; a big-endian machine would swap the halves
