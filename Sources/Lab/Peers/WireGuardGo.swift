@@ -7,8 +7,9 @@
 import Glibc
 import Primitives
 
-struct WireGuardGo: Bond {
+final class WireGuardGo: Bond {
   let name = "wireguard-go"
+  private var overflowedBefore = 0
 
   private static let interface = "wg-bench"
   private static let port = "51820"
@@ -18,6 +19,7 @@ struct WireGuardGo: Bond {
   func requirePrograms() throws(LabError) { try Program.require([.wireguardGo, .wg, .unshare, .nsenter]) }
 
   func join(_ surveyed: Surveyed, on scaffold: Scaffold) throws(LabError) -> Flow {
+    overflowedBefore = try scaffold.overflowedDatagrams(at: surveyed.sites)
     let way = surveyed.best.way
     let opener = way.opener ?? surveyed.sites.first
     try scaffold.lead(over: way, from: opener)
@@ -37,8 +39,10 @@ struct WireGuardGo: Bond {
     return surveyed.flowOfUsers(name, over: way, tunnel: (ends[0].tunnelAddress, ends[1].tunnelAddress))
   }
 
-  func notes(_ surveyed: Surveyed, _ figures: Figures, on scaffold: Scaffold) -> [String] {
-    ["wireguard-go is one tunnel over \(surveyed.best.way.name)"]
+  func notes(_ surveyed: Surveyed, _ figures: Figures, on scaffold: Scaffold) throws(LabError) -> [String] {
+    let overflowed = try scaffold.overflowedDatagrams(at: surveyed.sites) - overflowedBefore
+    return ["wireguard-go is one tunnel over \(surveyed.best.way.name)"]
+      + (overflowed == 0 ? [] : ["wireguard-go: its socket had no room for \(overflowed) datagrams (UdpRcvbufErrors)"])
   }
 
   private func start(_ end: TunnelEnd, _ directory: String, on scaffold: Scaffold) throws(LabError) -> ChildProcess {
