@@ -35,9 +35,10 @@ struct WakePolicy {
   static let gathering = Interval.microseconds(100)
   /// What a sleep costs here. On a machine without a hypervisor it is a few µs, and we are more frugal than we must be.
   static let sleepCost = Interval.microseconds(20)
-  /// One part in so many of a core.
+  /// One part in so many of a core. Twice as much cost 6 % of a core more for a TCP flow of 50 Mbit/s and 13 % for one
+  /// of 1 Gbit/s, and pings beside a load of a tenth of the rate were no better.
   static let share: Int64 = 10
-  /// A burst of a hundred sleeps.
+  /// A burst of a hundred sleeps; and as much debt, so that precision is back 40 ms after the heaviest load.
   static let mostCredit = Interval.milliseconds(2)
   /// A stall of the whole machine must not teach us to wake up a millisecond early.
   static let mostOversleep = Interval.microseconds(50)

@@ -6,11 +6,12 @@
 //
 //  Priority.  The wire is a piece of line: it must run when a frame is due, whoever computes. So it is the least of the
 //  real-time processes. Measured beside compilers that kept both cores busy, one TCP flow of 300 Mbit/s, frames more
-//  than 1 ms late: 12 to 370 of 110,000; with the highest nice value and the shortest slice 140 to 11,400, since a
-//  kernel that is not preemptible decides at its next tick. That is what is left where real time is refused. A wire
-//  that takes all of a core is stopped for 50 ms of every second (sched_rt_runtime_us), which shows in `late`.
+//  than 1 ms late: 12 to 370 of 110,000; with nice -20 and short slices 140 to 11,400, since a kernel that is not
+//  preemptible decides at its next tick. That is what is left where real time is refused. A wire that takes all of a
+//  core is stopped for 50 ms of every second (sched_rt_runtime_us), which shows in `late`.
 //
-//  Memory.  FramePool's bound, the ring's 300 KiB, 1 KiB for each TAP, and some 50 bytes for each frame on a line.
+//  Memory.  FramePool's bound, the ring's 300 KiB, 4 KiB for each TAP, and some 50 bytes for each frame on a line: 41
+//  MB for a link of 1 Gbit/s, of which 25 are the pool.
 
 import CLinux
 import Glibc
