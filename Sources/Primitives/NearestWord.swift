@@ -1,8 +1,8 @@
 //  NearestWord.swift — "did you mean": the known word that is closest to what somebody typed.
 //
 //  Distance is Levenshtein's with neighbouring letters swapped as one step, since that is how fingers err. A word
-//  counts as near when at most a third of it (and at least one letter) must change: further away, a suggestion annoys
-//  more than it helps.
+//  counts as near when at most a third of it, or one letter of a short one, must change: further away, a suggestion
+//  annoys more than it helps. Two single letters have nothing in common, so neither is suggested for the other.
 
 public func nearestWord(to word: String, in known: some Sequence<String>) -> String? {
   let typed = Array(word.lowercased().unicodeScalars.prefix(longestTyped))
@@ -10,7 +10,9 @@ public func nearestWord(to word: String, in known: some Sequence<String>) -> Str
   for candidate in known {
     let letters = Array(candidate.lowercased().unicodeScalars)
     let distance = editDistance(typed, letters)
-    if distance <= max(1, max(typed.count, letters.count) / 3), distance < (best?.distance ?? .max) {
+    let longer = max(typed.count, letters.count)
+    let most = min(max(1, longer / 3), longer - 1)
+    if distance <= most, distance < (best?.distance ?? .max) {
       best = (candidate, distance)
     }
   }

@@ -19,6 +19,7 @@ import Testing
 
   @Test func `of two equally near words the first is meant, and an exact one wins`() {
     #expect(nearestWord(to: "bit", in: ["bat", "but"]) == "bat")
+    #expect(nearestWord(to: "a", in: ["b", "c"]) == nil)
     #expect(nearestWord(to: "but", in: ["bat", "but"]) == "but")
   }
 }
