@@ -1,4 +1,4 @@
-//  Demo.swift — what a newcomer sees first: a network that is built, drawn and measured, in about a minute.
+//  Demo.swift — what a newcomer sees first: a network that is built, drawn and measured, in two to three minutes.
 //
 //  Downloads, since that is what people wait for. Kernel MPTCP is measured as well where it is installed: it is what
 //  every Linux has without a gateway, and the figure to beat.
