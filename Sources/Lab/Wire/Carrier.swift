@@ -52,7 +52,7 @@ struct Carrier: ~Copyable {
 
   private var current: [Topology.Link]
   private var traces: [String: DeliveryTrace]
-  private let lines: UnsafeMutablePointer<Link>
+  private var lines: FixedArray<Link>
   private var deadlines: DeadlineQueue
   private let events: [Topology.Event]
   private var nextEvent = 0
@@ -69,25 +69,20 @@ struct Carrier: ~Copyable {
   init(_ topology: Topology, traces: [String: DeliveryTrace], slots: Int, random: SeededRandom) {
     self.topology = topology
     self.traces = traces
-    links = topology.links.indices.filter(topology.isEmulated)
-    current = links.map { topology.links[$0] }
-    lines = .allocate(capacity: 2 * links.count)
-    for (number, link) in current.enumerated() {
-      for direction in Topology.Direction.allCases {
-        let conditions = LinkConditions(link, direction, traces: traces)
-        let own = random.stream(named: "\(link.name) \(direction)")
-        (lines + 2 * number + direction.rawValue).initialize(to: Link(conditions, random: own))
-      }
+    let links = topology.links.indices.filter(topology.isEmulated)
+    let current = links.map { topology.links[$0] }
+    self.links = links
+    self.current = current
+    lines = FixedArray(count: 2 * links.count) { line in
+      let link = current[line / 2]
+      let direction: Topology.Direction = line % 2 == 0 ? .forward : .backward
+      let own = random.stream(named: "\(link.name) \(direction)")
+      return Link(LinkConditions(link, direction, traces: traces), random: own)
     }
     deadlines = DeadlineQueue(count: 2 * links.count + 1)
     events = topology.events.sorted { $0.time < $1.time }
     copied = Array(repeating: nil, count: 2 * links.count)
     wasReadLate = Array(repeating: false, count: slots)
-  }
-
-  deinit {
-    lines.deinitialize(count: 2 * links.count)
-    lines.deallocate()
   }
 
   // MARK: Inputs
