@@ -15,6 +15,7 @@
 //  A node that hides nobody gets no rules and so no connection tracking, which costs each packet time.
 
 import Netlink
+import Primitives
 import Topology
 
 struct Ruleset {

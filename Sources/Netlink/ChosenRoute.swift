@@ -2,6 +2,7 @@
 
 internal import CMnl
 import Glibc
+public import Primitives
 
 public struct ChosenRoute: Equatable, Sendable {
   /// The address is one of this namespace's own.

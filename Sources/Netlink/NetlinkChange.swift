@@ -4,6 +4,8 @@
 //  index is not given out twice soon. What a change means is said by its description, which is also what an error
 //  quotes.
 
+public import Primitives
+
 /// The kernel's number of an interface, valid inside one network namespace.
 public struct InterfaceIndex: Hashable, Sendable, CustomStringConvertible {
   public let value: Int32

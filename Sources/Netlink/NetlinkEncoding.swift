@@ -5,6 +5,7 @@
 //  never reached, and the batch only needs to have that much room before each.
 
 internal import CMnl
+import Primitives
 import Glibc
 
 struct NetlinkEncoder {

@@ -24,6 +24,7 @@
 internal import CLinux
 internal import CMnl
 import Glibc
+public import Primitives
 
 public struct NetlinkSocket: ~Copyable {
   private let socket: OpaquePointer

@@ -9,8 +9,8 @@
 
 struct Layers {
   static let table = """
-    L0  Primitives                                                      :
-    L1  Wire Packets Topology Commands                                  : L0
+    L0  Primitives Sealing                                              :
+    L1  Wire Packets Topology Commands Configuration                    : L0
     L2  Striper Resequencer PathHealth PathOracle Relay Handshake DCCP  : L0 L1
     L3  Engine Simulation                                               : L0 L1 L2
     E0  CLinux                                                          : Glibc
@@ -21,7 +21,7 @@ struct Layers {
     """
 
   /// A C library has one module that speaks to it; everyone else speaks to that module.
-  static let owners = ["CUring": "Ring", "CMnl": "Netlink", "CNftables": "Netlink"]
+  static let owners = ["CUring": "Ring", "CMnl": "Netlink", "CNftables": "Netlink", "COpenSSL": "Crypto"]
 
   struct Layer: Equatable {
     let name: String

@@ -1,3 +1,4 @@
+import Packets
 import Primitives
 import Simulation
 import Testing

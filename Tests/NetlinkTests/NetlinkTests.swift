@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import Netlink
+import Primitives
 import Testing
 
 //  What we set through netlink is looked up with `ip`, a program that shares no code with ours.

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Packets
 import Testing
 
 @testable import VNIC

@@ -5,6 +5,7 @@
 //  is filled in here, and the frame is then marked as one whose checksum must be checked. The Ethernet header stays
 //  whole: an adapter checks it by itself.
 
+import Packets
 import VNIC
 
 /// Damages a frame with its offload header in front. `random` says where.

@@ -26,6 +26,7 @@ import Primitives
 import Ring
 import Simulation
 import Topology
+import Packets
 import VNIC
 
 struct WireLoop: ~Copyable {

@@ -25,43 +25,43 @@ public struct OffloadHeader: Equatable, Sendable {
   /// nil when the bytes are too few.
   @inlinable public init?(_ bytes: UnsafeRawBufferPointer) {
     guard bytes.count >= OffloadHeader.length else { return nil }
-    flags = bytes[0]
-    segmentKind = bytes[1]
-    headerLength = bytes.loadUnaligned(fromByteOffset: 2, as: UInt16.self)
-    segmentSize = bytes.loadUnaligned(fromByteOffset: 4, as: UInt16.self)
-    checksumStart = bytes.loadUnaligned(fromByteOffset: 6, as: UInt16.self)
-    checksumOffset = bytes.loadUnaligned(fromByteOffset: 8, as: UInt16.self)
+    unsafe flags = bytes[0]
+    unsafe segmentKind = bytes[1]
+    unsafe headerLength = bytes.loadUnaligned(fromByteOffset: 2, as: UInt16.self)
+    unsafe segmentSize = bytes.loadUnaligned(fromByteOffset: 4, as: UInt16.self)
+    unsafe checksumStart = bytes.loadUnaligned(fromByteOffset: 6, as: UInt16.self)
+    unsafe checksumOffset = bytes.loadUnaligned(fromByteOffset: 8, as: UInt16.self)
   }
 
   @inlinable public func write(to bytes: UnsafeMutableRawBufferPointer) {
     precondition(bytes.count >= OffloadHeader.length, "no room for an offload header")
-    bytes[0] = flags
-    bytes[1] = segmentKind
-    bytes.storeBytes(of: headerLength, toByteOffset: 2, as: UInt16.self)
-    bytes.storeBytes(of: segmentSize, toByteOffset: 4, as: UInt16.self)
-    bytes.storeBytes(of: checksumStart, toByteOffset: 6, as: UInt16.self)
-    bytes.storeBytes(of: checksumOffset, toByteOffset: 8, as: UInt16.self)
+    unsafe bytes[0] = flags
+    unsafe bytes[1] = segmentKind
+    unsafe bytes.storeBytes(of: headerLength, toByteOffset: 2, as: UInt16.self)
+    unsafe bytes.storeBytes(of: segmentSize, toByteOffset: 4, as: UInt16.self)
+    unsafe bytes.storeBytes(of: checksumStart, toByteOffset: 6, as: UInt16.self)
+    unsafe bytes.storeBytes(of: checksumOffset, toByteOffset: 8, as: UInt16.self)
   }
 
   /// Does what the sender left to do: afterwards the packet (header and all, as read from the device) carries its
   /// checksum. False when the header points beyond the packet; then nothing has changed.
   public static func completeChecksum(of packet: UnsafeMutableRawBufferPointer) -> Bool {
-    guard var header = OffloadHeader(UnsafeRawBufferPointer(packet)) else { return false }
+    guard var header = unsafe OffloadHeader(UnsafeRawBufferPointer(packet)) else { return false }
     if header.flags & needsChecksum == 0 { return true }
-    let body = UnsafeMutableRawBufferPointer(rebasing: packet[length...])
+    let body = unsafe UnsafeMutableRawBufferPointer(rebasing: packet[length...])
     let start = Int(header.checksumStart)
     let place = start + Int(header.checksumOffset)
     guard place + 2 <= body.count else { return false }
     // The field takes part with the pseudo-header's sum in it: that is how the sender left it.
-    var sum = checksum(of: UnsafeRawBufferPointer(rebasing: body[start...]))
+    var sum = unsafe checksum(of: UnsafeRawBufferPointer(rebasing: body[start...]))
     let isUDP = header.checksumOffset == 6
     if sum == 0 && isUDP { sum = 0xffff }  // zero would say "no checksum"
-    body[place] = UInt8(sum >> 8)
-    body[place + 1] = UInt8(sum & 0xff)
+    unsafe body[place] = UInt8(sum >> 8)
+    unsafe body[place + 1] = UInt8(sum & 0xff)
     header.flags &= ~needsChecksum
     header.checksumStart = 0
     header.checksumOffset = 0
-    header.write(to: packet)
+    unsafe header.write(to: packet)
     return true
   }
 
@@ -70,10 +70,10 @@ public struct OffloadHeader: Equatable, Sendable {
     var sum: UInt64 = 0
     var at = 0
     while at + 2 <= bytes.count {
-      sum += UInt64(bytes[at]) << 8 | UInt64(bytes[at + 1])
+      unsafe sum += UInt64(bytes[at]) << 8 | UInt64(bytes[at + 1])
       at += 2
     }
-    if at < bytes.count { sum += UInt64(bytes[at]) << 8 }
+    if at < bytes.count { unsafe sum += UInt64(bytes[at]) << 8 }
     while sum > 0xffff { sum = (sum & 0xffff) + (sum >> 16) }
     return ~UInt16(sum)
   }

@@ -1,0 +1,1 @@
+//  Striper — being built.

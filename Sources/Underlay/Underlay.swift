@@ -1,0 +1,1 @@
+//  Underlay — being built.

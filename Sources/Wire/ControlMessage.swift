@@ -1,0 +1,43 @@
+//  ControlMessage.swift — what gateways say to each other inside a session: is this path alive, and how far is it?
+//
+//      0      1       2          8              16
+//      │ kind │ state │ reserved │ number/time  │
+//      └──────┴───────┴──────────┴──────────────┘
+//
+//  A control message is the text of a sealed datagram whose location has the flag `control`. A ping carries the sender's clock,
+//  which only he understands; the pong brings it back unchanged on the same path, and the difference is the round trip.
+//  That makes nothing to remember for either side. A pong is also the proof that the path works both ways.
+
+public struct ControlMessage: Equatable, Sendable {
+  public enum Kind: UInt8, Sendable {
+    /// Answer me. `mark` comes back.
+    case ping = 1
+    case pong = 2
+    /// The sender gives this path up: do not send on it.
+    case leave = 3
+    /// Nothing but a proof of the keys: the first datagram of a new session, when nothing else waits.
+    case confirm = 4
+  }
+
+  public static let length = 16
+
+  public var kind: Kind
+  public var mark: UInt64
+
+  @inlinable public init(_ kind: Kind, mark: UInt64) {
+    self.kind = kind
+    self.mark = mark
+  }
+
+  /// nil when it is no message that we know.
+  @inlinable public init?(_ text: UnsafeRawBufferPointer) {
+    guard text.count == ControlMessage.length, let kind = unsafe Kind(rawValue: text[0]) else { return nil }
+    self.kind = kind
+    unsafe mark = UInt64(littleEndian: text.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+  }
+
+  @inlinable public func write(to bytes: UnsafeMutableRawPointer) {
+    unsafe bytes.storeBytes(of: UInt64(kind.rawValue).littleEndian, toByteOffset: 0, as: UInt64.self)
+    unsafe bytes.storeBytes(of: mark.littleEndian, toByteOffset: 8, as: UInt64.self)
+  }
+}
