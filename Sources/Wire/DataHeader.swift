@@ -73,7 +73,9 @@ public struct Location: Equatable, Sendable {
     @inlinable public static var needsChecksum: Flags { Flags(rawValue: 2) }
     /// The text begins with a `ResumeRecord`: this part starts in the middle of a packet.
     @inlinable public static var resumes: Flags { Flags(rawValue: 4) }
-    @inlinable public static var known: Flags { Flags(rawValue: 7) }
+    /// The first byte of the text is the first of a packet: here a reader finds his way again behind a hole.
+    @inlinable public static var begins: Flags { Flags(rawValue: 8) }
+    @inlinable public static var known: Flags { Flags(rawValue: 15) }
   }
 
   public var lane: UInt16
