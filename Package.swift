@@ -93,6 +93,7 @@ let package = Package(
     tests("PrimitivesTests", ["Primitives"]),
     tests("CommandsTests", ["Commands"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
+    tests("WireTests", ["Wire", "Primitives"]),
     tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
     tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
     tests("ScenarioTests", ["Simulation", "Primitives", "Topology"]),
