@@ -98,6 +98,8 @@ let package = Package(
     tests("TopologyTests", ["Topology", "Primitives"]),
     tests("WireTests", ["Wire", "Primitives"]),
     tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
+    tests(
+      "HandshakeTests", ["Handshake", "Crypto", "FuzzTargets", "Primitives", "Sealing", "Wire"], data: ["Vectors"]),
     tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
     tests("ScenarioTests", ["Simulation", "Primitives", "Topology"]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Primitives"]),
@@ -111,8 +113,9 @@ let package = Package(
     tests("PathOracleCommandTests", []),
     tests("HouseTests", ["Topology"]),
     .target(
-      name: "FuzzTargets", dependencies: ["Primitives", "Topology", "Simulation"], path: "Tests/FuzzTargets",
-      cSettings: glibc, swiftSettings: strict),
+      name: "FuzzTargets",
+      dependencies: ["Primitives", "Sealing", "Topology", "Wire", "Handshake", "Simulation", "Crypto"],
+      path: "Tests/FuzzTargets", cSettings: glibc, swiftSettings: strict),
     tests("FuzzReplayTests", ["FuzzTargets", "Topology"]),
   ],
   swiftLanguageModes: [.v6]

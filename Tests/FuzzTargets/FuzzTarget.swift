@@ -23,8 +23,10 @@ public struct FuzzTarget: Sendable, CustomStringConvertible {
 
   public static let all = [
     FuzzTarget(name: "change", check: checkChange),
+    FuzzTarget(name: "gatekeeper", check: checkGatekeeper),
     FuzzTarget(name: "topology", check: checkTopology),
     FuzzTarget(name: "trace", check: checkTrace),
+    FuzzTarget(name: "wire", check: checkWire),
   ]
 }
 
