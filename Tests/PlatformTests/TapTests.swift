@@ -168,7 +168,7 @@ private final class Tap {
   /// A frame from the neighbour to a port here, one byte of payload.
   func incoming(_ number: UInt8, port: UInt16) -> [UInt8] {
     var ip: [UInt8] = [0x45, 0, 0, 29, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 2, 10, 0, 0, 1]
-    let sum = ip.withUnsafeBytes { OffloadHeader.checksum(of: $0) }
+    let sum = ip.withUnsafeBytes { Checksum($0).complement }
     ip[10] = UInt8(sum >> 8)
     ip[11] = UInt8(sum & 0xff)
     let udp: [UInt8] = [0, 9, UInt8(port >> 8), UInt8(port & 0xff), 0, 9, 0, 0, number]
