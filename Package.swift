@@ -94,6 +94,7 @@ let package = Package(
     tests("CommandsTests", ["Commands"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
     tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
+    tests("StriperTests", ["Striper", "Primitives"]),
     tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
     tests("ScenarioTests", ["Simulation", "Primitives", "Topology"]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Primitives"]),
