@@ -3,8 +3,8 @@
 //  One type for both families, because routes, rules and sockets come in both and the code around them is the same.
 //  The bytes lie in two words, so a value is 17 bytes without an allocation, and a table of routes is a plain array.
 
-public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
-  public enum Family: UInt8, CaseIterable, Sendable {
+public struct IPAddress: Hashable, BitwiseCopyable, Sendable, CustomStringConvertible {
+  public enum Family: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     // The kernel's numbers for them.
     case ipv4 = 2
     case ipv6 = 10
