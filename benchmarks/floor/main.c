@@ -4,19 +4,24 @@
 //  it is twice as much. So every figure of ours is a ratio to this program, measured in the same minutes. It does what
 //  no tunnel of this shape can leave out, in the cheapest way that we know, and nothing else:
 //
-//      out   TUN read (a super-packet, up to 64 KiB) ─▶ segment ─▶ k parts ─▶ datagrams, sealed one by one ─▶ one send a part
-//      in    one receive a part ─▶ each datagram opened into its place in the segment ─▶ in order ─▶ one TUN write a packet
+//      out   TUN read (a super-packet, up to 64 KiB) ─▶ segment ─▶ k parts ─▶ datagrams, each sealed ─▶ one send a part
+//      in    one receive a part ─▶ each datagram opened into its place in the segment ─▶ in order ─▶ one write a packet
 //
 //  How.  One thread that never blocks while something moves, and sleeps in ppoll when nothing does. Packets that wait
-//  are read one behind the other into one buffer, which is the segment: at most k × 62,832 bytes, which is what k GSO
-//  batches of 44 full datagrams hold. A part is a contiguous range of it. The ten bytes of offload header, which the
+//  are read one behind the other into one buffer, which is the segment. A part is a contiguous range of it, at most
+//  62,832 bytes, which is what a GSO batch of 44 full datagrams holds. The ten bytes of offload header, which the
 //  TUN device puts before each packet, are read over the end of the packet before, which is saved and put back; on the
 //  way in they are written over a packet that has been delivered already. So no packet moves. All packets of a segment
 //  share one segment size, and the receiver makes their offload headers again from their own. Every buffer is reused at
 //  once and stays in the cache: a copy within it is cheaper than a list of pieces for the kernel to check.
 //
-//      datagram   │ counter 8 │ segment 4 │ its length 4 │ offset 4 │ gso 2 │ flags 1 │ path 1 │ 0 4 │ text … │ tag 16 │
-//                 └──────────────────── header 28, authenticated ────────────────────────────────┘
+//      │ counter 8 │ segment 4 │ its length 4 │ offset 4 │ gso 2 │ flags 1 │ path 1 │ 0 4 │ text … │ tag 16 │
+//      └──────────────────── header 28, authenticated ────────────────────────────────┘
+//
+//  Size.  A host's TCP makes super-packets of 65,212 bytes, somewhat more than one send takes, and each would cost two.
+//  Limiting what the TUN takes (-g 62000) helps the gateway's own flows alone: one that is forwarded is made already,
+//  and the kernel cuts it into 46 single packets, which is ten times slower (1.0 of 10 Gbit/s). So a segment holds up to
+//  four batches also on one path, and three super-packets that wait leave in four sends.
 //
 //  Small packets.  With -b those that wait together share a segment like all others, so they leave in one send; and
 //  neighbours in a segment that are UDP packets of one flow and one length are written to the TUN as one super-packet.
@@ -85,6 +90,8 @@ enum {
   least_part = 8 * text_length,
   offload_length = sizeof(struct virtio_net_hdr),
   most_packet = 65536,
+  // What a segment may fill, when there are fewer paths: see "Size" above.
+  usual_batches = 4,
   // What is read before the sockets have their turn.
   packets_in_turn = 128,
   bytes_in_turn = 4 * part_length,
@@ -111,7 +118,7 @@ struct traffic {
 
 static struct {
   bool is_sealed, bundles;
-  unsigned longest_send;  // packets longer than one send are cut by the kernel if this is smaller than they are
+  unsigned longest_packet;
   int paths, batches;
   int tun, sockets[most_paths];
   uint64_t counters[most_paths];
@@ -274,10 +281,9 @@ static void send_segment(void) {
   size_t length = out.end - out.start;
   if (length == 0) return;
   size_t count = (length + part_length - 1) / part_length;
-  size_t worthwhile = length / least_part;
-  if (count < worthwhile && worthwhile < (size_t)gateway.paths) count = worthwhile;
-  if (count < (size_t)gateway.paths && worthwhile >= (size_t)gateway.paths) count = gateway.paths;
-  if (count == 0) count = 1;
+  size_t paths = gateway.paths, worthwhile = length / least_part;
+  if (worthwhile > paths) worthwhile = paths;
+  if (count < worthwhile) count = worthwhile;
   size_t each = (length + count - 1) / count;
   each = (each + text_length - 1) / text_length * text_length;
   for (size_t offset = 0; offset < length; offset += each) {
@@ -444,8 +450,8 @@ static void deliver(struct assembly *assembly) {
         offload.csum_offset = is_tcp ? 16 : 6;
       }
       if (is_super) {
-        bool is_v4 = at[0] >> 4 == 4;
-        offload.gso_type = !is_tcp ? VIRTIO_NET_HDR_GSO_UDP_L4 : is_v4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
+        offload.gso_type = VIRTIO_NET_HDR_GSO_UDP_L4;
+        if (is_tcp) offload.gso_type = at[0] >> 4 == 4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
         offload.gso_size = assembly->piece;
         offload.hdr_len = packet.headers;
       }
@@ -554,9 +560,9 @@ static void note(int number) {
 static double microseconds(struct timeval time) { return time.tv_sec * 1e6 + time.tv_usec; }
 
 static void print_direction(const char *name, const struct traffic *traffic) {
-  printf("\"%s\":{\"bytes\":%llu,\"packets\":%llu,\"transfers\":%llu,\"segments\":%llu,\"datagrams\":%llu,\"calls\":%llu},",
-         name, (unsigned long long)traffic->bytes, (unsigned long long)traffic->packets,
-         (unsigned long long)traffic->transfers, (unsigned long long)traffic->segments,
+  printf("\"%s\":{\"bytes\":%llu,\"packets\":%llu,\"transfers\":%llu,", name, (unsigned long long)traffic->bytes,
+         (unsigned long long)traffic->packets, (unsigned long long)traffic->transfers);
+  printf("\"segments\":%llu,\"datagrams\":%llu,\"calls\":%llu},", (unsigned long long)traffic->segments,
          (unsigned long long)traffic->datagrams, (unsigned long long)traffic->calls);
 }
 
@@ -696,8 +702,8 @@ static _Noreturn void usage(int code) {
           "  a tunnel from the interface TUN over one UDP path for each pair of addresses\n"
           "  -b  bundle: small packets that wait together leave, and are written to TUN, together\n"
           "  -B  bare: nothing is sealed\n"
-          "  -g  the longest super-packet that TUN is given (default 62000: one send)\n"
-          "  -j  how many full sends a segment may fill (default: one for each path)\n"
+          "  -g  the longest super-packet that TUN is given (default 65536)\n"
+          "  -j  how many full sends a segment may fill (default: one for each path, but at least 4)\n"
           "  SIGUSR1 prints figures as a line of JSON; so does the end\n");
   exit(code);
 }
@@ -713,12 +719,12 @@ static long number(const char *text, long least, long most, char option) {
 
 int main(int count, char **words) {
   gateway.is_sealed = true;
-  gateway.longest_send = 62000;
+  gateway.longest_packet = 65536;
   for (int option; (option = getopt(count, words, "bBg:j:h")) != -1;) {
     switch (option) {
       case 'b': gateway.bundles = true; break;
       case 'B': gateway.is_sealed = false; break;
-      case 'g': gateway.longest_send = number(optarg, 2000, 65536, 'g'); break;
+      case 'g': gateway.longest_packet = number(optarg, 2000, 65536, 'g'); break;
       case 'j': gateway.batches = number(optarg, 1, 64, 'j'); break;
       case 'h': usage(0);
       default: usage(64);
@@ -729,7 +735,7 @@ int main(int count, char **words) {
   if (count < 3 || count % 2 == 0 || count > 1 + 2 * most_paths) usage(64);
   if (gateway.is_sealed && !CAN_SEAL) fail("sealing needs an x86 processor; run it bare, with -B");
   gateway.paths = count / 2;
-  if (gateway.batches == 0) gateway.batches = gateway.paths;
+  if (gateway.batches == 0) gateway.batches = gateway.paths > usual_batches ? gateway.paths : usual_batches;
 
   struct sockaddr_in local, remote;
   for (int path = 0; path < gateway.paths; path++) {
@@ -744,7 +750,7 @@ int main(int count, char **words) {
 #endif
   make_buffers();
   open_tun(words[0]);
-  limit_super_packets(words[0], gateway.longest_send);
+  limit_super_packets(words[0], gateway.longest_packet);
 
   // Signals come only where we wait for them, so that none is missed between a look and a sleep.
   sigset_t held, open;
