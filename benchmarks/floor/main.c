@@ -20,7 +20,7 @@
 //
 //  Size.  A host's TCP makes super-packets of 65,212 bytes, somewhat more than one send takes, and each would cost two.
 //  Limiting what the TUN takes (-g 62000) helps the gateway's own flows alone: one that is forwarded is made already,
-//  and the kernel cuts it into 46 single packets, which is ten times slower (1.0 of 10 Gbit/s). So a segment holds up to
+//  and the kernel cuts it into 46 single packets: ten times slower (1.0 of 10 Gbit/s). So a segment holds up to
 //  four batches also on one path, and three super-packets that wait leave in four sends.
 //
 //  Small packets.  With -b those that wait together share a segment like all others, so they leave in one send; and
