@@ -37,6 +37,16 @@ func benchmark(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .executableTarget(
     name: name, dependencies: dependencies, path: "benchmarks/\(name)", cSettings: glibc, swiftSettings: base)
 }
+/// A program in C that ours is measured against. Intel's library is for Intel's processors and their like.
+func yardstick(_ name: String) -> Target {
+  #if arch(x86_64)
+    let libraries: [LinkerSetting] = [.linkedLibrary("IPSec_MB")]
+  #else
+    let libraries: [LinkerSetting] = []
+  #endif
+  return .executableTarget(
+    name: name, path: "benchmarks/\(name)", cSettings: glibc, linkerSettings: libraries)
+}
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies, cSettings: glibc, swiftSettings: base)
 }
@@ -88,6 +98,7 @@ let package = Package(
     program("hawser", ["Commands", "Doctor"]),
     program("netlab", ["Primitives", "Commands", "Topology", "Simulation", "Lab"]),
     program("path-oracle", ["Commands", "Primitives", "Resequencer", "Topology"]),
+    yardstick("floor"),
     benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),

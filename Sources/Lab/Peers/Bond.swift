@@ -55,6 +55,8 @@ extension Peer {
     case .wireguardGo: WireGuardGo()
     case .openvpn: OpenVPN()
     case .direct: DirectRoute()
+    case .floor: Floor(isSealed: true)
+    case .floorBare: Floor(isSealed: false)
     }
   }
 }
