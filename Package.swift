@@ -106,6 +106,7 @@ let package = Package(
     tests("TopologyTests", ["Topology", "Primitives"]),
     tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
     tests("StriperTests", ["Striper", "Primitives"]),
+    tests("EngineTests", ["Engine", "Packets", "Primitives"]),
     tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
     tests("ScenarioTests", ["Simulation", "Primitives", "Topology"]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Primitives"]),

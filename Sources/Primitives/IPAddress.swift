@@ -73,6 +73,8 @@ public struct IPAddress: Hashable, BitwiseCopyable, Sendable, CustomStringConver
 
   private static func parseIPv6(_ text: [UInt8]) -> (high: UInt64, low: UInt64)? {
     guard (2...45).contains(text.count), text.contains(UInt8(ascii: ":")) else { return nil }
+    // Nothing but the gap: it would begin and end the text, and both ends would count it.
+    if text == [UInt8(ascii: ":"), UInt8(ascii: ":")] { return (0, 0) }
     let fields = text.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
     var before: [UInt16] = []
     var after: [UInt16] = []
