@@ -64,6 +64,7 @@ let package = Package(
     library("CUring", pkgConfig: "liburing", apt: "liburing-dev"),
     library("CMnl", pkgConfig: "libmnl", apt: "libmnl-dev"),
     library("COpenSSL", pkgConfig: "openssl", apt: "libssl-dev"),
+    library("CMicrohttpd", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
     library("CNftables", pkgConfig: "libnftables", apt: "libnftables-dev"),
     // L0
     .target(
@@ -76,6 +77,7 @@ let package = Package(
     sansIO("Wire", ["Primitives"]),
     sansIO("Packets", ["Primitives"]),
     sansIO("Configuration", ["Primitives", "Sealing"]),
+    sansIO("Status", ["Primitives", "Sealing"]),
     // L2
     sansIO("Striper", ["Primitives"]),
     pump("Resequencer", ["Primitives", "Packets", "Wire"]),
@@ -88,14 +90,16 @@ let package = Package(
     edge("Netlink", ["CLinux", "CMnl", "CNftables", "Primitives"]),
     edge("Crypto", ["Sealing", "COpenSSL"]),
     edge("Ring", ["CUring", "Primitives"]),
+    edge("HTTP", ["CMicrohttpd"]),
     edge("VNIC", ["CLinux"]),
     edge("Underlay", ["CLinux", "Ring", "Primitives"]),
+    edge("Control", ["HTTP", "Status", "Primitives"]),
     // L4
     edge("Driver", ["Engine", "Crypto", "Underlay", "VNIC", "Ring", "Netlink", "Primitives", "Sealing", "CLinux"]),
     edge("Doctor", ["Primitives", "CLinux"]),
     edge("Lab", ["Netlink", "Ring", "Packets", "VNIC", "CLinux", "Simulation", "Topology", "Primitives"]),
     // X
-    program("hawser", ["Commands", "Doctor"]),
+    program("hawser", ["Commands", "Configuration", "Control", "Crypto", "Doctor", "Primitives", "Sealing"]),
     program("netlab", ["Primitives", "Commands", "Topology", "Simulation", "Lab"]),
     program("path-oracle", ["Commands", "Primitives", "Resequencer", "Topology"]),
     yardstick("floor"),
