@@ -1,5 +1,7 @@
 //  Audit.swift — holds what is always true of a resequencer against its tables. For tests; it looks at everything.
 
+import Primitives
+
 extension Resequencer {
   /// Fails when something is not as Resequencer.swift promises.
   public func audit() {

@@ -67,7 +67,9 @@ public struct Resequencer: ~Copyable {
 
   /// The lanes of one peer.
   public struct LaneSet: Hashable, Sendable {
-    let index: UInt16
+    @usableFromInline let index: UInt16
+    /// Below the number of lane sets, and no other open one's.
+    @inlinable public var number: Int { Int(index) }
     let generation: UInt16
   }
 

@@ -57,3 +57,12 @@ public protocol Cryptography: AnyObject, Sendable {
   func expand(_ suite: CipherSuite, sealing: borrowing Secret, masking: borrowing Secret) -> SealingKey
   func destroy(_ key: SealingKey)
 }
+
+extension Cryptography {
+  /// 64 bits that nobody can guess.
+  public func randomNumber() -> UInt64 {
+    var number: UInt64 = 0
+    unsafe withUnsafeMutableBytes(of: &number) { unsafe random($0) }
+    return number
+  }
+}

@@ -14,6 +14,10 @@ public struct Counters: Sendable {
     case tooManyPaths
     /// A gateway that nobody configured.
     case unknownPeer
+    /// As many flows as may be, and all of them busy.
+    case tooManyFlows
+    /// As many packets wait as may, of this flow or of all.
+    case queueFull
     /// The packet's destination belongs to no peer.
     case noRoute
     /// The peer has no session yet.
@@ -28,9 +32,11 @@ public struct Counters: Sendable {
     case unsent
     /// The virtual NIC refused a packet.
     case unwritten
+    /// More happened than the log can take.
+    case unreported
   }
 
-  private var values = InlineArray<16, UInt64>(repeating: 0)
+  private var values = InlineArray<24, UInt64>(repeating: 0)
 
   public init() {}
 

@@ -49,6 +49,8 @@ struct Liveness: BitwiseCopyable {
   private var retry = Liveness.firstRetry
   /// We know where the other side is, so we keep what is between us awake.
   private let keepsAlive: Bool
+  /// Somebody wants a question at the next moment, whatever else holds.
+  private var isAsked = false
 
   init(keepsAlive: Bool, at now: Instant) {
     self.keepsAlive = keepsAlive
@@ -92,11 +94,12 @@ struct Liveness: BitwiseCopyable {
     leastRoundTrip = min(leastRoundTrip ?? roundTrip, roundTrip)
   }
 
-  /// The other side said that it leaves, or we have another path to the same place.
-  mutating func close() {
-    state = .down
-    nextPing = nil
-    unansweredSince = nil
+  /// There are new keys: whoever waited for the next question need not wait any longer.
+  mutating func askNow(at now: Instant) {
+    guard keepsAlive || state != .probing else { return }
+    nextPing = now
+    retry = Liveness.firstRetry
+    isAsked = true
   }
 
   // MARK: Time
@@ -118,6 +121,11 @@ struct Liveness: BitwiseCopyable {
   /// What is due.
   mutating func expire(at now: Instant) -> Step {
     guard let due = nextPing, due <= now else { return .wait }
+    if isAsked {
+      isAsked = false
+      nextPing = now + (state == .up ? max(Liveness.askAfter, smoothedRoundTrip) : retry)
+      return .ping
+    }
     switch state {
     case .probing, .down:
       nextPing = now + retry

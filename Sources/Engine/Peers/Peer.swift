@@ -21,17 +21,16 @@ struct Peer: ~Copyable {
 
   let index: UInt32
   let settings: PeerSettings
-  /// We have the smaller key, so our names for paths are 0 ... 31 and our paths stay when both sides found the same.
+  /// We have the greater key, so our names for paths are 0 ... 31 and our paths stay when both sides found the same.
   let isElder: Bool
   var handshake: Handshake
   var striper = Striper()
-  var laneSet: LaneSet?
+  /// How many paths the striper has.
+  var carryingPaths = 0
+  var laneSet: Resequencer.LaneSet?
 
-  // Sessions, as places in the table.
-  var previous: Int?
+  /// The place of the session that we seal with: the newest whose keys the other side is known to have.
   var current: Int?
-  /// The other side's answer to it is still to come: it must speak first.
-  var next: Int?
   /// Which run of the other gateway our lanes belong to.
   var incarnation: UInt64?
 
@@ -45,7 +44,7 @@ struct Peer: ~Copyable {
   private let places: UnsafeMutablePointer<UInt8>
   private let counters: UnsafeMutablePointer<UInt64>
   private var segments: UnsafeMutablePointer<UInt32>?
-  /// Which of our addresses and which of his belong together was never tried: the next pair to try.
+  /// Where to look for a name first.
   private var nextID: UInt8 = 0
 
   init(index: UInt32, settings: PeerSettings, isElder: Bool, handshake: consuming Handshake) {
@@ -66,12 +65,6 @@ struct Peer: ~Copyable {
     counters.deallocate()
     segments?.deallocate()
   }
-
-  // MARK: Sessions
-
-  /// What to seal with: the newest session whose keys the other side is known to have.
-  @inline(__always)
-  var sendingSession: Int? { current }
 
   // MARK: Lanes
 
@@ -107,6 +100,8 @@ struct Peer: ~Copyable {
   }
 
   func isUsed(_ place: Int) -> Bool { used & 1 << UInt32(place) != 0 }
+
+  func isUp(_ place: Int) -> Bool { isUsed(place) && paths[place].liveness.state == .up }
 
   var pathCount: Int { used.nonzeroBitCount }
 

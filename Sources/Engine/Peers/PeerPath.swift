@@ -1,7 +1,7 @@
 //  PeerPath.swift — one way to a peer: from which socket, to which address, how it fares.
 //
 //  Both sides name a path with the same number, since the number is part of every nonce and of the replay window. Who
-//  finds a path names it: the gateway with the smaller public key (the elder) takes 0 ... 31, the other 32 ... 63. When
+//  finds a path names it: the gateway with the greater public key (the elder) takes 0 ... 31, the other 32 ... 63. When
 //  both find the same pair of addresses, the elder's stays.
 
 import Primitives
@@ -26,6 +26,8 @@ struct PeerPath: BitwiseCopyable {
   /// Bytes of text in a full datagram.
   var payload: Int
   var openBatch: UInt16?
+  /// It is in the list of paths with an open batch.
+  var isListed = false
   /// Whether we found it: then it is ours to keep awake and to give up.
   var isOurs: Bool
   /// What was sent from here, so that a new address is taken only from something newer.

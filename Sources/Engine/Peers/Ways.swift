@@ -100,6 +100,7 @@ extension Engine {
       quickest = min(quickest ?? path.liveness.smoothedRoundTrip, path.liveness.smoothedRoundTrip)
     }
     peers[index].striper.setPaths(list)
+    peers[index].carryingPaths = list.count
     if let laneSet = peers[index].laneSet {
       resequencer.setPaths(chosen, for: laneSet)
       // The spread of the round trips bounds that of the ways here; twice that, since a queue may come and go.
@@ -107,7 +108,6 @@ extension Engine {
       resequencer.setPatience(
         min(Engine.mostPatience, max(Engine.leastPatience, Engine.leastPatience + spread)), for: laneSet)
     }
-    report(.pathsChanged, peer: index, path: nil)
     peerDeadlineChanged(index, at: now)
   }
 

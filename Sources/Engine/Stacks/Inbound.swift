@@ -13,7 +13,7 @@
 
 import Handshake
 import Packets
-import Primitives
+public import Primitives
 import Resequencer
 import Sealing
 import Wire
@@ -154,7 +154,10 @@ extension Engine {
     _ header: ClearHeader, _ arrival: Arrival, session slot: Int, of index: Int, bytes: Int, _ run: inout OpenedRun,
     at now: Instant
   ) -> Int? {
-    sessions.accept(header.counter, path: header.path, in: slot)
+    guard sessions.accept(header.counter, path: header.path, in: slot) else {
+      counters.count(.replayed)
+      return nil
+    }
     if header.path != run.id {
       guard let path = beginRun(header, arrival, session: slot, of: index, at: now) else { return nil }
       run.id = header.path

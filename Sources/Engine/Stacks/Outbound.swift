@@ -25,7 +25,7 @@ extension Engine {
   /// Sends the draft as the next segment of a lane. The caller has made sure that batches are free and the peer has a
   /// session.
   mutating func sendDraft(to index: Int, lane: UInt16, pinned: UInt8?, at now: Instant) {
-    guard let slot = peers[index].sendingSession else { return }
+    guard let slot = peers[index].current else { return }
     let session = sessions[slot].sending
     let segment = peers[index].nextSegment(of: lane)
     let location = Location(
@@ -51,10 +51,12 @@ extension Engine {
   private mutating func sealPart(
     _ range: Range<Int>, of segment: Location, on slot: Int, of index: Int, _ session: SendingSession, at now: Instant
   ) {
+    let peerPath = peers[index].paths + slot
+    let path = peerPath.pointee.id
     var location = segment
     var offset = range.lowerBound
     var resume = draft.record(at: offset)
-    var payload = peers[index].paths[slot].payload
+    var payload = peerPath.pointee.payload
     // Whole packets where that costs nothing: then a lost datagram costs no packet that was not in it.
     if draft.commonLength > 0, draft.segmentSize == 0, draft.commonLength <= payload {
       payload -= payload % draft.commonLength
@@ -67,13 +69,12 @@ extension Engine {
       let text = recordLength + length
       guard
         let place = batches.reserve(
-          DataHeader.overhead + text, on: &peers[index].paths[slot], key: session.key,
+          DataHeader.overhead + text, on: peerPath, key: session.key,
           isCongestionCapable: isCongestionCapable)
       else { return counters.count(.noBatch) }
       location.offset = UInt32(offset)
       location.flags = segment.flags
       if resume != nil { location.flags.insert(.resumes) } else if draft.isBeginning(offset) { location.flags.insert(.begins) }
-      let path = peers[index].paths[slot].id
       let counter = peers[index].nextCounter(of: path)
       ClearHeader(path: path, receiver: session.remoteIndex, counter: counter).write(to: place)
       location.write(to: place + DataHeader.clearLength)
@@ -102,14 +103,14 @@ extension Engine {
 
   /// One message between gateways, on one path.
   mutating func send(_ message: ControlMessage, on slot: Int, of index: Int, at now: Instant) {
-    guard let sessionSlot = peers[index].sendingSession, batches.freeCount > 0 else { return }
+    guard let sessionSlot = peers[index].current, batches.freeCount > 0 else { return }
     let session = sessions[sessionSlot].sending
     let length = DataHeader.overhead + ControlMessage.length
-    guard
-      let place = batches.reserve(
-        length, on: &peers[index].paths[slot], key: session.key, isCongestionCapable: false)
-    else { return counters.count(.noBatch) }
-    let path = peers[index].paths[slot].id
+    let peerPath = peers[index].paths + slot
+    guard let place = batches.reserve(length, on: peerPath, key: session.key, isCongestionCapable: false) else {
+      return counters.count(.noBatch)
+    }
+    let path = peerPath.pointee.id
     let counter = peers[index].nextCounter(of: path)
     ClearHeader(path: path, receiver: session.remoteIndex, counter: counter).write(to: place)
     Location(lane: 0, flags: .control, segment: 0, length: 0, offset: 0, segmentSize: 0)

@@ -15,7 +15,7 @@
 //  Always true.  (1) Every batch is in exactly one of the four places. (2) All pieces of a batch but the last have the
 //  same length, the last at most that. (3) A closed batch is never written to again until it was released.
 
-import Primitives
+public import Primitives
 import Sealing
 import Wire
 
@@ -101,9 +101,9 @@ struct SendBatches: ~Copyable {
   /// asks has made sure that one is (`freeCount`), since half a segment is no use.
   @inline(__always)
   mutating func reserve(
-    _ length: Int, on path: inout PeerPath, key: SealingKey, isCongestionCapable: Bool
+    _ length: Int, on path: UnsafeMutablePointer<PeerPath>, key: SealingKey, isCongestionCapable: Bool
   ) -> UnsafeMutableRawPointer? {
-    if let index = path.openBatch {
+    if let index = path.pointee.openBatch {
       let batch = batches + Int(index)
       if length == batch.pointee.pieceLength && batch.pointee.pieces < mostPieces
         && batch.pointee.length + length <= SendBatches.mostBytes
@@ -115,15 +115,15 @@ struct SendBatches: ~Copyable {
         return place
       }
     }
-    return reserveSlowly(length, on: &path, key: key, isCongestionCapable: isCongestionCapable)
+    return reserveSlowly(length, on: path, key: key, isCongestionCapable: isCongestionCapable)
   }
 
   private mutating func reserveSlowly(
-    _ length: Int, on path: inout PeerPath, key: SealingKey, isCongestionCapable: Bool
+    _ length: Int, on path: UnsafeMutablePointer<PeerPath>, key: SealingKey, isCongestionCapable: Bool
   ) -> UnsafeMutableRawPointer? {
-    if let index = path.openBatch {
+    if let index = path.pointee.openBatch {
       let batch = batches + Int(index)
-      path.openBatch = nil
+      path.pointee.openBatch = nil
       let fits =
         length < batch.pointee.pieceLength && batch.pointee.pieces < mostPieces
         && batch.pointee.length + length <= SendBatches.mostBytes
@@ -143,12 +143,12 @@ struct SendBatches: ~Copyable {
     batch.pointee.length = length
     batch.pointee.pieceLength = length
     batch.pointee.pieces = 1
-    batch.pointee.route = path.route
+    batch.pointee.route = path.pointee.route
     batch.pointee.isCongestionCapable = isCongestionCapable
-    batch.pointee.peer = path.peer
-    batch.pointee.path = path.id
+    batch.pointee.peer = path.pointee.peer
+    batch.pointee.path = path.pointee.id
     batch.pointee.masks = .key(key)
-    path.openBatch = index
+    path.pointee.openBatch = index
     return batch.pointee.bytes
   }
 
