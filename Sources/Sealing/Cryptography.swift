@@ -27,8 +27,8 @@ public protocol Cryptography: AnyObject, Sendable {
   func shortCode(
     key: UnsafeRawBufferPointer, _ parts: [UnsafeRawBufferPointer], into code: UnsafeMutableRawBufferPointer)
 
-  /// ChaCha20-Poly1305, nonce = four zeros and the counter (8 bytes, little-endian), as Noise wants it. The result is 16 bytes
-  /// longer than the text.
+  /// ChaCha20-Poly1305, nonce = four zeros and the counter (8 bytes, little-endian), as Noise wants it. The result is
+  /// 16 bytes longer than the text.
   func seal(
     key: borrowing Secret, nonce: UInt64, header: UnsafeRawBufferPointer, _ text: UnsafeRawBufferPointer,
     into result: UnsafeMutableRawBufferPointer)
@@ -39,8 +39,9 @@ public protocol Cryptography: AnyObject, Sendable {
     into text: UnsafeMutableRawBufferPointer
   ) -> Bool
 
-  /// XChaCha20-Poly1305 with a 24-byte nonce is what a cookie is sealed with elsewhere; here the nonce is 12 random bytes
-  /// and the key lives for two minutes.
+  /// The same with any nonce of 12 bytes, for cookies: whoever sends one draws its nonce at random. After 2³² of them
+  /// under one key, the chance that two nonces were the same is 2⁻³³, and then a stranger learns the XOR of two old
+  /// cookies.
   func sealCookie(
     key: UnsafeRawBufferPointer, nonce: UnsafeRawBufferPointer, header: UnsafeRawBufferPointer,
     _ text: UnsafeRawBufferPointer, into result: UnsafeMutableRawBufferPointer)

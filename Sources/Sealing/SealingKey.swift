@@ -6,9 +6,9 @@
 //
 //  How.  `Cryptography.expand` makes one from raw keys. The functions get the context back with every call:
 //
-//      seal   plaintext + header ──▶ ciphertext and tag     nonce = path (1 byte), three zeros, counter (8, little-endian)
-//      open   ciphertext and tag ──▶ plaintext, or false    the same nonce, the same header
-//      mask   16-byte samples ──▶ 16-byte masks             a block cipher under a second key, as QUIC protects headers
+//      seal   plaintext + header ──▶ ciphertext and tag    nonce = path (1 byte), three zeros, counter (8, little-endian)
+//      open   ciphertext and tag ──▶ plaintext, or false   the same nonce, the same header
+//      mask   16-byte samples ──▶ 16-byte masks            a cipher under a second key, as QUIC protects headers
 //
 //  Always true.  (1) `seal` and `open` read exactly the lengths they are given, and `source` may be `destination`.
 //  (2) When `open` says false, the plaintext place holds nothing that may be used. (3) Whoever called `expand` calls

@@ -1,0 +1,113 @@
+import Foundation
+import Testing
+import Wire
+
+/// The examples of the document are written by the code, and read by it, as they stand there.
+@Suite struct `The wire format's document` {
+  @Test func `has an example of everything, and of nothing that the code does not know`() throws {
+    #expect(
+      try WireExample.all().map(\.name) == [
+        "clear-header", "location", "mask", "resume-record", "control-message", "initiation", "response",
+        "cookie-reply", "initiation-payload", "response-payload",
+      ])
+  }
+
+  @Test func `shows a data datagram's clear header`() throws {
+    let example = try WireExample.named("clear-header")
+    let header = try ClearHeader(
+      path: example.number("path"), receiver: example.number("receiver"), counter: example.number("counter"))
+    #expect(try written(12) { header.write(to: $0) } == example.bytes())
+    let datagram = try example.bytes() + Array(repeating: 0, count: 32)
+    #expect(datagram.withUnsafeBytes { ClearHeader($0) } == header)
+  }
+
+  @Test func `shows a location, in the clear and masked`() throws {
+    let example = try WireExample.named("location")
+    let location = try Location(
+      lane: example.number("lane"), flags: Location.Flags(rawValue: example.number("flags")),
+      segment: example.number("segment"), length: example.number("length"), offset: example.number("offset"),
+      segmentSize: example.number("segmentSize"))
+    #expect(location.flags == [.needsChecksum, .begins])
+    #expect(try written(16) { location.write(to: $0) } == example.bytes())
+    #expect(try read(example.bytes()) { Location($0) } == location)
+
+    let masked = try WireExample.named("mask")
+    #expect(try masked.bytes("location") == example.bytes())
+    var bytes = try masked.bytes("location")
+    let mask = try masked.bytes("mask")
+    bytes.withUnsafeMutableBytes { bytes in
+      mask.withUnsafeBytes { Location.toggle(bytes.baseAddress!, mask: $0.baseAddress!) }
+    }
+    #expect(try bytes == masked.bytes())
+  }
+
+  @Test func `shows a resume record`() throws {
+    let example = try WireExample.named("resume-record")
+    let record = try ResumeRecord(
+      packetOffset: example.number("packetOffset"), headerLength: example.number("headerLength"))
+    #expect(try written(4) { record.write(to: $0) } == example.bytes())
+    let text = try example.bytes() + Array(repeating: 0x45, count: record.headerLength)
+    #expect(text.withUnsafeBytes { ResumeRecord($0) } == record)
+  }
+
+  @Test func `shows a control message`() throws {
+    let example = try WireExample.named("control-message")
+    let kind = try #require(try ControlMessage.Kind(rawValue: example.number("kind")))
+    let message = try ControlMessage(kind, mark: example.number("mark"))
+    #expect(try written(16) { message.write(to: $0) } == example.bytes())
+    #expect(try example.bytes().withUnsafeBytes { ControlMessage($0) } == message)
+  }
+
+  @Test func `shows the heads of the three handshake messages`() throws {
+    let question = try WireExample.named("initiation")
+    let answer = try WireExample.named("response")
+    let cookie = try WireExample.named("cookie-reply")
+    for (example, header) in try [
+      (question, HandshakeHeader.initiation(sender: question.number("sender"))),
+      (answer, .response(sender: answer.number("sender"), receiver: answer.number("receiver"))),
+      (cookie, .cookieReply(receiver: cookie.number("receiver"))),
+    ] {
+      let bytes = try example.bytes()
+      #expect(written(bytes.count) { header.write(to: $0) } == bytes)
+      let message = bytes + Array(repeating: 0xee, count: header.length - bytes.count)
+      #expect(message.withUnsafeBytes { HandshakeHeader($0) } == header)
+    }
+  }
+
+  @Test func `shows both payloads`() throws {
+    let question = try WireExample.named("initiation-payload")
+    let asked = try InitiationPayload(
+      incarnation: question.number("incarnation"),
+      time: WallTime(seconds: question.number("seconds"), nanoseconds: question.number("nanoseconds")),
+      suites: question.number("suites"), favourite: question.number("favourite"))
+    #expect(try written(32) { asked.write(to: $0) } == question.bytes())
+    #expect(try question.bytes().withUnsafeBytes { InitiationPayload($0) } == asked)
+
+    let answer = try WireExample.named("response-payload")
+    let answered = try ResponsePayload(incarnation: answer.number("incarnation"), suite: answer.number("suite"))
+    #expect(try written(16) { answered.write(to: $0) } == answer.bytes())
+    #expect(try answer.bytes().withUnsafeBytes { ResponsePayload($0) } == answered)
+  }
+
+  @Test func `tells the sizes that the code has`() throws {
+    let text = try String(contentsOf: WireExample.document, encoding: .utf8)
+    for (byte, length) in [("11", Initiation.length), ("12", Response.length), ("13", CookieReply.length)] {
+      #expect(text.contains("| `\(byte)` |") && text.contains("| \(length) |"), "\(byte) has \(length) bytes")
+    }
+    #expect(DataHeader.overhead == 44)
+    #expect(text.contains("**44 bytes**"))
+    #expect(MessageKind.version == 1 && text.hasPrefix("# The wire format, version 1\n"))
+  }
+
+  private func written(_ count: Int, _ write: (UnsafeMutableRawPointer) -> Void) -> [UInt8] {
+    // One byte more, to see that it stays.
+    var bytes = [UInt8](repeating: 0xa5, count: count + 1)
+    bytes.withUnsafeMutableBytes { write($0.baseAddress!) }
+    #expect(bytes[count] == 0xa5, "a byte too much was written")
+    return Array(bytes.dropLast())
+  }
+
+  private func read<Value>(_ bytes: [UInt8], _ read: (UnsafeRawPointer) -> Value) -> Value {
+    bytes.withUnsafeBytes { read($0.baseAddress!) }
+  }
+}
