@@ -79,7 +79,7 @@ let package = Package(
     edge("Crypto", ["Sealing", "COpenSSL"]),
     edge("Ring", ["CUring", "Primitives"]),
     edge("VNIC", ["CLinux"]),
-    edge("Underlay", ["CLinux", "Ring", "Primitives"]),
+    edge("Underlay", ["Ring", "Primitives"]),
     // L4
     edge("Driver", ["Engine", "Crypto", "Underlay", "VNIC", "Ring", "Netlink", "Primitives", "Sealing", "CLinux"]),
     edge("Doctor", ["Primitives", "CLinux"]),
@@ -98,6 +98,7 @@ let package = Package(
     tests("ScenarioTests", ["Simulation", "Primitives", "Topology"]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Primitives"]),
     tests("RingTests", ["Ring", "Primitives"]),
+    tests("UnderlayTests", ["Underlay", "Ring", "Primitives"]),
     tests("VNICTests", ["VNIC", "Packets", "CLinux"]),
     tests("PlatformTests", ["Packets", "Ring", "VNIC", "Netlink", "CLinux", "Primitives"]),
     tests("DoctorTests", ["Doctor", "Primitives"]),
