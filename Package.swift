@@ -94,8 +94,8 @@ let package = Package(
     edge("Ring", ["CUring", "Primitives"]),
     edge("HTTP", ["CMicrohttpd"]),
     edge("VNIC", ["CLinux"]),
-    edge("Underlay", ["CLinux", "Ring", "Primitives"]),
     edge("Control", ["HTTP", "Status", "Primitives"]),
+    edge("Underlay", ["Ring", "Primitives"]),
     // L4
     edge("Driver", ["Engine", "Crypto", "Underlay", "VNIC", "Ring", "Netlink", "Primitives", "Sealing", "CLinux"]),
     edge("Doctor", ["Primitives", "CLinux"]),
@@ -121,6 +121,7 @@ let package = Package(
     tests("NetlinkTests", ["Netlink", "CLinux", "Primitives"]),
     tests("CryptoTests", ["Crypto", "Sealing", "Primitives"], data: ["Vectors"]),
     tests("RingTests", ["Ring", "Primitives"]),
+    tests("UnderlayTests", ["Underlay", "Ring", "Primitives"]),
     tests("VNICTests", ["VNIC", "Packets", "CLinux"]),
     tests("PlatformTests", ["Packets", "Ring", "VNIC", "Netlink", "CLinux", "Primitives"]),
     tests("DoctorTests", ["Doctor", "Primitives"]),
