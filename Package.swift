@@ -105,6 +105,7 @@ let package = Package(
     program("netlab", ["Primitives", "Commands", "Topology", "Simulation", "Lab"]),
     program("path-oracle", ["Commands", "Primitives", "Resequencer", "Topology"]),
     yardstick("floor"),
+    benchmark("pipe-bench", ["Lab", "Topology", "Commands", "Primitives"]),
     benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),

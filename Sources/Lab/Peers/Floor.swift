@@ -14,11 +14,12 @@ import Topology
 
 final class Floor: Bond {
   let name: String
+  let interface: String? = Floor.device
   let usesAllPaths = true
   private let isSealed: Bool
   private var sides: [(node: String, process: ChildProcess, log: String)] = []
 
-  static let interface = "floor-bench"
+  private static let device = "floor-bench"
   /// One for each path, since two paths may end in the same address.
   private static let firstPort = 7_000
   /// What the program takes.
@@ -49,7 +50,7 @@ final class Floor: Bond {
     }
     for (index, end) in ends.enumerated() {
       try waitForInterface(end, sides[index].process, sides[index].log, on: scaffold)
-      try scaffold.connect(end, peer: ends[1 - index], through: Floor.interface, mtu: best.mtu)
+      try scaffold.connect(end, peer: ends[1 - index], through: Floor.device, mtu: best.mtu)
     }
     return surveyed.flowOfUsers(name, over: best, tunnel: (ends[0].tunnelAddress, ends[1].tunnelAddress))
   }
@@ -85,7 +86,7 @@ final class Floor: Bond {
   }
 
   private func command(_ ways: [Way], from site: Int, to other: Int) throws(LabError) -> [String] {
-    var command = [try program, isSealed ? "-b" : "-bB", Floor.interface]
+    var command = [try program, isSealed ? "-b" : "-bB", Floor.device]
     for (index, way) in ways.enumerated() {
       command += [site, other].map { "\(way.address(of: $0)):\(Floor.firstPort + index)" }
     }
@@ -106,7 +107,7 @@ final class Floor: Bond {
   ) throws(LabError) {
     let testbed = scaffold.testbed
     let isReady = try scaffold.waitUntil(.seconds(5)) { () throws(LabError) in
-      let link = try testbed.link(Floor.interface, at: end.site)
+      let link = try testbed.link(Floor.device, at: end.site)
       return link?.isUp == true || !process.isRunning
     }
     if isReady && process.isRunning { return }
