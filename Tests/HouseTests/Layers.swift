@@ -21,7 +21,9 @@ struct Layers {
     """
 
   /// A C library has one module that speaks to it; everyone else speaks to that module.
-  static let owners = ["CUring": "Ring", "CMnl": "Netlink", "CNftables": "Netlink", "COpenSSL": "Crypto", "CMicrohttpd": "HTTP"]
+  static let owners = [
+    "CUring": "Ring", "CMnl": "Netlink", "CNftables": "Netlink", "COpenSSL": "Crypto", "CMicrohttpd": "HTTP",
+  ]
 
   struct Layer: Equatable {
     let name: String
