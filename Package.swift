@@ -114,6 +114,8 @@ let package = Package(
     tests("PacketsTests", ["Packets", "Primitives"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
     tests("WireTests", ["Wire", "Primitives"]),
+    tests("ConfigurationTests", ["Configuration", "Primitives", "Sealing"]),
+    tests("ControlTests", ["Control", "Status", "Primitives", "Sealing"]),
     tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
     tests("StriperTests", ["Striper", "Primitives"]),
     tests("EngineTests", ["Engine", "Packets", "Primitives"]),
@@ -129,11 +131,12 @@ let package = Package(
     tests("LabTests", ["Lab", "Packets", "Netlink", "VNIC", "Simulation", "Topology", "Primitives", "CLinux"]),
     tests("HawserTests", []),
     tests("PathOracleCommandTests", []),
-    tests("HouseTests", ["Topology"]),
+    tests("HouseTests", ["Configuration", "Topology"]),
     .target(
-      name: "FuzzTargets", dependencies: ["Primitives", "Topology", "Simulation"], path: "Tests/FuzzTargets",
+      name: "FuzzTargets", dependencies: ["Primitives", "Topology", "Simulation", "Configuration"],
+      path: "Tests/FuzzTargets",
       cSettings: glibc, swiftSettings: strict),
-    tests("FuzzReplayTests", ["FuzzTargets", "Topology"]),
+    tests("FuzzReplayTests", ["FuzzTargets", "Configuration", "Topology"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -41,6 +41,15 @@ public enum KeySource: Equatable, Sendable {
 
 /// Who may read a file with a secret in it.
 public enum SecretFile {
+  /// The secret that a file holds; blanks and line ends around it do not count. What it throws shows nothing of it.
+  public static func secret(in text: [UInt8]) throws(Complaint) -> KeptSecret {
+    func isBlank(_ byte: UInt8) -> Bool { [32, 9, 10, 13].contains(byte) }
+    let start = text.firstIndex { !isBlank($0) } ?? text.endIndex
+    let end = text.lastIndex { !isBlank($0) }.map { $0 + 1 } ?? start
+    guard let secret = Secret(text: text[start..<end]) else { throw keyComplaint(text[start..<end]) }
+    return KeptSecret(secret)
+  }
+
   /// What is wrong with these permission bits (`st_mode & 0o777`), as a sentence with its remedy; nil when nothing is.
   /// A group may read: that is how a service without root gets its key.
   public static func complaint(about path: String, permissions: UInt32) -> String? {

@@ -6,8 +6,8 @@ import Primitives
 import Sealing
 
 /// What would have been right, to go behind a colon: "expected a number from 1280 to 9000".
-struct Complaint: Error {
-  let sentence: String
+public struct Complaint: Error {
+  public let sentence: String
   init(_ sentence: String) { self.sentence = sentence }
 }
 
@@ -90,7 +90,7 @@ extension SettingKind where Value == PublicKey {
 }
 
 /// What is wrong with the text of a key, without showing any of it.
-private func keyComplaint(_ bytes: ArraySlice<UInt8>) -> Complaint {
+func keyComplaint(_ bytes: ArraySlice<UInt8>) -> Complaint {
   let right = "expected \(KeyText.length) characters of base64"
   if let at = bytes.firstIndex(where: { !isBase64($0) && $0 != UInt8(ascii: "=") }) {
     return Complaint("\(right); character \(at - bytes.startIndex + 1) is none")

@@ -45,6 +45,38 @@ public enum ControlClient {
     return answer
   }
 
+  /// The socket of the gateway that runs here, when it is one. What killed gateways left behind does not count.
+  public static func onlySocket(in directory: String) throws(ControlFailure) -> String {
+    let paths = sockets(in: directory)
+    if paths.count == 1 { return paths[0] }
+    let alive = paths.filter { isAnswered($0) }
+    if alive.count == 1 { return alive[0] }
+    if alive.isEmpty { throw .none(directory: directory) }
+    throw .several(alive)
+  }
+
+  private static func isAnswered(_ path: String) -> Bool {
+    do throws(ControlFailure) {
+      close(try ControlSocket.connect(to: path))
+      return true
+    } catch {
+      // One that we may not speak to is one that is there.
+      if case .nobody = error { return false }
+      return true
+    }
+  }
+
+  private static func sockets(in directory: String) -> [String] {
+    guard let listing = opendir(directory) else { return [] }
+    defer { closedir(listing) }
+    var names: [String] = []
+    while let entry = readdir(listing) {
+      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      if name.hasSuffix(".sock") { names.append(name) }
+    }
+    return names.sorted().map { directory + "/" + $0 }
+  }
+
   static func parse(_ bytes: [UInt8]) -> ControlAnswer? {
     let blank = Array("\r\n\r\n".utf8)
     guard let end = bytes.indices.dropLast(3).first(where: { bytes[$0...].starts(with: blank) }) else { return nil }

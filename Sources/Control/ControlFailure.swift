@@ -12,6 +12,9 @@ public enum ControlFailure: Error, Equatable, CustomStringConvertible {
   /// Somebody answered, but no gateway.
   case strange(path: String)
   case nobody(path: String)
+  /// No gateway at all, or more than one, where one was meant.
+  case none(directory: String)
+  case several([String])
 
   public var description: String {
     switch self {
@@ -28,6 +31,10 @@ public enum ControlFailure: Error, Equatable, CustomStringConvertible {
     case .strange(let path): return "what answers on \(path) is no gateway"
     case .nobody(let path):
       return "no gateway runs here: nobody listens on \(path); start one with hawser gateway --config FILE"
+    case .none(let directory):
+      return "no gateway runs here: nobody listens in \(directory); start one with hawser gateway --config FILE"
+    case .several(let paths):
+      return "several gateways run here: say which with --socket \(paths.joined(separator: " or --socket "))"
     }
   }
 }

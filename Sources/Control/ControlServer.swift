@@ -46,6 +46,12 @@ public struct ControlServer: ~Copyable {
   ]
 
   private static func answer(_ request: HTTPRequest, _ board: StatusBoard) -> HTTPResponse {
+    let asText = wantsText(request.accept)
+    func refusal(_ status: Int, _ sentence: String) -> HTTPResponse {
+      if asText { return HTTPResponse(status: status, type: "text/plain; charset=utf-8", body: sentence + "\n") }
+      let body = JSONText.object { $0.member("error", sentence) }
+      return HTTPResponse(status: status, type: "application/json", body: body + "\n")
+    }
     guard let page = pages.first(where: { $0.key == request.path })?.value else {
       let known = pages.map(\.key).joined(separator: ", ")
       return refusal(404, "there is no \(shortened(request.path)) here; there are \(known)")
@@ -61,7 +67,7 @@ public struct ControlServer: ~Copyable {
     }
     // Who asks whether it is healthy looks at the status first.
     let status = request.path == "/healthz" && snapshot.verdict == .down ? 503 : 200
-    if wantsText(request.accept) {
+    if asText {
       return HTTPResponse(
         status: status, type: "text/plain; charset=utf-8", body: page.text(snapshot), verdict: snapshot.verdict)
     }
@@ -71,11 +77,6 @@ public struct ControlServer: ~Copyable {
 
   /// Browsers and curl accept everything, and get JSON.
   private static func wantsText(_ accept: String?) -> Bool { accept?.hasPrefix("text/plain") == true }
-
-  private static func refusal(_ status: Int, _ sentence: String) -> HTTPResponse {
-    HTTPResponse(
-      status: status, type: "application/json", body: JSONText.object { $0.member("error", sentence) } + "\n")
-  }
 
   private static func shortened(_ text: String) -> String { text.count > 60 ? text.prefix(60) + "…" : text }
 }
