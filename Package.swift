@@ -93,6 +93,7 @@ let package = Package(
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("CommandsTests", ["Commands"]),
+    tests("PacketsTests", ["Packets", "Primitives"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
     tests("ResequencerTests", ["Primitives", "Packets", "Wire", "Resequencer", "Simulation"]),
     tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
