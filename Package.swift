@@ -106,6 +106,7 @@ let package = Package(
     program("path-oracle", ["Commands", "Primitives", "Resequencer", "Topology"]),
     yardstick("floor"),
     benchmark("pipe-bench", ["Lab", "Topology", "Commands", "Primitives"]),
+    benchmark("resequencer-bench", ["Resequencer", "Packets", "Wire", "Primitives"]),
     benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
@@ -116,9 +117,9 @@ let package = Package(
     tests("WireTests", ["Wire", "Primitives"]),
     tests("ConfigurationTests", ["Configuration", "Primitives", "Sealing"]),
     tests("ControlTests", ["Control", "Status", "Primitives", "Sealing"]),
-    tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
     tests("StriperTests", ["Striper", "Primitives"]),
     tests("EngineTests", ["Engine", "Packets", "Primitives"]),
+    tests("ResequencerTests", ["Primitives", "Packets", "Wire", "Resequencer", "Simulation"]),
     tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
     tests("ScenarioTests", ["Simulation", "Primitives", "Topology"]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Primitives"]),

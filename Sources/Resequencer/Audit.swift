@@ -4,7 +4,7 @@ import Primitives
 
 extension Resequencer {
   /// Fails when something is not as Resequencer.swift promises.
-  public func audit() {
+  func audit() {
     var used = 0
     var bytes = 0
     var states = 0
@@ -105,7 +105,7 @@ extension Resequencer {
   }
 
   /// Equal for states that will behave alike; counters aside.
-  public func digest() -> UInt64 {
+  func digest() -> UInt64 {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     func add(_ value: some BinaryInteger) { hash = (hash ^ UInt64(truncatingIfNeeded: value)) &* 0x0000_0100_0000_01b3 }
     for number in pool.freeSlots() { add(number) }

@@ -1,0 +1,1 @@
+@main struct ResequencerBench { static func main() {} }
