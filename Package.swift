@@ -134,7 +134,10 @@ let package = Package(
     tests("PathOracleCommandTests", []),
     tests("HouseTests", ["Configuration", "Topology"]),
     .target(
-      name: "FuzzTargets", dependencies: ["Primitives", "Topology", "Simulation", "Configuration"],
+      name: "FuzzTargets",
+      dependencies: [
+        "Primitives", "Topology", "Simulation", "Configuration", "Packets", "Wire", "Handshake", "Sealing", "Crypto",
+      ],
       path: "Tests/FuzzTargets",
       cSettings: glibc, swiftSettings: strict),
     tests("FuzzReplayTests", ["FuzzTargets", "Configuration", "Topology"]),

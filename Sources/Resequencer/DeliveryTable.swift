@@ -12,8 +12,9 @@ public struct Slice: BitwiseCopyable {
 
 /// One write. The slices lie like the kernel's `iovec`, and stay until the delivery is finished.
 public struct Delivery {
-  public struct Handle: Equatable, Sendable {
-    let index: UInt32
+  public struct Handle: Equatable, Sendable, BitwiseCopyable {
+    /// Below `Limits.mostDeliveries`, and no other's that is not finished.
+    public let index: UInt32
     let generation: UInt32
   }
 
