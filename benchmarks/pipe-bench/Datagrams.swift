@@ -1,8 +1,9 @@
-//  Datagrams.swift — a sender and a receiver of UDP that cost as little as they can, so that the gateways have the rest.
+//  Datagrams.swift — a sender and a receiver of UDP that cost as little as they can, so that the gateways have the
+//  rest.
 //
 //  Flows differ by ports: so many sockets send to so many ports, each pair is a flow, and each flow gets a burst before
-//  the next has its turn. A thousand sockets and a hundred ports are 100,000 flows. Handed over at once (`--pieces`), the
-//  kernel cuts one write into packets, or carries it as a super-packet as far as it can.
+//  the next has its turn. A thousand sockets and a hundred ports are 100,000 flows. Handed over at once (`--pieces`),
+//  the kernel cuts one write into packets, or carries it as a super-packet as far as it can.
 //
 //  Both print what they counted, in packets.
 

@@ -1,12 +1,13 @@
 //  pipe-bench — what does a gateway cost beside the least that it could cost?
 //
-//  Question.  Seconds on a shared machine say little: the same program is twice as fast a minute later. So every figure is
-//  one of several contenders, measured in turns within the same minutes, and what counts is the ratio to the first, which
-//  is the floor (benchmarks/floor). Its prediction, method and figures are in docs/benchmarks/pipe.md.
+//  Question.  Seconds on a shared machine say little: the same program is twice as fast a minute later. So every figure
+//  is one of several contenders, measured in turns within the same minutes, and what counts is the ratio to the first,
+//  which is the floor (benchmarks/floor). Its prediction, method and figures are in docs/benchmarks/pipe.md.
 //
-//  Method.  A topology of plain links is brought up. For each question, so many rounds; in each round every contender is
-//  started, asked, and taken down again. Costs are read from outside: the processor time of the gateway's processes, over
-//  the bytes that went through its interface. Printed are median, least and most, and the median of the rounds' ratios.
+//  Method.  A topology of plain links is brought up. For each question, so many rounds; in each round every contender
+//  is started, asked, and taken down again. Costs are read from outside: the processor time of the gateway's processes,
+//  over the bytes that went through its interface. Printed are median, least and most, and the median of the rounds'
+//  ratios.
 //
 //      .build/release/pipe-bench run topologies/speed-1.topo --contenders floor,floor-bare --only tcp-cubic,ping
 //
@@ -53,9 +54,7 @@ import Topology
           for round in 1...rounds {
             for contender in contenders {
               tell("\(question.rawValue), round \(round) of \(rounds): \(contender.rawValue)")
-              let joined = try stand.join(contender)
-              result.add(try question.ask(joined, on: stand, invocation), of: contender)
-              joined.takeDown()
+              result.add(try ask(question, contender, on: stand, invocation), of: contender)
             }
           }
           tell("")
@@ -68,6 +67,29 @@ import Topology
     } catch {
       end("pipe-bench: \(error)", error.exitCode)
     }
+  }
+
+  /// Asked again, a few times, when others used too much of the machine meanwhile.
+  private static func ask(
+    _ question: Question, _ contender: Contender, on stand: TestStand, _ invocation: Invocation
+  ) throws(LabError) -> [Double?] {
+    let most = Double(invocation[Words.quiet]) / 100
+    var attempts = 5
+    while true {
+      let start = Others()
+      let answer = try answer(question, contender, on: stand, invocation)
+      let share = Others().share(since: start)
+      attempts -= 1
+      if share <= most || attempts == 0 { return answer + [share] }
+    }
+  }
+
+  private static func answer(
+    _ question: Question, _ contender: Contender, on stand: TestStand, _ invocation: Invocation
+  ) throws(LabError) -> [Double?] {
+    let joined = try stand.join(contender)
+    defer { joined.takeDown() }
+    return try question.ask(joined, on: stand, invocation)
   }
 
   private static func read(_ path: String) throws(Topology.ParseError) -> [UInt8] {

@@ -31,7 +31,9 @@ enum Question: String, CaseIterable, Sendable {
     }
   }
 
-  var metrics: [Metric] {
+  var metrics: [Metric] { own + [Metric("others_share", "others %", per: 0.01, decimals: 0, isCompared: false)] }
+
+  private var own: [Metric] {
     switch self {
     case .tcpCubic, .tcpBBR:
       [
@@ -86,11 +88,14 @@ struct Metric {
   /// What the table counts in.
   let unit: Double
   let decimals: Int
+  /// Whether its ratio to the first contender's says anything.
+  let isCompared: Bool
 
-  init(_ key: String, _ title: String, per unit: Double = 1, decimals: Int) {
+  init(_ key: String, _ title: String, per unit: Double = 1, decimals: Int, isCompared: Bool = true) {
     self.key = key
     self.title = title
     self.unit = unit
     self.decimals = decimals
+    self.isCompared = isCompared
   }
 }

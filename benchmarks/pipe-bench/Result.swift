@@ -38,18 +38,18 @@ struct Result {
 
   /// Median (least–most), and below another heading the ratio to the first contender.
   func table() -> String {
-    var rows = [[""] + question.metrics.flatMap { [$0.title, "ratio"] }]
+    var rows = [[""] + question.metrics.flatMap { $0.isCompared ? [$0.title, "ratio"] : [$0.title] }]
     for (place, contender) in contenders.enumerated() {
       var row = [contender.rawValue]
       for (index, metric) in question.metrics.enumerated() {
         let sorted = samples(place, index).sorted
         guard let median = samples(place, index).median, let least = sorted.first, let most = sorted.last else {
-          row += ["–", ""]
+          row += metric.isCompared ? ["–", ""] : ["–"]
           continue
         }
         func show(_ value: Double) -> String { fixed(value / metric.unit, metric.decimals) }
         row.append(sorted.count == 1 ? show(median) : "\(show(median)) (\(show(least))–\(show(most)))")
-        row.append(ratio(place, index).map { fixed($0, 2) } ?? "")
+        if metric.isCompared { row.append(ratio(place, index).map { fixed($0, 2) } ?? "") }
       }
       rows.append(row)
     }
@@ -78,7 +78,7 @@ struct Result {
             let samples = samples(place, index)
             object.object(metric.key) { object in
               object.member("median", samples.median, decimals: 6)
-              object.member("of_first", ratio(place, index), decimals: 4)
+              if metric.isCompared { object.member("of_first", ratio(place, index), decimals: 4) }
               object.array("values") { list in
                 for value in values[place][index] { list.element(value, decimals: 6) }
               }

@@ -17,6 +17,9 @@ enum Words {
     "rate", value: "N", .number(in: 0...100_000_000), default: 0,
     "UDP packets a second; 0 is as many as the sender can")
   static let idle = Option("idle", value: "S", .number(in: 1...600), default: 10, "how long idle gateways are watched")
+  static let quiet = Option(
+    "quiet", value: "P", .number(in: 0...100), default: 100,
+    "measure again, at most four times, when others used more than P % of the machine")
   static let json = Flag("json", "print one JSON value; the tables go to standard error")
 
   // send, receive
@@ -29,7 +32,7 @@ enum Words {
   static let burst = Option("burst", value: "N", .number(in: 1...64), default: 64, "sends before the next flow")
   static let joined = Flag("joined", "take packets that the kernel joined (UDP_GRO)")
 
-  static let run = Command("run", "measures", [file, contenders, only, rounds, seconds, rate, idle, json])
+  static let run = Command("run", "measures", [file, contenders, only, rounds, seconds, rate, idle, quiet, json])
   static let send = Command(
     "send", "sends UDP packets", [target, port, ports, sockets, size, pieces, burst, seconds, rate], isHidden: true)
   static let receive = Command("receive", "counts UDP packets", [port, ports, size, joined], isHidden: true)

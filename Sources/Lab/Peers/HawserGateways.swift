@@ -1,5 +1,5 @@
-//  HawserGateways.swift — our own gateways as a contender: keys and files made for one measurement, then started as a user
-//  would start them.
+//  HawserGateways.swift — our own gateways as a contender: keys and files made for one measurement, then started as a
+//  user would start them.
 //
 //  Each file names the paths in the topology's order and, in the same order, where the other side ends. Both sides know
 //  the other's addresses, unless a nat hides them. The gateways lead the other site into their interface themselves.
