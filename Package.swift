@@ -54,7 +54,7 @@ let package = Package(
     // System libraries
     library("CUring", pkgConfig: "liburing", apt: "liburing-dev"),
     library("CMnl", pkgConfig: "libmnl", apt: "libmnl-dev"),
-    library("COpenSSL", pkgConfig: "openssl", apt: "libssl-dev"),
+    library("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
     library("CIpsecMb", apt: "libipsec-mb-dev"),  // x86 only: elsewhere nobody imports it, and nothing is linked
     library("CNftables", pkgConfig: "libnftables", apt: "libnftables-dev"),
     // L0
@@ -91,6 +91,7 @@ let package = Package(
     program("netlab", ["Primitives", "Commands", "Topology", "Simulation", "Lab"]),
     program("path-oracle", ["Commands", "Primitives", "Resequencer", "Topology"]),
     benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),
+    benchmark("seal-bench", ["Crypto", "Sealing"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("SealingTests", ["Sealing", "Primitives"]),
