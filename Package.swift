@@ -64,8 +64,8 @@ let package = Package(
     // System libraries
     library("CUring", pkgConfig: "liburing", apt: "liburing-dev"),
     library("CMnl", pkgConfig: "libmnl", apt: "libmnl-dev"),
-    library("COpenSSL", pkgConfig: "openssl", apt: "libssl-dev"),
     library("CMicrohttpd", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
+    library("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
     library("CIpsecMb", apt: "libipsec-mb-dev"),  // x86 only: elsewhere nobody imports it, and nothing is linked
     library("CNftables", pkgConfig: "libnftables", apt: "libnftables-dev"),
     // L0
@@ -108,6 +108,7 @@ let package = Package(
     benchmark("pipe-bench", ["Lab", "Topology", "Commands", "Primitives"]),
     benchmark("resequencer-bench", ["Resequencer", "Packets", "Wire", "Primitives"]),
     benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),
+    benchmark("seal-bench", ["Crypto", "Sealing"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("SealingTests", ["Sealing", "Primitives"]),
