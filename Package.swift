@@ -108,7 +108,7 @@ let package = Package(
     tests("PathOracleCommandTests", []),
     tests("HouseTests", ["Topology"]),
     .target(
-      name: "FuzzTargets", dependencies: ["Primitives", "Topology", "Simulation"], path: "Tests/FuzzTargets",
+      name: "FuzzTargets", dependencies: ["Packets", "Primitives", "Topology", "Simulation"], path: "Tests/FuzzTargets",
       cSettings: glibc, swiftSettings: strict),
     tests("FuzzReplayTests", ["FuzzTargets", "Topology"]),
   ],

@@ -1,22 +1,22 @@
 //  Bundle.swift — equal UDP packets of one flow, given to the kernel as one super-packet.
 //
-//  Why.  A write to a TUN costs 2 to 3 µs, whatever its size. An application that sends its datagrams one by one gives us
-//  as many packets; on the far side those that wait together go out with one write: 3.0 µs a packet become 1.2
+//  Why.  A write to a TUN costs 2 to 3 µs, whatever its size. An application that sends its datagrams one by one gives
+//  us as many packets; on the far side those that wait together go out with one write: 3.0 µs a packet become 1.2
 //  (measured, 1,400 bytes). The kernel cuts the super-packet where each datagram ended, or hands it as it is to a
 //  receiver that asked for that (UDP_GRO).
 //
 //      │ IP UDP │ payload 1 │  │ IP UDP │ payload 2 │  │ IP UDP │ pay 3 │
-//      │ IP UDP'│ payload 1 │            │ payload 2 │            │ pay 3 │      lengths and checksums in the first header
+//      │ IP UDP'│ payload 1 │            │ payload 2 │            │ pay 3 │      lengths and checksums of all
 //        rewritten in place               └─ slices of one write ──────┘
 //
 //  Joins.  What comes out must be what went in: same flow, TTL, traffic class, flow label and DF; the payloads of one
-//  length, the last may be shorter and then is the last; no options, no extension headers, no fragments; nothing behind the
-//  datagram; not empty. The kernel numbers the pieces on (identification + i), so without DF the packets must be numbered so;
-//  with DF the identification means nothing (RFC 6864), and nothing is asked.
+//  length, the last may be shorter and then is the last; no options, no extension headers, no fragments; nothing behind
+//  the datagram; not empty. The kernel numbers the pieces on (identification + i), so without DF the packets must be
+//  numbered so; with DF the identification means nothing (RFC 6864), and nothing is asked.
 //
-//  Checksums.  The kernel makes new ones for all pieces, so a packet whose checksum was wrong would arrive as if it were
-//  right. Each is verified before it joins, the first when the second comes: a packet that stays alone costs nothing. A
-//  packet without checksum stays alone.
+//  Checksums.  The kernel makes new ones for all pieces, so a packet whose checksum was wrong would arrive as if it
+//  were right. Each is verified before it joins, the first when the second comes: a packet that stays alone costs
+//  nothing. A packet without checksum stays alone.
 //
 //  Rejected.  TCP: its senders make super-packets themselves, and pure acknowledgments cannot be merged.
 //
@@ -40,8 +40,8 @@ import Primitives
   /// A shorter piece, or a wrong checksum: nothing joins behind it.
   private var isClosed = false
 
-  /// Begins with this packet; nil when nothing could join it. `segmentSize` and `needsChecksum` are what all packets of a
-  /// segment share. The memory must stay where it is until `finish`.
+  /// Begins with this packet; nil when nothing could join it. `segmentSize` and `needsChecksum` are what all packets of
+  /// a segment share. The memory must stay where it is until `finish`.
   public init?(_ packet: UnsafeMutableRawPointer, _ view: PacketView, segmentSize: Int, needsChecksum: Bool) {
     guard view.transport == PacketView.Transport.udp, view.hasPlainHeader, !view.isFragment, !view.hasSurplus,
       view.payloadLength > 0, !view.isSuperPacket(segmentSize: segmentSize)
@@ -107,8 +107,8 @@ import Primitives
     return sum
   }
 
-  /// Makes the first packet's header that of the whole, and says what to write before it. Then come, in one write, the first
-  /// packet and of each other one what is behind its header.
+  /// Makes the first packet's header that of the whole, and says what to write before it. Then come, in one write, the
+  /// first packet and of each other one what is behind its header.
   public func finish() -> OffloadHeader {
     guard count > 1 else {
       return SuperPacket.offload(for: first, segmentSize: 0, needsChecksum: needsChecksum)
@@ -123,6 +123,7 @@ import Primitives
     unsafe start.write(UInt16(truncatingIfNeeded: length), first.transportOffset + 4)
     unsafe start.write(Bundle.pseudoHeader(first, length: length).folded, first.transportOffset + 6)
     var offload = SuperPacket.offload(for: first, segmentSize: 0, needsChecksum: true)
+    offload.headerLength = UInt16(first.headerLength)
     offload.segmentKind = OffloadHeader.udp
     offload.segmentSize = UInt16(truncatingIfNeeded: first.payloadLength)
     return offload

@@ -5,7 +5,8 @@
 //  multiplication by 2⁸, the machine's order may be summed and swapped at the end.
 //
 //  Two forms of it are in headers. A *complete* checksum is the complement of the sum over pseudo-header and packet. A
-//  *partial* one is the sum of the pseudo-header alone, not complemented: whoever sends the packet on wire adds the rest.
+//  *partial* one is the sum of the pseudo-header alone, not complemented: whoever sends the packet on wire adds the
+//  rest.
 //
 //  A sum of anything but zeros never folds to 0, so neither does a partial checksum that is changed here: 0 in a UDP
 //  header would say "none".
@@ -84,8 +85,8 @@ public struct Checksum: BitwiseCopyable, Sendable {
   /// The complement: what a complete checksum is.
   @inlinable @inline(__always) public var complement: UInt16 { ~folded }
 
-  /// A complete checksum after one number of what it covers has changed (RFC 1624, equation 3). One that was wrong stays
-  /// wrong, so that the receiver still sees it.
+  /// A complete checksum after one number of what it covers has changed (RFC 1624, equation 3). One that was wrong
+  /// stays wrong, so that the receiver still sees it.
   @inlinable @inline(__always)
   public static func updated(_ checksum: UInt16, replacing old: UInt16, by new: UInt16) -> UInt16 {
     ~updated(partial: ~checksum, replacing: old, by: new)

@@ -1,7 +1,8 @@
 //  CongestionMark.swift — a path's congestion mark, passed on to the packet inside (RFC 6040).
 //
-//  The outer header is gone when a packet leaves the tunnel, so a mark in it must move to the inner one. Who is not capable of
-//  ECN would not see it there and must learn by a loss: `notCapable` means that the packet has to be dropped.
+//  The outer header is gone when a packet leaves the tunnel, so a mark in it must move to the inner one. Who is not
+//  capable of ECN would not see it there and must learn by a loss: `notCapable` means that the packet has to be
+//  dropped.
 
 public enum CongestionMark: UInt8, CaseIterable, Sendable {
   case marked

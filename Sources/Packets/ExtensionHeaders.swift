@@ -1,7 +1,7 @@
 //  ExtensionHeaders.swift — the way through IPv6's extension headers to the transport.
 //
-//      │ next │ length │ …         in units of 8 bytes, the first not counted; the authentication header counts in fours,
-//      └──────┴────────┴───        and the fragment header is always 8 bytes
+//      │ next │ length │ …         in units of 8 bytes, the first not counted; the authentication header counts in
+//      └──────┴────────┴───        fours, and the fragment header has always 8 bytes
 //
 //  What follows ESP is sealed, so ESP is a transport like any that we do not know. At most eight headers: each
 //  has its place in one order (RFC 8200 §4.1), and whoever sends more wants the walk to be long.

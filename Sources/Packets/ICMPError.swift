@@ -2,11 +2,12 @@
 //
 //      │ IP from us to the sender │ type code sum │ 0 or MTU │ his packet, as much of it as fits
 //
-//  An answer is never sent where it could multiply (RFC 1122 §3.2.2, RFC 4443 §2.4): to an error, to a packet for many, to a
-//  source that is not one host, about a later fragment. An IPv4 error has 576 bytes at most (RFC 1812), an IPv6 error 1,280.
+//  An answer is never sent where it could multiply (RFC 1122 §3.2.2, RFC 4443 §2.4): to an error, to a packet for many,
+//  to a source that is not one host, about a later fragment. An IPv4 error has 576 bytes at most (RFC 1812), an IPv6
+//  error 1,280.
 //
-//  Not here.  How many are sent: whoever sends them limits the rate, as the same sections demand. That "too big" is said only
-//  about IPv4 packets with DF; the others could be cut.
+//  Not here.  How many are sent: whoever sends them limits the rate, as the same sections demand. That "too big" is
+//  said only about IPv4 packets with DF; the others could be cut.
 
 public import Primitives
 

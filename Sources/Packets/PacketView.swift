@@ -4,21 +4,21 @@
 //      │ IP header, options │ transport's header    │ payload                          │ (not the packet) │
 //      │ or extensions      │ TCP, UDP, ICMP, …     │                                  │                  │
 //
-//  Why.  Everything that we do to a packet (finding its flow, cutting it, coalescing it, quoting it in an error) needs the
-//  same dozen numbers, and each of them may be a lie. So they are read in one place, and whoever holds a view may
+//  Why.  Everything that we do to a packet (finding its flow, cutting it, coalescing it, quoting it in an error) needs
+//  the same dozen numbers, and each of them may be a lie. So they are read in one place, and whoever holds a view may
 //  use its offsets without a check, on the bytes that it was made from.
 //
-//  How.  A packet with a plain IPv4 or IPv6 header and TCP or UDP behind it takes one pass over its first bytes, about 5 ns;
-//  the walk through IPv6 extension headers is bounded and apart from it.
+//  How.  A packet with a plain IPv4 or IPv6 header and TCP or UDP behind it takes one pass over its first bytes, about
+//  5 ns; the walk through IPv6 extension headers is bounded and apart from it.
 //
-//  A ping is a flow: the identifier of an echo request is its source port, that of the reply the destination port, so that
-//  the reply's tuple is the request's reversed.
+//  A ping is a flow: the identifier of an echo request is its source port, that of the reply the destination port, so
+//  that the reply's tuple is the request's reversed.
 //
-//  Tolerated.  Bytes behind the packet (`isWhole` tells): a segment is a row of packets without framing, and some adapters
-//  pad. Bytes behind a UDP datagram within its packet (RFC 9868 has options there; `hasSurplus`).
+//  Tolerated.  Bytes behind the packet (`isWhole` tells): a segment is a row of packets without framing, and some
+//  adapters pad. Bytes behind a UDP datagram within its packet (RFC 9868 has options there; `hasSurplus`).
 //
-//  Refused.  Jumbograms, and every length that does not fit into the one around it. A first fragment that does not hold its
-//  transport header (RFC 7112, RFC 1858: it would pass rules that look at ports).
+//  Refused.  Jumbograms, and every length that does not fit into the one around it. A first fragment that does not hold
+//  its transport header (RFC 7112, RFC 1858: it would pass rules that look at ports).
 //
 //  Not here.  Whether checksums are right: the kernel looks, and whoever coalesces.
 

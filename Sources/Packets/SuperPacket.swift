@@ -1,7 +1,7 @@
 //  SuperPacket.swift — packets of up to 64 KiB with one header: told apart, described to the adapter, and cut.
 //
-//  Why.  A system call costs what it costs, so a sender hands down many packets' worth of payload with one header, and we
-//  carry it like that. What the adapter on the far side needs to know (kind, header length, where the checksum goes)
+//  Why.  A system call costs what it costs, so a sender hands down many packets' worth of payload with one header, and
+//  we carry it like that. What the adapter on the far side needs to know (kind, header length, where the checksum goes)
 //  follows from the headers themselves; only the payload of a piece, `segmentSize`, and whether checksums are still
 //  partial travel with it. So the rule is the same on both sides:
 //
@@ -15,10 +15,10 @@
 //                 0                          a        b                      n
 //
 //  A packet with payload bytes a ..< b has the original's headers with: the sequence number a further on; all lengths;
-//  FIN and PSH only at the end (b = n); CWR only at the start (a = 0); urgent data as far as it reaches into what follows;
-//  IPv4's identification a / segmentSize further on, as the kernel counts it when it cuts. UDP has boundaries, so it
-//  is cut between pieces only. Checksums are changed by what changed, not made anew: a header that was wrong stays
-//  wrong, and a routing header's final address stays in the sum without our knowing it.
+//  FIN and PSH only at the end (b = n); CWR only at the start (a = 0); urgent data as far as it reaches into what
+//  follows; IPv4's identification a / segmentSize further on, as the kernel counts it when it cuts. UDP has boundaries,
+//  so it is cut between pieces only. Checksums are changed by what changed, not made anew: a header that was wrong
+//  stays wrong, and a routing header's final address stays in the sum without our knowing it.
 //
 //  A complete checksum covers the payload, so a packet with one cannot be cut by its headers alone; super-packets from
 //  an adapter never have one.
@@ -35,7 +35,8 @@ public enum SuperPacket {
   // MARK: Describing
 
   /// What a packet from the adapter is to the far side; nil when that could not say the same again: a kind of
-  /// super-packet that we do not know, or a checksum in an unusual place. `piece` finishes such a packet, if anything does.
+  /// super-packet that we do not know, or a checksum in an unusual place. `piece` finishes such a packet, if anything
+  /// does.
   @inlinable
   public static func describe(
     _ offload: OffloadHeader, _ view: PacketView
@@ -60,10 +61,10 @@ public enum SuperPacket {
     var offload = OffloadHeader()
     guard needsChecksum, let checksumOffset = view.checksumOffset else { return offload }
     offload.flags = OffloadHeader.needsChecksum
-    offload.headerLength = UInt16(truncatingIfNeeded: view.headerLength)
     offload.checksumStart = UInt16(truncatingIfNeeded: view.transportOffset)
     offload.checksumOffset = UInt16(truncatingIfNeeded: checksumOffset)
     if view.isSuperPacket(segmentSize: segmentSize) {
+      offload.headerLength = UInt16(truncatingIfNeeded: view.headerLength)
       offload.segmentKind = kind(of: view)
       if view.tcpFlags.contains(.cwr) { offload.segmentKind |= OffloadHeader.congestionOnce }
       offload.segmentSize = UInt16(truncatingIfNeeded: segmentSize)
@@ -91,8 +92,8 @@ public enum SuperPacket {
   }
 
   /// Writes the headers of a packet that carries only `payload` of the original's payload, `view.headerLength` bytes.
-  /// `headers` are the original's (the view may have been made from them alone); `out` may be the same memory. Nothing is
-  /// written unless the answer is `done`.
+  /// `headers` are the original's (the view may have been made from them alone); `out` may be the same memory. Nothing
+  /// is written unless the answer is `done`.
   public static func cut(
     headers: UnsafeRawBufferPointer, of view: PacketView, payload: Range<Int>, segmentSize: Int, needsChecksum: Bool,
     into out: UnsafeMutableRawBufferPointer

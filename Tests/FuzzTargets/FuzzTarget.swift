@@ -23,6 +23,7 @@ public struct FuzzTarget: Sendable, CustomStringConvertible {
 
   public static let all = [
     FuzzTarget(name: "change", check: checkChange),
+    FuzzTarget(name: "packet", check: checkPacket),
     FuzzTarget(name: "topology", check: checkTopology),
     FuzzTarget(name: "trace", check: checkTrace),
   ]
