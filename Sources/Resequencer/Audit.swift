@@ -117,7 +117,9 @@ extension Resequencer {
       var number = sets[index].oldest
       while number != .none {
         let slot = pool.slots[Int(number)]
-        for value in [number, slot.segment, slot.length, slot.received, UInt32(slot.lane), slot.laneState] { add(value) }
+        for value in [number, slot.segment, slot.length, slot.received, UInt32(slot.lane), slot.laneState] {
+          add(value)
+        }
         for value in [slot.rangeCount, slot.markCount, slot.recordCount, slot.sizeClass] { add(value) }
         add(slot.since)
         for index in 0..<Int(slot.rangeCount) {

@@ -185,10 +185,11 @@ extension Resequencer {
   /// Bytes of an authentic datagram are in their place.
   private mutating func take(_ range: ByteRange, _ index: Int, _ number: Number, path: UInt8, at now: Instant) {
     let slot = pool.slots + Int(number)
+    let set = Int(slot.pointee.set)
+    let isNew = slot.pointee.state == .claimed
     let grown = pool.insert(range, in: number, before: index)
     heldBytes += Int(range.upper - range.lower)
-    if slot.pointee.state == .claimed {
-      let set = Int(slot.pointee.set)
+    if isNew {
       let lane = lanes.lane(slot.pointee.lane, of: set)
       if slot.pointee.isComplete && slot.pointee.segment == lane.pointee.next && lane.pointee.state == .none {
         // Whole, and owed: it never enters the window.
@@ -201,10 +202,12 @@ extension Resequencer {
     if slot.pointee.isComplete {
       if recent.slot == number { recent = Recent() }
       complete(slot, at: range.lower, path)
-      return
+    } else {
+      remember(number, range: grown)
+      watch(slot, at: range.lower, path)
     }
-    remember(number, range: grown)
-    watch(slot, at: range.lower, path)
+    // Better one segment too early than a datagram lost: what is released now leaves before the next one comes.
+    if isNew && pool.isShort(of: number, for: set) { makeRoom(set) }
   }
 
   @inline(__always) private mutating func remember(_ number: Number, range: Int) {

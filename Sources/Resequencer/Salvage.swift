@@ -47,7 +47,9 @@ extension SegmentPool {
       let rest = Int(slot.pointee.recordBytes) - place
       let bytes = UnsafeRawBufferPointer(start: records(of: number) + place, count: rest)
       guard let record = ResumeRecord(bytes) else { break }
-      fill(number, from: Int(record.packetOffset), UnsafeRawBufferPointer(rebasing: bytes[ResumeRecord.fixedLength..<record.length]))
+      fill(
+        number, from: Int(record.packetOffset),
+        UnsafeRawBufferPointer(rebasing: bytes[ResumeRecord.fixedLength..<record.length]))
       place += record.length
     }
     return Int(slot.pointee.received - before)

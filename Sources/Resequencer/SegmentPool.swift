@@ -183,6 +183,16 @@ struct SegmentPool: ~Copyable {
     return .none
   }
 
+  /// Whether this set would not get another slot like this one.
+  func isShort(of number: Number, for set: Int) -> Bool {
+    let first = Int(slots[Int(number)].sizeClass)
+    for candidate in first..<min(first + 2, SegmentPool.classCount)
+    where used[set * SegmentPool.classCount + candidate] < 2 * classes[candidate].freeCount {
+      return false
+    }
+    return true
+  }
+
   private mutating func take(fromClass number: Int) -> Number {
     let blocks = classes + number
     blocks.pointee.freeCount -= 1

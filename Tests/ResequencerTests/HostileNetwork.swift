@@ -37,7 +37,8 @@ struct SentSegment {
     var at = part.lowerBound
     while at < part.upperBound {
       var record: [UInt8] = []
-      if at == part.lowerBound, let entry = entries.first(where: { $0.range.contains(at) }), entry.range.lowerBound < at {
+      if at == part.lowerBound, let entry = entries.first(where: { $0.range.contains(at) }), entry.range.lowerBound < at
+      {
         let resume = ResumeRecord(packetOffset: UInt32(entry.range.lowerBound), headerLength: entry.headerLength)
         record = [0, 0, 0, 0]
         record.withUnsafeMutableBytes { resume.write(to: $0.baseAddress!) }
@@ -195,6 +196,8 @@ final class Receiver {
   }
 
   deinit { memory.deallocate() }
+
+  func open() -> Resequencer.LaneSet? { core.open() }
 
   @discardableResult
   func receive(_ datagram: SentDatagram, congestion: Bool = false, at now: Instant) -> Verdict {
