@@ -86,22 +86,28 @@ let package = Package(
     sansIO("Handshake", ["Primitives", "Sealing", "Wire"]),
     // L3
     sansIO("Simulation", ["Primitives", "Topology"]),
-    pump("Engine", ["Primitives", "Sealing", "Wire", "Packets", "Striper", "Resequencer", "Handshake"]),
+    pump("Engine", ["Primitives", "Status", "Sealing", "Wire", "Packets", "Striper", "Resequencer", "Handshake"]),
     // E
     .target(name: "CLinux", cSettings: glibc),
     edge("Netlink", ["CLinux", "CMnl", "CNftables", "Primitives"]),
     edge("Crypto", ["Sealing", "COpenSSL", "CIpsecMb"]),
     edge("Ring", ["CUring", "Primitives"]),
     edge("HTTP", ["CMicrohttpd"]),
-    edge("VNIC", ["CLinux"]),
+    edge("VNIC", ["CLinux", "Netlink", "Primitives"]),
     edge("Control", ["HTTP", "Status", "Primitives"]),
     edge("Underlay", ["Ring", "Primitives"]),
     // L4
-    edge("Driver", ["Engine", "Crypto", "Underlay", "VNIC", "Ring", "Netlink", "Primitives", "Sealing", "CLinux"]),
+    edge(
+      "Driver",
+      [
+        "Engine", "Handshake", "Resequencer", "Packets", "Wire", "Configuration", "Status", "Control", "Crypto", "Underlay",
+        "VNIC", "Ring", "Netlink", "Primitives", "Sealing",
+      ]),
     edge("Doctor", ["Primitives", "CLinux"]),
     edge("Lab", ["Netlink", "Ring", "Packets", "VNIC", "CLinux", "Simulation", "Topology", "Primitives"]),
     // X
-    program("hawser", ["Commands", "Configuration", "Control", "Crypto", "Doctor", "Primitives", "Sealing"]),
+    program(
+      "hawser", ["Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "Primitives", "Sealing", "Status"]),
     program("netlab", ["Primitives", "Commands", "Topology", "Simulation", "Lab"]),
     program("path-oracle", ["Commands", "Primitives", "Resequencer", "Topology"]),
     yardstick("floor"),
@@ -127,7 +133,7 @@ let package = Package(
     tests("CryptoTests", ["Crypto", "Sealing", "Primitives"], data: ["Vectors"]),
     tests("RingTests", ["Ring", "Primitives"]),
     tests("UnderlayTests", ["Underlay", "Ring", "Primitives"]),
-    tests("VNICTests", ["VNIC", "Packets", "CLinux"]),
+    tests("VNICTests", ["VNIC", "Packets", "Netlink", "Primitives", "CLinux"]),
     tests("PlatformTests", ["Packets", "Ring", "VNIC", "Netlink", "CLinux", "Primitives"]),
     tests("DoctorTests", ["Doctor", "Primitives"]),
     tests("LabTests", ["Lab", "Packets", "Netlink", "VNIC", "Simulation", "Topology", "Primitives", "CLinux"]),

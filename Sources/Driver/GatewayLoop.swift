@@ -32,6 +32,7 @@ import Primitives
 import Resequencer
 import Ring
 import Underlay
+import VNIC
 
 struct GatewayLoop: ~Copyable {
   enum Kind: UInt8 {
@@ -53,12 +54,18 @@ struct GatewayLoop: ~Copyable {
 
   var ring: Ring
   var engine: Engine
-  let device: Int32
+  let device: VirtualInterface
+  private let descriptor: Int32
+  private let memory: LoopMemory
   var packets: BufferPool
-  var sockets: FixedArray<PathSocket>
+  let sockets: [PathSocket]
   var messages: SendMessages
   /// Messages of each batch that the kernel has not finished.
   private let pending: UnsafeMutablePointer<UInt16>
+  /// How far each batch has been handed over. All of it at once, unless an interface takes datagrams only one by one.
+  private let handed: UnsafeMutablePointer<Int>
+  /// Batches that wait for messages to become free.
+  private var stalled = RingBuffer<UInt16>(minimumCapacity: GatewayLoop.mostBatches)
   private let handles: UnsafeMutablePointer<Delivery.Handle?>
   static let mostBatches = 64
   static let mostDeliveries = 256
@@ -68,24 +75,30 @@ struct GatewayLoop: ~Copyable {
   var now: Instant
 
   init(
-    ring: consuming Ring, engine: consuming Engine, device: Int32, packets: consuming BufferPool,
-    sockets: consuming FixedArray<PathSocket>, at now: Instant
+    ring: consuming Ring, engine: consuming Engine, device: consuming VirtualInterface, packets: consuming BufferPool,
+    sockets: [PathSocket], memory: consuming LoopMemory, at now: Instant
   ) {
     self.ring = ring
     self.engine = engine
+    guard let descriptor = device.descriptors.first else { preconditionFailure("an interface has a queue") }
+    self.descriptor = descriptor
     self.device = device
+    self.memory = memory
     self.packets = packets
     self.sockets = sockets
     self.now = now
     messages = SendMessages(capacity: 4 * GatewayLoop.mostBatches)
     pending = .allocate(capacity: GatewayLoop.mostBatches)
     pending.initialize(repeating: 0, count: GatewayLoop.mostBatches)
+    handed = .allocate(capacity: GatewayLoop.mostBatches)
+    handed.initialize(repeating: 0, count: GatewayLoop.mostBatches)
     handles = .allocate(capacity: GatewayLoop.mostDeliveries)
     handles.initialize(repeating: nil, count: GatewayLoop.mostDeliveries)
   }
 
   deinit {
     pending.deallocate()
+    handed.deallocate()
     handles.deallocate()
   }
 
@@ -158,12 +171,13 @@ struct GatewayLoop: ~Copyable {
     case .sent: break
     case .sendSingly:
       // The interface refuses batches: this one goes again, one by one, and all after it.
-      var rest = batch
-      sendMessages(of: &rest, number, on: index)
+      handed[Int(number)] = 0
+      handOver(number)
       wasTaken = true
     case .failed(let error): sockets[index].lastError = error
     }
     pending[Int(number)] -= 1
+    while messages.pending < messages.capacity, let waiting = stalled.popFirst() { handOver(waiting) }
     if pending[Int(number)] == 0 { engine.sent(number, wasTaken: wasTaken) }
   }
 
@@ -177,19 +191,14 @@ struct GatewayLoop: ~Copyable {
 
   private mutating func prepare() {
     while let number = engine.nextBatch() {
-      let batch = engine.batch(number)
-      let index = Int(batch.route.socket)
-      var datagrams = DatagramBatch(
-        UnsafeRawBufferPointer(start: batch.bytes, count: batch.length), segmentSize: batch.pieceLength,
-        to: batch.route.remote, from: batch.route.local, trafficClass: batch.isCongestionCapable ? 2 : 0,
-        context: UInt64(number))
-      sendMessages(of: &datagrams, number, on: index)
+      handed[Int(number)] = 0
+      handOver(number)
     }
     while let delivery = engine.nextDelivery() {
       handles[Int(delivery.handle.index)] = delivery.handle
       let slices = UnsafeRawPointer(delivery.slices).assumingMemoryBound(to: iovec.self)
       ring.write(
-        slices: slices, count: delivery.sliceCount, to: device,
+        slices: slices, count: delivery.sliceCount, to: descriptor,
         tag: Tag(Kind.written, number: delivery.handle.index))
     }
     while let number = engine.nextFreeBuffer() { packets.giveBack(number) }
@@ -197,26 +206,37 @@ struct GatewayLoop: ~Copyable {
       upTo: meanLength < GatewayLoop.smallLength ? GatewayLoop.smallBuffers : GatewayLoop.bulkBuffers, to: &ring)
     if !isReading && packets.lent > 0 {
       isReading = true
-      ring.read(device, into: packets.group, tag: Tag(Kind.packet))
+      ring.read(descriptor, into: packets.group, tag: Tag(Kind.packet))
     }
     for index in sockets.indices {
       sockets[index].lend(to: &ring, index)
     }
   }
 
-  /// Prepares what one call sends of it, and then the rest.
-  private mutating func sendMessages(of batch: inout DatagramBatch, _ number: UInt16, on index: Int) {
-    while let message = messages.next(of: &batch, mostSegments: sockets[index].segmentation.mostSegments) {
+  /// Prepares the sends of a batch: one, or as many as the interface needs.
+  private mutating func handOver(_ number: UInt16) {
+    let batch = engine.batch(number)
+    let index = Int(batch.route.socket)
+    let start = handed[Int(number)]
+    var datagrams = DatagramBatch(
+      UnsafeRawBufferPointer(start: batch.bytes + start, count: batch.length - start), segmentSize: batch.pieceLength,
+      to: batch.route.remote, from: batch.route.local, trafficClass: batch.isCongestionCapable ? 2 : 0,
+      context: UInt64(number))
+    while let message = messages.next(of: &datagrams, mostSegments: sockets[index].segmentation.mostSegments) {
       pending[Int(number)] += 1
       ring.send(
         message.header, on: sockets[index].socket.descriptor, mayWait: true,
         tag: Tag(Kind.sent, number: message.number, place: UInt32(index)))
     }
+    handed[Int(number)] = batch.length - datagrams.bytes.count
+    if !datagrams.isEmpty { stalled.append(number) }
   }
+
+  mutating func watch(_ waker: RingWaker) { ring.watch(waker, tag: Tag(Kind.woken)) }
 }
 
 /// A local path's socket and what it reads into.
-struct PathSocket: ~Copyable {
+final class PathSocket {
   let socket: UDPSocket
   var buffers: BufferPool
   var segmentation = SegmentationOffload()
@@ -228,8 +248,7 @@ struct PathSocket: ~Copyable {
     self.buffers = buffers
   }
 
-  @inline(__always)
-  mutating func lend(to ring: inout Ring, _ index: Int) {
+  func lend(to ring: inout Ring, _ index: Int) {
     buffers.lend(upTo: buffers.count, to: &ring)
     if !isReading && buffers.lent > 0 {
       isReading = true

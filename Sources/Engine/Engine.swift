@@ -37,6 +37,8 @@ public struct Engine: ~Copyable {
   var peerOfLanes: FixedArray<UInt32>
   var gatekeeper: Gatekeeper
   let identity: Identity
+  /// Which run of this gateway it is.
+  let incarnation: UInt64
   let localPaths: [LocalPath]
   let allowed: AllowedAddresses
 
@@ -100,6 +102,7 @@ public struct Engine: ~Copyable {
   ) {
     let cryptography = identity.cryptography
     let incarnation = cryptography.randomNumber()
+    self.incarnation = incarnation
     let list = settings.peers
     self.identity = identity
     self.allowed = allowed

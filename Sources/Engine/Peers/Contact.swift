@@ -74,6 +74,7 @@ extension Engine {
     if sending != peers[index].current {
       let wasConnected = peers[index].current != nil
       peers[index].current = sending
+      if wasConnected != (sending != nil) { peers[index].since = now }
       if sending != nil {
         report(wasConnected ? .rekeyed : .connected, peer: index, path: nil)
         greetPaths(of: index, at: now)
@@ -148,6 +149,7 @@ extension Engine {
   mutating func begin(at now: Instant) {
     for index in peers.indices {
       lendIndices(to: index)
+      peers[index].since = now
       if peers[index].settings.endpoints.isEmpty { continue }
       peers[index].handshake.begin(at: now)
       pump(index, from: nil, at: now)

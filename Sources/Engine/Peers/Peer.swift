@@ -34,6 +34,8 @@ struct Peer: ~Copyable {
   /// Which run of the other gateway our lanes belong to.
   var incarnation: UInt64?
 
+  /// Since when there is a session, or none.
+  var since = Instant.zero
   /// The earliest moment at which the engine looks at this peer again.
   var armed: Instant?
   var sent = Traffic()
