@@ -239,6 +239,12 @@ static struct {
   int next_path;
 } out;
 
+/// The other side is not there yet, a queue is full, a line is down: lost, as on any path.
+static bool will_pass(int error) {
+  return error == EAGAIN || error == EINTR || error == ECONNREFUSED || error == ENOBUFS || error == EHOSTUNREACH ||
+         error == ENETUNREACH || error == ENETDOWN;
+}
+
 static void send_part(int path, size_t offset, size_t length) {
   struct header header = {
       .segment = out.number, .length = out.end - out.start, .offset = offset, .piece = out.piece, .flags = out.flags,
@@ -271,8 +277,7 @@ static void send_part(int path, size_t offset, size_t length) {
   }
   gateway.out.calls++;
   if (sendmsg(gateway.sockets[path], &message, 0) >= 0) return;
-  // The other side is not there yet, or its queue is full: lost, as on any path.
-  if (errno != EAGAIN && errno != ECONNREFUSED && errno != ENOBUFS) fail("cannot send on path %d", path + 1);
+  if (!will_pass(errno)) fail("cannot send on path %d", path + 1);
   gateway.unsent++;
 }
 
@@ -385,8 +390,8 @@ static inline void put16(uint8_t *bytes, uint16_t value) {
 static size_t write_joined(uint8_t *first, const struct packet *packet, size_t left) {
   size_t payload = packet->length - packet->headers, network = packet->network;
   if (packet->transport != IPPROTO_UDP || payload == 0) return 0;
-  bool is_v4 = network == 20;
-  if (is_v4 && ((first[6] & 0x3f) | first[7])) return 0;  // fragments
+  bool is_v4 = first[0] >> 4 == 4;
+  if (is_v4 && (network != 20 || (first[6] & 0x3f) || first[7])) return 0;  // options, fragments
   uint8_t *end = first + packet->length;
   size_t taken = packet->length, count = 1;
   while (count < most_pieces && end - first + payload <= 65000) {
@@ -507,7 +512,12 @@ static void receive_datagram(int path, const uint8_t *datagram, size_t size) {
   }
   int32_t ahead = (int32_t)(header.segment - in.next);
   if (ahead < 0) goto refused;
-  for (; ahead >= window; ahead--) step(true);
+  for (int i = 0; i < window && ahead >= window; i++, ahead--) step(true);
+  if (ahead >= window) {
+    // Nothing waits any more, and what lies between will not come.
+    gateway.given_up += ahead - window + 1;
+    in.next = header.segment - window + 1;
+  }
   struct assembly *assembly = &assemblies[header.segment % window];
   if (!assembly->text) {
     *assembly = (struct assembly){
@@ -530,7 +540,7 @@ static bool receive(int path) {
       .msg_iov = &whole, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
   ssize_t got = recvmsg(gateway.sockets[path], &message, 0);
   if (got < 0) {
-    if (errno == EAGAIN || errno == EINTR || errno == ECONNREFUSED) return false;
+    if (will_pass(errno)) return false;
     fail("cannot receive on path %d", path + 1);
   }
   size_t size = got;
