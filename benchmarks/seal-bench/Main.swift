@@ -63,8 +63,9 @@ final class Case {
 @main struct SealBench {
   static func main() throws {
     let libraries = try LibraryCryptography.Library.allCases.map { try LibraryCryptography.make(preferring: $0) }
+    let cryptography = libraries[0]
     var secret = Secret()
-    secret.withMutableBytes { libraries[0].random($0) }
+    secret.withMutableBytes { cryptography.random($0) }
     for suite in CipherSuite.allCases {
       let specimens = libraries.map { Case($0, suite, secret).specimen() }
       precondition(specimens.allSatisfy { $0 == specimens[0] }, "all libraries compute the same")
@@ -94,7 +95,7 @@ final class Case {
         print(columns("\(suite), \(one.implementation(of: suite))", figures))
       }
     }
-    try handshake(libraries[0])
+    try handshake(cryptography)
   }
 
   /// What a stranger, or a handshake, makes us compute.
