@@ -19,12 +19,10 @@ final class Case {
   private let sealed = UnsafeMutableRawPointer.allocate(byteCount: 65_536, alignment: 64)
   private let header = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
 
-  init(_ cryptography: LibraryCryptography, _ suite: CipherSuite) {
+  init(_ cryptography: LibraryCryptography, _ suite: CipherSuite, _ secret: borrowing Secret) {
     self.cryptography = cryptography
     for place in [source, sealed] { place.initializeMemory(as: UInt8.self, repeating: 0x5a, count: 65_536) }
     header.initializeMemory(as: UInt8.self, repeating: 1, count: 64)
-    var secret = Secret()
-    secret.withMutableBytes { cryptography.random($0) }
     key = cryptography.expand(suite, sealing: secret, masking: secret)
   }
 
@@ -48,6 +46,14 @@ final class Case {
     }
   }
 
+  /// One datagram and its masks: the same by every library, or nothing here is worth measuring.
+  func specimen() -> [UInt8] {
+    seal(1_400, times: 1)
+    let datagram = [UInt8](UnsafeRawBufferPointer(start: sealed, count: 1_416))
+    mask(44, times: 1)
+    return datagram + UnsafeRawBufferPointer(start: sealed, count: 704)
+  }
+
   func mask(_ batch: Int, times: Int) {
     let key = key
     for _ in 0..<times { key.mask(key.context, source, batch, sealed) }
@@ -57,10 +63,17 @@ final class Case {
 @main struct SealBench {
   static func main() throws {
     let libraries = try LibraryCryptography.Library.allCases.map { try LibraryCryptography.make(preferring: $0) }
+    let cryptography = libraries[0]
+    var secret = Secret()
+    secret.withMutableBytes { cryptography.random($0) }
+    for suite in CipherSuite.allCases {
+      let specimens = libraries.map { Case($0, suite, secret).specimen() }
+      precondition(specimens.allSatisfy { $0 == specimens[0] }, "all libraries compute the same")
+    }
     if CommandLine.arguments.count > 2, let times = Int(CommandLine.arguments[2]) {
       for one in libraries {
         for suite in CipherSuite.allCases {
-          let bench = Case(one, suite)
+          let bench = Case(one, suite, secret)
           bench.seal(1_400, times: times)
           bench.open(1_400, times: times)
           bench.mask(44, times: times)
@@ -71,7 +84,7 @@ final class Case {
     print(columns("nanoseconds for each", ["seal 64", "open 64", "seal 1400", "open 1400", "mask 1", "mask of 44"]))
     for suite in CipherSuite.allCases {
       for one in libraries {
-        let bench = Case(one, suite)
+        let bench = Case(one, suite, secret)
         var figures: [String] = []
         for length in [64, 1_400] {
           figures.append(measured(40_000) { bench.seal(length, times: $0) })
@@ -82,7 +95,7 @@ final class Case {
         print(columns("\(suite), \(one.implementation(of: suite))", figures))
       }
     }
-    try handshake(libraries[0])
+    try handshake(cryptography)
   }
 
   /// What a stranger, or a handshake, makes us compute.
