@@ -53,11 +53,12 @@ extension Engine {
         drop(slot, peers[index].current == nil ? .noSession : .noPath)
         continue
       }
-      // What leaves must leave whole; the rest waits for batches to come back.
-      if batches.freeCount < paths * Engine.batchesPerPart { break }
       let pin = pinnedPath(of: slot, index)
-      let most = pin == nil ? peers[index].striper.mostSegmentLength : SendBatches.mostBytes
-      let run = queues.takeRun(of: slot, mostBytes: min(most, Engine.mostSegmentLength), in: &flows)
+      let most = min(
+        pin == nil ? peers[index].striper.mostSegmentLength : SendBatches.mostBytes, Engine.mostSegmentLength)
+      // What leaves must leave whole; the rest waits for batches to come back.
+      if batches.freeCount < Engine.batches(for: most, paths: paths) { break }
+      let run = queues.takeRun(of: slot, mostBytes: most, in: &flows)
       draft.clear()
       draft.segmentSize = run.segmentSize
       draft.needsChecksum = run.needsChecksum

@@ -19,6 +19,9 @@ extension Engine {
   /// Spread of one-way delays that nobody has measured yet, and what timers and schedulers add.
   static let leastPatience = Interval.milliseconds(20)
   static let mostPatience = Interval.milliseconds(500)
+  /// A segment may be so many full batches long, also on a single path: hosts make super-packets a little longer than a
+  /// batch, and each alone would cost two calls (34 µs instead of 39 for 64 KiB, measured).
+  static let leastBatches = 4
 
   /// Begins to ask over each pair of addresses that has no path.
   mutating func seekPaths(of index: Int, at now: Instant) {
@@ -86,6 +89,7 @@ extension Engine {
     }
     if chosen == 0, let lastHeard { chosen = 1 << UInt32(lastHeard.place) }
     var list: [Striper.Path] = []
+    let batchesOfPart = max(1, Engine.leastBatches / max(1, chosen.nonzeroBitCount))
     var slowest = Interval.zero
     var quickest: Interval?
     for place in 0..<PeerPath.mostPaths where chosen & 1 << UInt32(place) != 0 {
@@ -94,7 +98,7 @@ extension Engine {
       let pieces = min(SendBatches.mostBytes / datagram, batches.mostPieces)
       list.append(
         Striper.Path(
-          id: UInt8(place), weight: localPaths[Int(path.route.socket)].weight, mostBytes: pieces * path.payload,
+          id: UInt8(place), weight: localPaths[Int(path.route.socket)].weight, mostBytes: batchesOfPart * pieces * path.payload,
           payload: path.payload))
       slowest = max(slowest, path.liveness.smoothedRoundTrip)
       quickest = min(quickest ?? path.liveness.smoothedRoundTrip, path.liveness.smoothedRoundTrip)

@@ -90,7 +90,8 @@ extension Engine {
         continue
       }
       Location.toggle(datagram + DataHeader.clearLength, mask: masks + piece * SealingKey.sampleLength)
-      let location = Location(datagram + DataHeader.clearLength)
+      var location = Location(datagram + DataHeader.clearLength)
+      location.flags.remove(.begins)
       let sealed = datagram + DataHeader.length
       let textLength = length - DataHeader.overhead
       if location.flags.contains(.control) {

@@ -18,9 +18,9 @@ import Striper
 import Wire
 
 extension Engine {
-  /// How many batches a segment may need at most: a part is one kernel call long, may end the batch that is open on its
-  /// path, and may be cut into more pieces than one call takes.
-  static let batchesPerPart = 3
+  /// How many batches a segment may need at most: each path may have to end the one that is open and may end with one that
+  /// is half full, and between there are full ones, of 64 datagrams of half the usual length in the worst case.
+  static func batches(for length: Int, paths: Int) -> Int { 2 * paths + length / 30_000 + 1 }
 
   /// Sends the draft as the next segment of a lane. The caller has made sure that batches are free and the peer has a
   /// session.
@@ -97,7 +97,7 @@ extension Engine {
       offset += length
       sealed += DataHeader.overhead + text
     }
-    notePathSent(slot, of: index, bytes: sealed, at: now)
+    notePathSent(slot, of: index, bytes: sealed, expectsAnswer: true, at: now)
     sessions.noteSealed(bytes: sealed, by: session)
   }
 
@@ -119,13 +119,16 @@ extension Engine {
     message.write(to: target)
     session.key.seal(session.key.context, path, counter, place, target, ControlMessage.length, target)
     batches.finish()
-    notePathSent(slot, of: index, bytes: length, at: now)
+    // An answer expects no answer: else two idle gateways would keep each other awake.
+    notePathSent(slot, of: index, bytes: length, expectsAnswer: message.kind == .ping, at: now)
   }
 
-  private mutating func notePathSent(_ slot: Int, of index: Int, bytes: Int, at now: Instant) {
+  private mutating func notePathSent(
+    _ slot: Int, of index: Int, bytes: Int, expectsAnswer: Bool, at now: Instant
+  ) {
     peers[index].paths[slot].sent.bytes += UInt64(bytes)
     peers[index].paths[slot].sent.datagrams += 1
     noteOpenBatch(slot, of: index)
-    if peers[index].paths[slot].liveness.sent(at: now) { peerDeadlineChanged(index, at: now) }
+    if expectsAnswer && peers[index].paths[slot].liveness.sent(at: now) { peerDeadlineChanged(index, at: now) }
   }
 }
