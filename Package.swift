@@ -127,6 +127,8 @@ let package = Package(
     tests("StriperTests", ["Striper", "Primitives"]),
     tests("EngineTests", ["Engine", "Packets", "Primitives"]),
     tests("ResequencerTests", ["Primitives", "Packets", "Wire", "Resequencer", "Simulation"]),
+    tests(
+      "HandshakeTests", ["Handshake", "Crypto", "FuzzTargets", "Primitives", "Sealing", "Wire"], data: ["Vectors"]),
     tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
     tests("ScenarioTests", ["Simulation", "Primitives", "Topology"]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Primitives"]),

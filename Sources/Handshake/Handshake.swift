@@ -27,6 +27,9 @@
 //  *Confirmation.* An answerer sends with the new keys only when something authentic came with them (`confirm`), since his
 //  answer may be lost. Until then he uses the old ones, which both still have: a rekey stops nothing.
 //
+//  An initiator sends a ping with the new session at once, and again after each pause until something comes back
+//  (`nextProof`): without traffic of his own, a single datagram that is lost would leave the other side mute.
+//
 //  *Old questions.* A question carries its sender's wall clock, and must be later than the last one. Within a process
 //  the clock is the monotonic one plus a constant, so it only grows. A gateway that restarts with its clock set back
 //  cannot be told from somebody who replays its old questions; so it is not answered, but asked: the question goes to
@@ -139,6 +142,9 @@ public import Wire
   private var answer: Answer?
   private var cookie: (value: Cookie, until: Instant)?
   private var ring: KeyRing<UInt32>
+  /// The session that we began and that nothing has come with yet.
+  private var unheard: (localIndex: UInt32, pause: Interval, nextPing: Instant)?
+  private var owesPing = false
 
   private var indices: [UInt32] = []
   private var retired: [UInt32] = []
@@ -187,10 +193,18 @@ public import Wire
 
   /// Something authentic came with the keys of this session. To be said at least for the first datagram of each.
   public mutating func confirm(_ localIndex: UInt32, at now: Instant) {
+    if unheard?.localIndex == localIndex { unheard = nil }
     guard ring.confirm(localIndex, isElder: isElder) else { return }
     counters.confirmed += 1
     endAttempt()
     planRekey()
+  }
+
+  /// The local index of a session to send a ping with, now: the other side waits for a first datagram.
+  public mutating func nextProof() -> UInt32? {
+    guard owesPing else { return nil }
+    owesPing = false
+    return unheard?.localIndex
   }
 
   /// A new session, to be taken before the next input.
@@ -225,6 +239,7 @@ public import Wire
     retired += indices
     indices = []
     answer = nil
+    unheard = nil
     session = nil
     messages = []
   }
@@ -240,11 +255,13 @@ public import Wire
     } else {
       note(beginAt)
     }
+    note(unheard?.nextPing)
     return earliest
   }
 
   public mutating func expire(at now: Instant) {
     ring.expire(at: now)
+    if let unheard, unheard.nextPing <= now { pingAgain(unheard.localIndex, after: unheard.pause, at: now) }
     if let ends = attempt?.endsAt, ends <= now { endAttempt() }
     if let nextSend = attempt?.nextSend {
       if nextSend <= now { askAgain(at: now) }
@@ -322,6 +339,13 @@ public import Wire
     attempt = nil
     noise = nil
     giveBack(old.localIndex)
+  }
+
+  private mutating func pingAgain(_ localIndex: UInt32, after pause: Interval, at now: Instant) {
+    unheard = nil
+    guard ring.sending?.token == localIndex else { return }
+    owesPing = true
+    unheard = (localIndex, min(pause * 2, timing.mostPause), now + pause + jitter(pause / 4))
   }
 
   private mutating func giveBack(_ index: UInt32) {
@@ -462,6 +486,7 @@ public import Wire
     session = NewSession(
       localIndex: receiver, remoteIndex: sender, suite: suite, isInitiator: true, incarnation: payload.incarnation,
       split: finished.split(), identity.cryptography)
+    pingAgain(receiver, after: timing.firstPause, at: now)
     planRekey()
     return .completed
   }

@@ -25,8 +25,10 @@ public struct FuzzTarget: Sendable, CustomStringConvertible {
     FuzzTarget(name: "change", check: checkChange),
     FuzzTarget(name: "configuration", check: checkConfiguration),
     FuzzTarget(name: "packet", check: checkPacket),
+    FuzzTarget(name: "gatekeeper", check: checkGatekeeper),
     FuzzTarget(name: "topology", check: checkTopology),
     FuzzTarget(name: "trace", check: checkTrace),
+    FuzzTarget(name: "wire", check: checkWire),
   ]
 }
 

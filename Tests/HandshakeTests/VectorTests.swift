@@ -1,6 +1,5 @@
 import Crypto
 import Foundation
-import FuzzTargets
 import Sealing
 import Testing
 
@@ -10,81 +9,60 @@ import Testing
   @Test func `is what others have published, byte by byte`() throws {
     let vectors = try Vectors()
     let cryptography = try LibraryCryptography.make()
-    let initiatorKey = try #require(PublicKey(of: vectors.secret("init_static"), cryptography))
-    let responderKey = try #require(PublicKey(of: vectors.secret("resp_static"), cryptography))
+    let asking = try vectors.secret("init_static")
+    let answering = try vectors.secret("resp_static")
+    let (initiatorKey, responderKey) = (cryptography.publicKey(of: asking), cryptography.publicKey(of: answering))
     #expect(try responderKey.bytes == vectors.bytes("init_remote_static"))
-    let shared = try #require(cryptography.sharedSecret(vectors.secret("init_static"), responderKey))
-    let prologue = try vectors.bytes("init_prologue")
+    guard let shared = cryptography.sharedSecret(asking, responderKey) else { throw Unfinished() }
+    let prologue = Block(try vectors.bytes("init_prologue"))
     let presharedKey = try vectors.secret("psk")
     let messages = try vectors.messages()
 
     // The question.
-    let question = messages[0]
-    var written = [UInt8](repeating: 0, count: 32 + 48 + question.payload.count + 16)
-    let ephemeral = try vectors.secret("init_ephemeral")
-    var initiator: NoiseInitiator? = prologue.withUnsafeBytes { prologue in
-      question.payload.withUnsafeBytes { payload in
-        written.withUnsafeMutableBytes { written in
-          NoiseInitiator.make(
-            prologue: prologue, ephemeral: Secret(copying: ephemeral), ourKey: initiatorKey, remote: responderKey,
-            staticShared: shared, payload: payload, ephemeralOut: written.part(0, 32), staticOut: written.part(32, 48),
-            payloadOut: written.part(80, payload.count + 16), cryptography)
-        }
-      }
-    }
-    #expect(written == question.ciphertext)
+    let (question, asked) = (Block(messages[0].ciphertext), Block(messages[0].payload))
+    let written = Block(count: question.count)
+    let initiator = NoiseInitiator.make(
+      prologue: prologue.bytes, ephemeral: try vectors.secret("init_ephemeral"), ourKey: initiatorKey,
+      remote: responderKey, staticShared: shared, payload: asked.bytes, ephemeralOut: written.place(0, 32),
+      staticOut: written.place(32, 48), payloadOut: written.place(80, asked.count + 16), cryptography)
+    #expect(written.array == messages[0].ciphertext)
 
-    let theirs = try #require(question.ciphertext.withUnsafeBytes { PublicKey($0.part(0, 32)) })
-    let privateKey = try vectors.secret("resp_static")
-    var responder: NoiseResponder? = prologue.withUnsafeBytes { prologue in
-      question.ciphertext.withUnsafeBytes { message in
-        NoiseResponder.read(
-          prologue: prologue, privateKey: privateKey, ourKey: responderKey, theirEphemeral: theirs,
-          sealedStatic: message.part(32, 48), cryptography)
-      }
-    }
-    #expect(responder?.remote == initiatorKey)
-    var read = [UInt8](repeating: 0, count: question.payload.count)
-    let isTrue = question.ciphertext.withUnsafeBytes { message in
-      read.withUnsafeMutableBytes { read in
-        responder?.readPayload(message.part(80, message.count - 80), staticShared: shared, into: read)
-      }
-    }
-    #expect(isTrue == true && read == question.payload)
+    let responder = NoiseResponder.read(
+      prologue: prologue.bytes, privateKey: answering, ourKey: responderKey,
+      theirEphemeral: try question.key(at: 0), sealedStatic: question.part(32, 48), cryptography)
+    guard let initiator, var responder else { throw Unfinished() }
+    let remote = responder.remote
+    #expect(remote == initiatorKey)
+    let read = Block(count: asked.count)
+    let isTrue = responder.readPayload(question.part(80, asked.count + 16), staticShared: shared, into: read.all)
+    #expect(isTrue && read.array == messages[0].payload)
 
     // The answer.
-    let answer = messages[1]
-    written = [UInt8](repeating: 0, count: 32 + answer.payload.count + 16)
-    let answering = try vectors.secret("resp_ephemeral")
-    let atResponder = answer.payload.withUnsafeBytes { payload in
-      written.withUnsafeMutableBytes { written in
-        responder.take()?.respond(
-          ephemeral: Secret(copying: answering), presharedKey: presharedKey, payload: payload,
-          ephemeralOut: written.part(0, 32), payloadOut: written.part(32, payload.count + 16))
-      }
-    }
-    #expect(written == answer.ciphertext)
+    let (answer, answered) = (Block(messages[1].ciphertext), Block(messages[1].payload))
+    let writtenBack = Block(count: answer.count)
+    let atResponder = responder.respond(
+      ephemeral: try vectors.secret("resp_ephemeral"), presharedKey: presharedKey, payload: answered.bytes,
+      ephemeralOut: writtenBack.place(0, 32), payloadOut: writtenBack.place(32, answered.count + 16))
+    #expect(writtenBack.array == messages[1].ciphertext)
 
-    let answered = try #require(answer.ciphertext.withUnsafeBytes { PublicKey($0.part(0, 32)) })
-    let asking = try vectors.secret("init_static")
-    read = [UInt8](repeating: 0, count: answer.payload.count)
-    let atInitiator = answer.ciphertext.withUnsafeBytes { message in
-      read.withUnsafeMutableBytes { read in
-        initiator.take()?.finish(
-          privateKey: asking, presharedKey: presharedKey, theirEphemeral: answered,
-          sealedPayload: message.part(32, message.count - 32), into: read)
-      }
-    }
-    #expect(read == answer.payload)
-    guard let atInitiator, let atResponder else { return #expect(Bool(false), "a side did not finish") }
-    #expect(try Array(atInitiator.digest) == vectors.bytes("handshake_hash"))
-    #expect(try Array(atResponder.digest) == vectors.bytes("handshake_hash"))
+    let readBack = Block(count: answered.count)
+    let atInitiator = initiator.finish(
+      privateKey: asking, presharedKey: presharedKey, theirEphemeral: try answer.key(at: 0),
+      sealedPayload: answer.part(32, answered.count + 16), into: readBack.all)
+    guard let atInitiator, let atResponder else { throw Unfinished() }
+    #expect(readBack.array == messages[1].payload)
+    let digests = (Array(atInitiator.digest), Array(atResponder.digest))
+    #expect(try digests.0 == vectors.bytes("handshake_hash"))
+    #expect(try digests.1 == vectors.bytes("handshake_hash"))
 
     // What the keys seal.
     let ours = atInitiator.split()
     let others = atResponder.split()
-    #expect(Array(ours.fromInitiator.bytes) == Array(others.fromInitiator.bytes))
-    #expect(Array(ours.fromResponder.bytes) == Array(others.fromResponder.bytes))
+    let keys = [
+      ours.fromInitiator.bytes, others.fromInitiator.bytes, ours.fromResponder.bytes, others.fromResponder.bytes,
+    ]
+    .map { Array($0) }
+    #expect(keys[0] == keys[1] && keys[2] == keys[3])
     for (index, message) in messages.enumerated().dropFirst(2) {
       let nonce = UInt64(index / 2 - 1)
       let sealed =
@@ -125,8 +103,8 @@ private struct Vectors {
   }
 
   func secret(_ name: String) throws -> Secret {
-    let bytes = try bytes(name)
-    guard let secret = bytes.withUnsafeBytes({ Secret($0) }) else { throw WrongLength() }
+    let block = Block(try bytes(name))
+    guard let secret = Secret(block.bytes) else { throw WrongLength() }
     return secret
   }
 
@@ -144,8 +122,28 @@ private struct Vectors {
   }
 }
 
-extension PublicKey {
-  init?(of secret: borrowing Secret, _ cryptography: LibraryCryptography) {
-    self = cryptography.publicKey(of: secret)
+private struct Unfinished: Error {}
+
+/// Bytes at an address that stays.
+private final class Block {
+  let all: UnsafeMutableRawBufferPointer
+
+  init(count: Int) {
+    all = .allocate(byteCount: count, alignment: 16)
+    all.initializeMemory(as: UInt8.self, repeating: 0)
   }
+
+  convenience init(_ bytes: [UInt8]) {
+    self.init(count: bytes.count)
+    all.copyBytes(from: bytes)
+  }
+
+  deinit { all.deallocate() }
+
+  var count: Int { all.count }
+  var array: [UInt8] { Array(all) }
+  var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(all) }
+  func part(_ offset: Int, _ count: Int) -> UnsafeRawBufferPointer { bytes.part(offset, count) }
+  func place(_ offset: Int, _ count: Int) -> UnsafeMutableRawBufferPointer { all.part(offset, count) }
+  func key(at offset: Int) throws -> PublicKey { try #require(PublicKey(part(offset, 32))) }
 }

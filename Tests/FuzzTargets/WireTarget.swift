@@ -1,0 +1,46 @@
+//  WireTarget.swift — every reader of Sources/Wire on the same bytes: a value or nothing, and a value writes what was read.
+
+import Wire
+
+func checkWire(_ bytes: [UInt8]) throws(Violation) {
+  if let header = unsafe bytes.withUnsafeBytes({ unsafe ClearHeader($0) }) {
+    try demand(bytes.count >= DataHeader.overhead, "a data datagram of \(bytes.count) bytes")
+    try demand(header.counter <= DataHeader.mostCounter, "counter \(header.counter)")
+    unsafe try demand(
+      written(12) { unsafe header.write(to: $0) } == Array(bytes[..<12]), "\(header) writes other bytes")
+  }
+  if bytes.count >= 16 {
+    let location = unsafe bytes.withUnsafeBytes { unsafe Location($0.baseAddress.unsafelyUnwrapped) }
+    unsafe try demand(
+      written(16) { unsafe location.write(to: $0) } == Array(bytes[..<16]), "\(location) writes other bytes")
+  }
+  if let record = unsafe bytes.withUnsafeBytes({ unsafe ResumeRecord($0) }) {
+    try demand(record.length <= bytes.count && record.length <= ResumeRecord.mostLength, "\(record) is too long")
+    unsafe try demand(written(4) { unsafe record.write(to: $0) } == Array(bytes[..<4]), "\(record) writes other bytes")
+  }
+  if let message = unsafe bytes.withUnsafeBytes({ unsafe ControlMessage($0) }) {
+    let again = unsafe written(ControlMessage.length) { unsafe message.write(to: $0) }
+    try demand(
+      unsafe again.withUnsafeBytes { unsafe ControlMessage($0) } == message, "\(message) reads back differently")
+  }
+  if let header = unsafe bytes.withUnsafeBytes({ unsafe HandshakeHeader($0) }) {
+    try demand(header.length == bytes.count, "\(header) with \(bytes.count) bytes")
+    let again = unsafe written(12) { unsafe header.write(to: $0) }
+    try demand(again[..<8] == bytes[..<8], "\(header) writes other bytes")
+  }
+  if let payload = unsafe bytes.withUnsafeBytes({ unsafe InitiationPayload($0) }) {
+    let again = unsafe written(InitiationPayload.length) { unsafe payload.write(to: $0) }
+    try demand(again[..<22] == bytes[..<22], "\(payload) writes other bytes")
+    try demand(payload.time < payload.time.advanced(byNanoseconds: 1) || payload.time.seconds == .max, "time stands")
+  }
+  if let payload = unsafe bytes.withUnsafeBytes({ unsafe ResponsePayload($0) }) {
+    let again = unsafe written(ResponsePayload.length) { unsafe payload.write(to: $0) }
+    try demand(again[..<9] == bytes[..<9], "\(payload) writes other bytes")
+  }
+}
+
+private func written(_ count: Int, _ write: (UnsafeMutableRawPointer) -> Void) -> [UInt8] {
+  var bytes = [UInt8](repeating: 0, count: count)
+  unsafe bytes.withUnsafeMutableBytes { unsafe write($0.baseAddress.unsafelyUnwrapped) }
+  return bytes
+}
