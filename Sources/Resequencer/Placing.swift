@@ -167,7 +167,7 @@ extension Resequencer {
     let range = ByteRange(
       lower: claimed.location.offset, upper: claimed.location.offset &+ UInt32(truncatingIfNeeded: claimed.textLength))
     counters.accepted += 1
-    if congestion { pool.mark(range, in: number) }
+    if congestion { note(congestion: range, number) }
     if number == recent.slot {
       let grown = pool.ranges(of: number) + recent.range
       if grown.pointee.upper == range.lower && range.upper < recent.limit {
@@ -180,6 +180,11 @@ extension Resequencer {
     }
     if case .new(let index) = pool.fit(range, in: number) { take(range, index, number, path: path, at: now) }
     return .accepted
+  }
+
+  private mutating func note(congestion range: ByteRange, _ number: Number) {
+    counters.congested += 1
+    pool.mark(range, in: number)
   }
 
   /// Bytes of an authentic datagram are in their place.
@@ -277,7 +282,7 @@ extension Resequencer {
     }
     let slot = pool.slots + Int(number)
     (slot.pointee.memory + Int(range.lower)).copyMemory(from: start, byteCount: bytes.count)
-    if congestion { pool.mark(range, in: number) }
+    if congestion { note(congestion: range, number) }
     if let record { pool.keep(record, text, in: number) }
     take(range, index, number, path: path, at: now)
     return .accepted
