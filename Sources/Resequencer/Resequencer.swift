@@ -209,7 +209,7 @@ public struct Resequencer: ~Copyable {
   }
 
   /// The paths that the peer sends on, a bit each. Without any, loss is never proven. Holes that are proven only by this
-  /// change are found with the next datagram of their lane.
+  /// change are found when their lane hears of another segment, or by patience.
   public mutating func setPaths(_ active: UInt32, for set: LaneSet) {
     guard let index = check(set) else { return }
     sets[index].paths = active

@@ -290,6 +290,8 @@ struct HostileRun {
   var datagrams = 0
   var arrivals: [SentDatagram] = []
   var lost = 0
+  /// Datagrams of one path overtake each other.
+  var reorders = false
   var paths = 0
 
   init(seed: UInt64, loses: Bool = true) {
@@ -309,7 +311,7 @@ struct HostileRun {
     let loss = loses ? random.below(12) : 0
     let duplication = random.below(8)
     let jitter = random.below(3) == 0 ? 2_000 : random.below(300)
-    let reorders = random.below(3) == 0
+    reorders = random.below(3) == 0
     var free = Array(repeating: Instant.zero, count: paths)
     var now = Instant.zero
     for _ in 0..<8 + random.below(24) {
