@@ -70,14 +70,50 @@ extension Resequencer {
     let slot = pool.slots + Int(number)
     let start = slot.pointee.memory + Int(slot.pointee.walk)
     let left = Int(slot.pointee.length - slot.pointee.walk)
-    let bytes = UnsafeRawBufferPointer(start: start, count: left)
-    guard let view = try? PacketView(bytes) else { return nextOpaque(of: number, start, left) }
-    mark(number, start, ByteRange(lower: slot.pointee.walk, upper: slot.pointee.walk + UInt32(view.totalLength)))
+    guard let view = view(of: number, start, left) else { return nextOpaque(of: number, start, left) }
+    let segmentSize = Int(slot.pointee.segmentSize)
+    let needsChecksum = slot.pointee.flags.contains(.needsChecksum)
+    if left > view.totalLength,
+      let bundle = Bundle(start, view, segmentSize: segmentSize, needsChecksum: needsChecksum)
+    {
+      return next(bundle, of: number, start, view.totalLength)
+    }
     slot.pointee.walk += UInt32(view.totalLength)
-    let offload = SuperPacket.offload(
-      for: view, segmentSize: Int(slot.pointee.segmentSize),
-      needsChecksum: slot.pointee.flags.contains(.needsChecksum))
+    let offload = SuperPacket.offload(for: view, segmentSize: segmentSize, needsChecksum: needsChecksum)
     return hand(out: number, offload, Slice(start: start, count: view.totalLength))
+  }
+
+  /// As many of the packets behind the first as are the same but for their payload.
+  private mutating func next(
+    _ alone: Bundle, of number: Number, _ start: UnsafeMutableRawPointer, _ firstLength: Int
+  ) -> Delivery {
+    var bundle = alone
+    let slot = pool.slots + Int(number)
+    let slices = DeliveryTable.slices(in: deliveries.room)
+    let left = Int(slot.pointee.length - slot.pointee.walk)
+    slices[1] = Slice(start: start, count: firstLength)
+    var end = firstLength
+    var written = firstLength
+    while end < left, let view = view(of: number, start + end, left - end), bundle.append(start + end, view) {
+      slices[bundle.count] = Slice(start: start + end + view.headerLength, count: view.payloadLength)
+      end += view.totalLength
+      written += view.payloadLength
+    }
+    slot.pointee.walk += UInt32(end)
+    counters.deliveredBytes += UInt64(end - written)  // headers that travel as one
+    return hand(out: number, bundle.finish(), slices: 1 + bundle.count, length: written, packets: bundle.count)
+  }
+
+  /// Reads a packet of which all is there. A congestion mark of a datagram that brought some of it is passed on first
+  /// (RFC 6040), since whoever joins packets compares them.
+  func view(of number: Number, _ start: UnsafeMutableRawPointer, _ left: Int) -> PacketView? {
+    let bytes = UnsafeMutableRawBufferPointer(start: start, count: left)
+    guard let view = try? PacketView(UnsafeRawBufferPointer(bytes)) else { return nil }
+    if pool.slots[Int(number)].markCount == 0 { return view }
+    let offset = UInt32(start - pool.slots[Int(number)].memory)
+    let range = ByteRange(lower: offset, upper: offset + UInt32(view.totalLength))
+    guard pool.isMarked(range, in: number), markCongestion(bytes) == .marked else { return view }
+    return try? PacketView(UnsafeRawBufferPointer(bytes))
   }
 
   private mutating func nextOpaque(of number: Number, _ start: UnsafeMutableRawPointer, _ left: Int) -> Delivery? {
@@ -133,12 +169,5 @@ extension Resequencer {
     return Delivery(
       handle: deliveries.take(for: number), laneSet: set, lane: slot.pointee.lane, slices: slices, sliceCount: count,
       length: OffloadHeader.length + length, packetCount: packets)
-  }
-
-  /// Passes on what a router between the gateways said of these bytes (RFC 6040).
-  @inline(__always)
-  mutating func mark(_ number: Number, _ packet: UnsafeMutableRawPointer, _ range: ByteRange) {
-    if pool.slots[Int(number)].markCount == 0 || !pool.isMarked(range, in: number) { return }
-    counters.markedPackets += 1
   }
 }

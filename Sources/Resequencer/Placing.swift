@@ -37,24 +37,21 @@ extension Resequencer {
     _ location: Location, textLength: Int, from set: LaneSet, at now: Instant
   ) -> Placement {
     settled()
-    if location.segment == recent.segment && location.lane == recent.lane && set == recent.set {
-      // The usual case: the next bytes of the range that grew last.
-      let slot = pool.slots + Int(recent.slot)
-      let grows = pool.ranges(of: recent.slot)[recent.range].upper
-      if location.offset == grows && textLength > 0 && textLength <= Int(recent.limit &- grows)
-        && location.flags == slot.pointee.flags && agrees(location, slot) && location.extra == 0
-      {
-        claimed.kind = .inPlace
-        claimed.slot = recent.slot
-        claimed.location.offset = grows
-        claimed.textLength = textLength
-        claimed.serial &+= 1
-        return .into(slot.pointee.memory + Int(grows), Claim(serial: claimed.serial))
-      }
+    // The usual case: the next bytes of the range that grew last.
+    if location.offset == recent.upper && location.segment == recent.segment && location.lane == recent.lane
+      && set == recent.set && location.length == recent.length && location.segmentSize == recent.segmentSize
+      && location.flags == recent.flags && location.extra == 0 && textLength > 0
+      && textLength <= Int(recent.limit &- recent.upper), let memory = recent.memory
+    {
+      claimed.kind = .growing
+      claimed.textLength = textLength
+      claimed.serial &+= 1
+      return .into(memory + Int(recent.upper), Claim(serial: claimed.serial))
     }
     return find(location, textLength, set)
   }
 
+  @inline(never)
   private mutating func find(_ location: Location, _ textLength: Int, _ set: LaneSet) -> Placement {
     guard let index = check(set) else { return refuse(.closed) }
     guard location.flags.isSubset(of: [.needsChecksum, .resumes]), location.extra == 0,
@@ -162,28 +159,41 @@ extension Resequencer {
     claimed.kind = .nothing
     if kind == .aside { return acceptAside(text, path: path, congestion: congestion, at: now) }
 
-    let number = claimed.slot
-    let slot = pool.slots + Int(number)
-    let range = ByteRange(
-      lower: claimed.location.offset, upper: claimed.location.offset &+ UInt32(truncatingIfNeeded: claimed.textLength))
     counters.accepted += 1
-    if congestion { pool.mark(range, in: number) }
-    if number == recent.slot {
-      let grown = pool.ranges(of: number) + recent.range
-      if grown.pointee.upper == range.lower && range.upper < recent.limit {
-        grown.pointee.upper = range.upper
-        slot.pointee.received &+= range.upper &- range.lower
+    if kind == .growing {
+      let upper = recent.upper &+ UInt32(truncatingIfNeeded: claimed.textLength)
+      if path == recent.path && upper < recent.limit && !congestion {
+        recent.lower = recent.upper
+        recent.upper = upper
+        pool.ranges(of: recent.slot)[recent.range].upper = upper
+        pool.slots[Int(recent.slot)].received &+= upper &- recent.lower
         heldBytes &+= claimed.textLength
-        watch(slot, at: range.lower, path)
         return .accepted
       }
+      claimed.slot = recent.slot
+      claimed.location.offset = recent.upper
     }
+    return acceptInPlace(path: path, congestion: congestion, at: now)
+  }
+
+  @inline(never)
+  private mutating func acceptInPlace(path: UInt8, congestion: Bool, at now: Instant) -> Verdict {
+    let number = claimed.slot
+    let range = ByteRange(
+      lower: claimed.location.offset, upper: claimed.location.offset &+ UInt32(truncatingIfNeeded: claimed.textLength))
+    if congestion { note(congestion: range, number) }
     if case .new(let index) = pool.fit(range, in: number) { take(range, index, number, path: path, at: now) }
     return .accepted
   }
 
+  private mutating func note(congestion range: ByteRange, _ number: Number) {
+    counters.congested += 1
+    pool.mark(range, in: number)
+  }
+
   /// Bytes of an authentic datagram are in their place.
   private mutating func take(_ range: ByteRange, _ index: Int, _ number: Number, path: UInt8, at now: Instant) {
+    settleRecent()
     let slot = pool.slots + Int(number)
     let set = Int(slot.pointee.set)
     let isNew = slot.pointee.state == .claimed
@@ -203,25 +213,32 @@ extension Resequencer {
       if recent.slot == number { recent = Recent() }
       complete(slot, at: range.lower, path)
     } else {
-      remember(number, range: grown)
+      remember(number, range: grown, lower: range.lower, path)
       watch(slot, at: range.lower, path)
     }
     // Better one segment too early than a datagram lost: what is released now leaves before the next one comes.
     if isNew && pool.isShort(of: number, for: set) { makeRoom(set) }
   }
 
-  @inline(__always) private mutating func remember(_ number: Number, range: Int) {
+  private mutating func remember(_ number: Number, range: Int, lower: UInt32, _ path: UInt8) {
     let slot = pool.slots + Int(number)
-    let set = Int(slot.pointee.set)
+    let list = pool.ranges(of: number)
+    recent.memory = slot.pointee.memory
     recent.slot = number
-    recent.set = LaneSet(index: slot.pointee.set, generation: sets[set].generation)
+    recent.set = LaneSet(index: slot.pointee.set, generation: sets[Int(slot.pointee.set)].generation)
     recent.segment = slot.pointee.segment
+    recent.length = slot.pointee.length
     recent.lane = slot.pointee.lane
+    recent.segmentSize = slot.pointee.segmentSize
+    recent.flags = slot.pointee.flags
+    recent.path = path
+    recent.lower = lower
+    recent.upper = list[range].upper
+    recent.limit = range + 1 < Int(slot.pointee.rangeCount) ? list[range + 1].lower : slot.pointee.length
     recent.range = range
-    recent.limit =
-      range + 1 < Int(slot.pointee.rangeCount) ? pool.ranges(of: number)[range + 1].lower : slot.pointee.length
   }
 
+  @inline(never)
   private mutating func acceptAside(
     _ text: UnsafeRawBufferPointer?, path: UInt8, congestion: Bool, at now: Instant
   ) -> Verdict {
@@ -277,7 +294,7 @@ extension Resequencer {
     }
     let slot = pool.slots + Int(number)
     (slot.pointee.memory + Int(range.lower)).copyMemory(from: start, byteCount: bytes.count)
-    if congestion { pool.mark(range, in: number) }
+    if congestion { note(congestion: range, number) }
     if let record { pool.keep(record, text, in: number) }
     take(range, index, number, path: path, at: now)
     return .accepted

@@ -63,8 +63,18 @@ extension Resequencer {
 
   // MARK: In order
 
+  /// Notes for its lane what the range that grew last has become. Until then only its own end moved, which proves nothing
+  /// new: in the segment that is owed a hole follows it, and a later one had passed the hole when it began to grow.
+  @inline(__always) mutating func settleRecent() {
+    if recent.slot == .none { return }
+    let slot = pool.slots + Int(recent.slot)
+    let position = Position(segment: slot.pointee.segment, offset: recent.lower)
+    lanes.note(position, over: recent.path, in: slot.pointee.laneState)
+    let lane = lanes.lane(slot.pointee.lane, of: Int(slot.pointee.set))
+    if slot.pointee.segment == lane.pointee.next { lookAtHole(lane.pointee) }
+  }
+
   /// The datagram that was just taken is noted for its path; does it prove the loss of what its lane waits for?
-  @inline(__always)
   mutating func watch(_ slot: UnsafeMutablePointer<Slot>, at offset: UInt32, _ path: UInt8) {
     let state = slot.pointee.laneState
     let position = Position(segment: slot.pointee.segment, offset: offset)

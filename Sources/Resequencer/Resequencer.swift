@@ -89,7 +89,7 @@ public struct Resequencer: ~Copyable {
 
   /// The datagram that is being opened: at most one.
   struct Claimed {
-    enum Kind: UInt8 { case nothing, inPlace, aside }
+    enum Kind: UInt8 { case nothing, growing, inPlace, aside }
 
     var kind = Kind.nothing
     var serial: UInt32 = 0
@@ -99,14 +99,23 @@ public struct Resequencer: ~Copyable {
     var location = Location(lane: 0, segment: 0, length: 0, offset: 0, segmentSize: 0)
   }
 
-  /// The segment that took the last datagram, the range that grew, and how far it may grow.
+  /// The range that grew last, and what the next datagram must say to continue it. It is all that such a datagram looks
+  /// at; what it means for its lane is noted when another range has its turn (`settleRecent`).
   struct Recent {
+    var memory: UnsafeMutableRawPointer?
     var slot = Number.none
     var set = LaneSet(index: .max, generation: 0)
     var segment: UInt32 = 0
+    var length: UInt32 = 0
     var lane: UInt16 = 0
-    var range = 0
+    var segmentSize: UInt16 = 0
+    var flags = Location.Flags()
+    var path: UInt8 = 0
+    /// Where the last datagram began and ended, and how far the range may grow.
+    var lower: UInt32 = 0
+    var upper: UInt32 = 0
     var limit: UInt32 = 0
+    var range = 0
   }
 
   /// Patience of a set until it is told its own: longer than the spread of common paths, shorter than a TCP's patience.
@@ -202,7 +211,7 @@ public struct Resequencer: ~Copyable {
   }
 
   /// The paths that the peer sends on, a bit each. Without any, loss is never proven. Holes that are proven only by this
-  /// change are found with the next datagram of their lane.
+  /// change are found when their lane hears of another segment, or by patience.
   public mutating func setPaths(_ active: UInt32, for set: LaneSet) {
     guard let index = check(set) else { return }
     sets[index].paths = active
@@ -225,6 +234,7 @@ public struct Resequencer: ~Copyable {
   /// Time passed: what has waited long enough leaves.
   public mutating func expire(at now: Instant) {
     settled()
+    settleRecent()
     while let (index, deadline) = deadlines.first, deadline <= now {
       let slot = pool.slots + Int(sets[index].oldest)
       giveUp(through: slot.pointee.segment, state: slot.pointee.laneState, reason: .patience)

@@ -132,8 +132,7 @@ extension Resequencer {
         skip(number, to: pool.nextKnownPacket(behind: slot.pointee.walk, in: number))
         continue
       }
-      if there >= view.totalLength {
-        mark(number, start, ByteRange(lower: slot.pointee.walk, upper: slot.pointee.walk + UInt32(view.totalLength)))
+      if there >= view.totalLength, let view = self.view(of: number, start, there) {
         slot.pointee.walk += UInt32(view.totalLength)
         let offload = SuperPacket.offload(
           for: view, segmentSize: Int(slot.pointee.segmentSize),
@@ -202,7 +201,9 @@ extension Resequencer {
     let made = UnsafeRawBufferPointer(rebasing: header[..<view.headerLength])
     guard cut == .done, let smaller = try? PacketView(headers: made) else { return nil }
     let place = slot.pointee.walk + UInt32(view.headerLength + payload.lowerBound)
-    mark(number, room + DeliveryTable.headerPlace, ByteRange(lower: place, upper: place + UInt32(payload.count)))
+    if pool.isMarked(ByteRange(lower: place, upper: place + UInt32(payload.count)), in: number) {
+      _ = markCongestion(header)
+    }
     let slices = DeliveryTable.slices(in: room)
     slices[1] = Slice(start: room + DeliveryTable.headerPlace, count: view.headerLength)
     slices[2] = Slice(start: slot.pointee.memory + Int(place), count: payload.count)

@@ -59,10 +59,15 @@ extension Resequencer {
 
     /// Packets handed out, super-packets as one; a UDP bundle as its packets.
     public var deliveredPackets: UInt64 = 0
-    /// Without offload headers.
+    /// Theirs, as they were sent.
     public var deliveredBytes: UInt64 = 0
+    /// Writes.
     public var deliveries: UInt64 = 0
+    /// Released, complete or not.
     public var segments: UInt64 = 0
+    /// Datagrams that a congested router had marked; packets in them are marked when their senders understand it. Others
+    /// pass unchanged: our own control of the path has seen the mark.
+    public var congested: UInt64 = 0
 
     /// Missing ranges of segments that had begun to arrive, and segments of which nothing came, by what ended the wait.
     public var holesByProof: UInt64 = 0
@@ -80,8 +85,6 @@ extension Resequencer {
     public var damagedPackets: UInt64 = 0
     /// Dropped because they are no IP packets.
     public var malformedBytes: UInt64 = 0
-    /// Marked on behalf of a congested router between the gateways.
-    public var markedPackets: UInt64 = 0
 
     public init() {}
 

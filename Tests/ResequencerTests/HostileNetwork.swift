@@ -72,6 +72,9 @@ struct SegmentMaker {
   private var nextSegment: [UInt32]
   private var sequence: [UInt32]
   private var datagram: [UInt32]
+  /// Of all lanes.
+  var streamBytes: Int { sequence.reduce(0) { $0 + Int($1) - 1_000 } }
+  var datagrams: Int { datagram.reduce(0) { $0 + Int($1) - 1 } }
 
   init(lanes: Int, random: SeededRandom) {
     self.random = random
@@ -92,7 +95,23 @@ struct SegmentMaker {
       let isSuper = segmentSize > 0 && random.below(3) > 0
       let start = segment.bytes.count
       let header: Int
-      let kind = random.below(8)
+      let kind = random.below(9)
+      if kind == 8 {
+        // A row of datagrams that could be one.
+        let size = 20 + Int(random.below(70))
+        for index in 0..<2 + random.below(5) {
+          let start = segment.bytes.count
+          segment.bytes += InnerPackets.udp(
+            family, lane: lane, number: datagram[Int(lane)], count: 1, size: size, lastSize: size - Int(index / 4),
+            partial: needsChecksum)
+          datagram[Int(lane)] += 1
+          segment.entries.append(
+            SentSegment.Entry(
+              range: start..<segment.bytes.count, headerLength: (family == .ipv4 ? 20 : 40) + 8, isStream: false,
+              isSuper: false))
+        }
+        continue
+      }
       if kind < 4 {
         let payload = isSuper ? segmentSize + 1 + Int(random.below(UInt64(mostPayload))) : Int(random.below(100))
         segment.bytes += InnerPackets.tcp(
@@ -267,8 +286,12 @@ struct HostileRun {
 
   var receiver: Receiver
   var sent: [SentSegment] = []
+  var streamBytes = 0
+  var datagrams = 0
   var arrivals: [SentDatagram] = []
   var lost = 0
+  /// Datagrams of one path overtake each other.
+  var reorders = false
   var paths = 0
 
   init(seed: UInt64, loses: Bool = true) {
@@ -288,7 +311,7 @@ struct HostileRun {
     let loss = loses ? random.below(12) : 0
     let duplication = random.below(8)
     let jitter = random.below(3) == 0 ? 2_000 : random.below(300)
-    let reorders = random.below(3) == 0
+    reorders = random.below(3) == 0
     var free = Array(repeating: Instant.zero, count: paths)
     var now = Instant.zero
     for _ in 0..<8 + random.below(24) {
@@ -311,6 +334,7 @@ struct HostileRun {
       }
       now += .microseconds(Int64(random.below(3_000)))
     }
+    (streamBytes, datagrams) = (maker.streamBytes, maker.datagrams)
     var order = Array(arrivals.indices)
     order.sort { (arrivals[$0].arrives, $0) < (arrivals[$1].arrives, $1) }
     arrivals = order.map { arrivals[$0] }
