@@ -92,6 +92,7 @@ let package = Package(
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("CommandsTests", ["Commands"]),
+    tests("PacketsTests", ["Packets", "Primitives"]),
     tests("TopologyTests", ["Topology", "Primitives"]),
     tests("ResequencerTests", ["Primitives", "Resequencer", "Simulation"]),
     tests("StriperTests", ["Striper", "Primitives"]),
