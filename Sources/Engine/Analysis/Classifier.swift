@@ -5,16 +5,16 @@
 //                                tooShort    malformed      multicast,      finished here, or
 //                                                           broadcast       unknownOffload
 //
-//  Urgent is what somebody waits for, and what costs others nothing to let pass: the packets that open, acknowledge and close
-//  a connection, questions to name servers, pings, and all that is small (a call's frame, a keystroke). Urgency is
-//  never a matter of order: within its flow a packet stays where it is, see FlowQueues.
+//  Urgent is what somebody waits for, and what costs others nothing to let pass: the packets that open, acknowledge and
+//  close a connection, questions to name servers, pings, and all that is small (a call's frame, a keystroke). Urgency
+//  is never a matter of order: within its flow a packet stays where it is, see FlowQueues.
 //
 //  Fragments of one packet belong together, but only the first says its ports. So a fragment's flow has none: all
 //  fragments between two addresses are one flow for each protocol. (An IPv6 packet whose fragments begin with further
 //  extension headers may be spread over two; they are sorted out where they are put together.)
 //
-//  A checksum in an unusual place (of a packet within a packet, as VXLAN has it) cannot be described in the 16 bytes that
-//  travel with a datagram; it is finished here, and the packet travels as a plain one.
+//  A checksum in an unusual place (of a packet within a packet, as VXLAN has it) cannot be described in the 16 bytes
+//  that travel with a datagram; it is finished here, and the packet travels as a plain one.
 //
 //  Not here.  Flows, rules, and whether the destination belongs to anyone.
 
@@ -41,8 +41,8 @@ struct Classification: BitwiseCopyable {
 }
 
 struct Classifier: ~Copyable {
-  /// A call's frame (20 ms of G.711) has 200 bytes with its headers, a game's tick less. Much more, and bulk flows with small
-  /// packets would all be urgent, so that nothing is.
+  /// A call's frame (20 ms of G.711) has 200 bytes with its headers, a game's tick less. Much more, and bulk flows with
+  /// small packets would all be urgent, so that nothing is.
   static let mostSmallLength = 256
 
   struct Counters: Equatable, Sendable {
@@ -70,8 +70,8 @@ struct Classifier: ~Copyable {
 
   private(set) var counters = Counters()
 
-  /// `frame`: an offload header, and the packet behind it. nil when it is refused, and counted. The packet changes only when
-  /// its checksum has to be finished here.
+  /// `frame`: an offload header, and the packet behind it. nil when it is refused, and counted. The packet changes only
+  /// when its checksum has to be finished here.
   @inline(__always)
   mutating func classify(_ frame: UnsafeMutableRawBufferPointer) -> Classification? {
     guard let offload = OffloadHeader(UnsafeRawBufferPointer(frame)) else {

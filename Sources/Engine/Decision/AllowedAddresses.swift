@@ -1,10 +1,11 @@
 //  AllowedAddresses.swift — which peer an address belongs to: the longest prefix that holds it.
 //
-//  Why.  Out, it says where a packet goes; in, whether the peer that sent it may use this source address. So it is asked
-//  for each flow that begins and each packet that arrives, with the prefixes of 1,000 branches in it.
+//  Why.  Out, it says where a packet goes; in, whether the peer that sent it may use this source address. So it is
+//  asked for each flow that begins and each packet that arrives, with the prefixes of 1,000 branches in it.
 //
-//  How.  Prefixes nest or lie apart, they never overlap halfway. So a family's addresses fall into at most 2n + 1 ranges,
-//  each with one answer, and a look-up is a binary search for the last range that begins at or before the address:
+//  How.  Prefixes nest or lie apart, they never overlap halfway. So a family's addresses fall into at most 2n + 1
+//  ranges, each with one answer, and a look-up is a binary search for the last range that begins at or before the
+//  address:
 //
 //      10.0.0.0/8 → a, 10.3.0.0/16 → b
 //      start   0.0.0.0   10.0.0.0   10.3.0.0   10.4.0.0   11.0.0.0
@@ -12,8 +13,8 @@
 //
 //  The search takes no branch that depends on the address: a step is a load, a comparison and a conditional move.
 //
-//  Rejected.  A trie, by bits (32 to 128 dependent loads) or by strides (megabytes for IPv6, to save four steps); changing
-//  it in place (configurations change seldom: build the next one, then replace this).
+//  Rejected.  A trie, by bits (32 to 128 dependent loads) or by strides (megabytes for IPv6, to save four steps);
+//  changing it in place (configurations change seldom: build the next one, then replace this).
 //
 //  Always true.  Starts grow strictly, the first is the lowest address, and neighbours have different owners.
 //

@@ -1,8 +1,9 @@
 //  Rules.swift — which stack carries which flow: an ordered list, and the first rule that holds decides.
 //
-//  A rule is a row of conditions; one that is absent holds for everything, and each is a list of which one entry must fit.
-//  Rules are asked about the first packet of a flow only; the flow keeps the plan. When the rules change, `revision` does,
-//  and a flow whose plan has another one is decided again at its next packet: nobody walks over 100,000 flows.
+//  A rule is a row of conditions; one that is absent holds for everything, and each is a list of which one entry must
+//  fit. Rules are asked about the first packet of a flow only; the flow keeps the plan. When the rules change,
+//  `revision` does, and a flow whose plan has another one is decided again at its next packet: nobody walks over
+//  100,000 flows.
 //
 //  A condition on size or DSCP is about the packet that is decided on. So a rule for small packets catches flows that
 //  begin small: a call, not a download, unless the rules changed in between.

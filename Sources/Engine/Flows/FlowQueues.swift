@@ -1,7 +1,7 @@
 //  FlowQueues.swift — packets that wait, flow by flow, and whose turn it is.
 //
-//  Why.  A download must not stand before a call, nor a hundred downloads before the hundred-and-first. And the more that
-//  waits, the longer the segments that leave: so what waits is kept by flow, and leaves by runs.
+//  Why.  A download must not stand before a call, nor a hundred downloads before the hundred-and-first. And the more
+//  that waits, the longer the segments that leave: so what waits is kept by flow, and leaves by runs.
 //
 //  How.
 //        urgent     A ─▶ B                           flows that were idle and begin with an urgent packet
@@ -11,11 +11,11 @@
 //                               ╰──────── run ────────╯ ╰─ another kind
 //
 //  Rounds are dealt by bytes (deficit round robin): a flow has its turn while its credit is positive and pays for what
-//  leaves; out of credit it gets `quantum` more and goes to the end of the ordinary list. A run may overdraw, since full
-//  batches are worth more than exact turns, and who overdrew waits more rounds.
+//  leaves; out of credit it gets `quantum` more and goes to the end of the ordinary list. A run may overdraw, since
+//  full batches are worth more than exact turns, and who overdrew waits more rounds.
 //
-//  A flow in the urgent list has the same credit, once: then it is ordinary, and so it is when it was emptied. Only after
-//  a round in which nothing of it waited may it be urgent again. So urgent packets overtake all that waits, and a
+//  A flow in the urgent list has the same credit, once: then it is ordinary, and so it is when it was emptied. Only
+//  after a round in which nothing of it waited may it be urgent again. So urgent packets overtake all that waits, and a
 //  flood of them takes no more than its share.
 //
 //  A run is what can be one segment: packets that follow each other, all or none with a checksum to finish, and of one
@@ -24,9 +24,10 @@
 //
 //  Rejected.  Urgent packets before older ones of the same flow: reordering within a flow is what lanes exist to avoid.
 //
-//  Always true.  (1) Order within a flow is kept. (2) At most `mostWaiting` packets wait, and `mostOfOneFlow` of one flow.
-//  (3) A flow whose packets wait is in exactly one list. (4) Between two turns of a flow, any other gets its quantum and one
-//  overdraft at most.
+//  Always true.  (1) Order within a flow is kept. (2) At most `mostWaiting` packets wait, and `mostOfOneFlow` of one
+//  flow.
+//  (3) A flow whose packets wait is in exactly one list. (4) Between two turns of a flow, any other gets its quantum
+//  and one overdraft at most.
 //
 //  Not here.  How long a packet waited, and what to drop then. Cost: O(1) for a packet, no allocation after `init`.
 
@@ -46,8 +47,8 @@ struct WaitingPacket: BitwiseCopyable {
 }
 
 struct FlowQueues: ~Copyable {
-  /// For each round: about ten full packets. A smaller one makes bulk flows pass many empty rounds after a full batch; a
-  /// larger one makes everybody wait longer for his turn.
+  /// For each round: about ten full packets. A smaller one makes bulk flows pass many empty rounds after a full batch;
+  /// a larger one makes everybody wait longer for his turn.
   static let quantum = 16_384
   /// Of all flows; with one buffer of 64 KiB for each this is the most that a driver can hand in.
   static let usualWaiting = 4_096

@@ -1,8 +1,8 @@
 //  FlowTable.swift — every flow that lives, found by its addresses and ports, and forgotten when it is silent.
 //
-//  Why.  A flow's plan, lane and counters are decided once and wanted for each packet; and anybody inside can open flows
-//  as fast as he sends packets. So a look-up costs the same with ten flows and with 100,000, nobody can make flows that
-//  collide, and memory is bounded: when the table is full, the flow that has been idle for longest goes.
+//  Why.  A flow's plan, lane and counters are decided once and wanted for each packet; and anybody inside can open
+//  flows as fast as he sends packets. So a look-up costs the same with ten flows and with 100,000, nobody can make
+//  flows that collide, and memory is bounded: when the table is full, the flow that has been idle for longest goes.
 //
 //  How.
 //        key ──hash(seed)──▶ buckets: hash and slot │ . │h 7│ . │h 2│h 0│ . │ …      open addressing, at most half full
@@ -12,16 +12,17 @@
 //
 //  A bucket holds 32 bits of the hash beside the slot, so a flow is only looked at when it is (nearly always) the right
 //  one, and removing one closes the gap without looking at any. Links have an array of their own: to move a flow to the
-//  front of its list touches three of them, and the links of a full table fit a second-level cache where the flows do not.
+//  front of its list touches three of them, and the links of a full table fit a second-level cache where the flows do
+//  not.
 //
 //  A list for each time of silence (`Flow.Rest`) keeps every list in the order of both last packet and expiry; so the
 //  oldest flow of all is the last of one of three.
 //
-//  Slots are given out lowest first, see `SlotMap`. All memory is handed in as zeros and touched only as flows come: ten
-//  flows in a table for 131,072 take a dozen pages.
+//  Slots are given out lowest first, see `SlotMap`. All memory is handed in as zeros and touched only as flows come:
+//  ten flows in a table for 131,072 take a dozen pages.
 //
-//  Lanes.  A flow's lane is `slot % lanes`. While there are no more flows than lanes, slots are smaller than that number
-//  and each flow has a lane of its own: nobody waits for another's loss. With more, each lane has about as many
+//  Lanes.  A flow's lane is `slot % lanes`. While there are no more flows than lanes, slots are smaller than that
+//  number and each flow has a lane of its own: nobody waits for another's loss. With more, each lane has about as many
 //  flows as the others, and a flow keeps its lane for life, so its order holds.
 //
 //  A flow with packets in a queue is not idle, however old its last packet is: it neither expires nor makes room. When
@@ -30,7 +31,8 @@
 //  Rejected.  Chains (a miss for each flow on the way); a clock hand or a coarse order ("the oldest goes first" is
 //  promised); timers per flow; both directions in one flow (they meet at two gateways, and each decides for its own).
 //
-//  Always true.  (1) A key is in the table once. (2) Every flow is in exactly one list, and lists are ordered by last packet.
+//  Always true.  (1) A key is in the table once. (2) Every flow is in exactly one list, and lists are ordered by last
+//  packet.
 //  (3) No bucket between a flow's home and its place is empty. (4) count ≤ capacity. `audit` checks them.
 //
 //  Not here.  What waits (FlowQueues), and what is decided (Rules).
@@ -42,9 +44,9 @@ struct FlowTable: ~Copyable {
   /// As many as a busy site has, and 20 MiB when all of them live.
   static let usualCapacity = 131_072
 
-  /// How long a flow may be silent. Nothing is lost when it is forgotten but its counters and its lane's quiet: the next
-  /// packet makes a new flow. So these are far below a NAT's: shorter, and a flow with rare packets would be decided
-  /// again for each; longer, and the table of a busy site is full of the dead.
+  /// How long a flow may be silent. Nothing is lost when it is forgotten but its counters and its lane's quiet: the
+  /// next packet makes a new flow. So these are far below a NAT's: shorter, and a flow with rare packets would be
+  /// decided again for each; longer, and the table of a busy site is full of the dead.
   enum Rest: UInt8, BitwiseCopyable, CaseIterable {
     /// TCP, and what we know nothing of: keep-alives and long polls come every minute or two.
     case long = 0
@@ -127,7 +129,8 @@ struct FlowTable: ~Copyable {
   /// What a table for so many flows is handed.
   static func bytes(for capacity: Int) -> Int { Layout(capacity).total }
 
-  /// `memory`: zeros, `bytes(for: capacity)` of them, aligned to 128, longer alive than the table. `random`: 64 bits that no sender knows.
+  /// `memory`: zeros, `bytes(for: capacity)` of them, aligned to 128, longer alive than the table. `random`: 64 bits
+  /// that no sender knows.
   init(memory: UnsafeMutableRawBufferPointer, capacity: Int = FlowTable.usualCapacity, random: UInt64) {
     precondition(MemoryLayout<Flow>.size <= FlowTable.stride, "a flow outgrew its place")
     let layout = Layout(capacity)
@@ -168,8 +171,8 @@ struct FlowTable: ~Copyable {
   @inline(__always)
   func find(_ key: FiveTuple) -> UInt32? { find(key, hash(key)) }
 
-  /// The flow that a packet belongs to, made when it is the first; nil when there is no room. The packet counts, and the
-  /// flow is the latest of its list; of `changed` when the packet begins or ends a connection.
+  /// The flow that a packet belongs to, made when it is the first; nil when there is no room. The packet counts, and
+  /// the flow is the latest of its list; of `changed` when the packet begins or ends a connection.
   @inline(__always)
   mutating func note(_ key: FiveTuple, bytes: Int, changed: Rest? = nil, at now: Instant) -> UInt32? {
     let hash = hash(key)

@@ -1,10 +1,10 @@
 //  SlotMap.swift — which of the numbers 0 ..< n are taken, and always the lowest free one.
 //
-//  Flows are numbered so that few flows have small numbers: then they touch few pages of the table, and each has a lane of
-//  its own. A last-in-first-out list would forget that after the first peak of traffic.
+//  Flows are numbered so that few flows have small numbers: then they touch few pages of the table, and each has a lane
+//  of its own. A last-in-first-out list would forget that after the first peak of traffic.
 //
-//  A tree of words: a bit of a level says that 64 bits of the level below are all taken. Bits that are zero mean free, so
-//  memory that was never touched is a map with nothing taken. Three levels serve 262,144 numbers in three steps.
+//  A tree of words: a bit of a level says that 64 bits of the level below are all taken. Bits that are zero mean free,
+//  so memory that was never touched is a map with nothing taken. Three levels serve 262,144 numbers in three steps.
 
 struct SlotMap: ~Copyable {
   private static let levels = 3
