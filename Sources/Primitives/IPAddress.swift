@@ -87,9 +87,8 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
         if index == 0 || (isLast && index > 0) {
           guard fields.count > 2, fields[index == 0 ? 1 : index - 1].isEmpty else { return nil }
           index += index == 0 ? 1 : 0
-        } else if index == fields.count - 2, fields[index + 1].isEmpty {
-          index += 1  // the `::` ends the text
         }
+        if index == fields.count - 2, fields[index + 1].isEmpty { index += 1 }  // the `::` ends the text
         hasGap = true
       } else if isLast, field.contains(UInt8(ascii: ".")) {
         guard let word = parseIPv4(field) else { return nil }
