@@ -89,7 +89,9 @@ let package = Package(
     edge("Doctor", ["Primitives", "CLinux"]),
     edge("Lab", ["Netlink", "Ring", "Packets", "VNIC", "CLinux", "Simulation", "Topology", "Primitives"]),
     // X
-    program("hawser", ["Commands", "Configuration", "Control", "Crypto", "Doctor", "Primitives", "Sealing"]),
+    program(
+      "hawser",
+      ["Commands", "Configuration", "Control", "Crypto", "Doctor", "Primitives", "Sealing", "Status"]),
     program("netlab", ["Primitives", "Commands", "Topology", "Simulation", "Lab"]),
     program("path-oracle", ["Commands", "Primitives", "Resequencer", "Topology"]),
     benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),

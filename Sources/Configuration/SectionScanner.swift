@@ -49,6 +49,9 @@ struct SectionScanner {
   /// How many sections there were of each form, those that were refused included.
   private var counts: [String: Int] = [:]
 
+  /// Twice the longest name of the schema; a secret is longer.
+  private static let mostKeyBytes = 32
+
   init(_ text: [UInt8], note: @escaping (Place, String) -> Void) {
     self.text = text
     self.note = note
@@ -72,8 +75,8 @@ struct SectionScanner {
     if range.count > Schema.mostLineBytes {
       return skip(
         place(range.lowerBound + Schema.mostLineBytes),
-        "a line of \(range.count) bytes: expected at most \(Schema.mostLineBytes); a list may go on with its key in the "
-          + "next line")
+        "a line of \(range.count) bytes: expected at most \(Schema.mostLineBytes); a list may go on, with its key, in "
+          + "the next line")
     }
     if let zero = text[range].firstIndex(of: 0) {
       return skip(place(zero), "a NUL byte: expected plain text")
@@ -194,6 +197,11 @@ struct SectionScanner {
     }
     let key = trimmed(content.lowerBound..<equals)
     let value = trimmed(equals + 1..<content.upperBound)
+    guard key.count <= SectionScanner.mostKeyBytes else {
+      // Not shown: this is no misspelt name, but may be a key without one.
+      sections[index].isDoubtful = true
+      return note(start, "expected KEY = VALUE, or [SECTION]")
+    }
     let word = String(decoding: text[key], as: UTF8.self)
     guard let setting = form.settings.first(where: { $0.name.lowercased() == word.lowercased() }) else {
       let hint = Schema.hint(word, among: form.settings.map { (name: $0.name, elsewhere: $0.elsewhere) })

@@ -1,4 +1,4 @@
-//  TrafficKinds.swift — the notations of endpoints and rules: hosts with ports, protocols, ranges of ports, DSCP, stacks.
+//  TrafficKinds.swift — the notations of endpoints and rules: hosts, protocols, ranges of ports, DSCP, stacks.
 
 import Primitives
 

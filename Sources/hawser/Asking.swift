@@ -4,6 +4,7 @@ import Commands
 import Configuration
 import Control
 import Glibc
+import Status
 
 extension Hawser {
   static func ask(_ page: String, _ invocation: Invocation) throws(Refusal) -> Int32 {

@@ -33,11 +33,17 @@ enum Keys {
   }
 
   static func printPublic() throws(Refusal) -> Int32 {
-    let secret: KeptSecret
+    let input: SmallFile
     do throws(SmallFile.Failure) {
-      secret = try read(try SmallFile(reading: STDIN_FILENO, limit: 4_096))
+      input = try SmallFile(reading: STDIN_FILENO, limit: 4_096)
     } catch {
       throw Refusal("hawser pubkey: cannot read standard input: \(error.reason)", exitCode: 2)
+    }
+    let secret: KeptSecret
+    do throws(Complaint) {
+      secret = try SecretFile.secret(in: input.bytes)
+    } catch {
+      throw Refusal("hawser pubkey: no private key on standard input: \(error.sentence)", exitCode: 64)
     }
     Output.write("\(try library().publicKey(of: secret.copied()))")
     return 0
@@ -49,14 +55,6 @@ enum Keys {
       return try LibraryCryptography.make()
     } catch {
       throw Refusal("hawser: \(error)", exitCode: 2)
-    }
-  }
-
-  private static func read(_ input: consuming SmallFile) throws(Refusal) -> KeptSecret {
-    do throws(Complaint) {
-      return try SecretFile.secret(in: input.bytes)
-    } catch {
-      throw Refusal("hawser pubkey: no private key on standard input: \(error.sentence)", exitCode: 64)
     }
   }
 

@@ -5,6 +5,7 @@
 //  is where one would change it. All of them are found before anything is said.
 
 import Configuration
+import Crypto
 import Glibc
 import Primitives
 import Sealing
@@ -31,7 +32,7 @@ struct LoadedConfiguration {
   }
 
   init(_ path: String) throws(Objections) {
-    var (file, permissions) = try LoadedConfiguration.read(path)
+    let (file, permissions) = try LoadedConfiguration.read(path)
     var objections = Objections()
     var gateway = file.gateway
     if let permissions, gateway.holdsSecrets,
@@ -65,16 +66,17 @@ struct LoadedConfiguration {
   }
 
   private static func read(_ path: String) throws(Objections) -> (ConfigurationFile, UInt32?) {
+    let text: SmallFile
     do throws(SmallFile.Failure) {
-      let text = try SmallFile(path, limit: Schema.mostBytes)
-      do throws(Mistakes) {
-        return (try ConfigurationFile(reading: text.bytes, named: path), text.permissions)
-      } catch {
-        throw Objections(wrong: error.listed, unlisted: error.unlisted)
-      }
+      text = try SmallFile(path, limit: Schema.mostBytes)
     } catch {
       let sentence = "cannot read this configuration: \(error.reason)"
       throw Objections(wrong: [Mistake(file: path, place: Place(line: 1, column: 1), message: sentence)])
+    }
+    do throws(Mistakes) {
+      return (try ConfigurationFile(reading: text.bytes, named: path), text.permissions)
+    } catch {
+      throw Objections(wrong: error.listed, unlisted: error.unlisted)
     }
   }
 }

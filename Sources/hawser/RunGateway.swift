@@ -1,5 +1,7 @@
 //  RunGateway.swift — hands a plan to the driver.
 
+import Configuration
+
 extension Hawser {
   /// Runs until it is told to end; the exit code.
   static func runGateway(_ plan: GatewayPlan) throws(Refusal) -> Int32 {

@@ -1,53 +1,50 @@
-//  SmallFile.swift — a file, whole, with what its owner lets others do with it. Secrets may be in it: the caller wipes.
+//  SmallFile.swift — a file, whole, with what its owner lets others do with it; wiped when nobody needs it any more.
+//
+//  There may be a secret in it. So the bytes get one place of the right size, since an array that grows leaves its old
+//  contents behind, and whoever reads them keeps no copy.
 
 import Glibc
 import Sealing
 
-struct SmallFile: ~Copyable {
-  private(set) var bytes: [UInt8] = []
+final class SmallFile {
+  private(set) var bytes: [UInt8]
   /// The lower nine bits of its mode; nil for what is no regular file, such as a pipe.
-  private(set) var permissions: UInt32?
+  let permissions: UInt32?
 
   struct Failure: Error {
-    let errno: Int32
-    var reason: String { String(cString: strerror(self.errno)) }
+    let code: Int32
+    /// "No such file or directory"
+    var reason: String { String(cString: strerror(code)) }
   }
 
   /// Reads one byte more than `limit` at most, so that whoever has a limit sees that it was passed.
-  init(_ path: String, limit: Int) throws(Failure) {
+  convenience init(_ path: String, limit: Int) throws(Failure) {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw Failure(errno: errno) }
+    guard descriptor >= 0 else { throw Failure(code: errno) }
     defer { close(descriptor) }
     try self.init(reading: descriptor, limit: limit)
   }
 
   init(reading descriptor: Int32, limit: Int) throws(Failure) {
     var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw Failure(errno: errno) }
-    permissions = status.st_mode & S_IFMT == S_IFREG ? status.st_mode & 0o777 : nil
-    // One place for all of it: an array that grows leaves its old contents behind.
-    let room = limit + 1
-    let expected = status.st_mode & S_IFMT == S_IFREG ? min(room, Int(status.st_size) + 1) : room
-    var place = [UInt8](repeating: 0, count: expected)
+    guard fstat(descriptor, &status) == 0 else { throw Failure(code: errno) }
+    let isFile = status.st_mode & S_IFMT == S_IFREG
+    permissions = isFile ? status.st_mode & 0o777 : nil
+    let size = isFile ? min(limit, Int(status.st_size)) : limit
+    bytes = [UInt8](repeating: 0, count: size + 1)
     var filled = 0
-    var failure: Failure?
-    while filled < place.count {
-      let count = place[filled...].withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
+    while filled < bytes.count {
+      let count = bytes.withUnsafeMutableBytes { place in
+        let rest = UnsafeMutableRawBufferPointer(rebasing: place[filled...])
+        return Glibc.read(descriptor, rest.baseAddress, rest.count)
+      }
       if count < 0 && errno == EINTR { continue }
-      if count < 0 { failure = Failure(errno: errno) }
-      if count <= 0 { break }
+      if count < 0 { throw Failure(code: errno) }
+      if count == 0 { break }
       filled += count
     }
-    if let failure { throw failure }
-    place.removeLast(place.count - filled)
-    bytes = place
+    bytes.removeLast(bytes.count - filled)
   }
 
-  mutating func erase() { bytes.withUnsafeMutableBytes { wipe($0) } }
-
-  deinit {
-    // `erase` was for those who are done earlier; nobody leaves this without it.
-    var bytes = bytes
-    bytes.withUnsafeMutableBytes { wipe($0) }
-  }
+  deinit { bytes.withUnsafeMutableBytes { wipe($0) } }
 }

@@ -19,8 +19,8 @@ enum Words {
   static let checkConfig = Command(
     "check-config", "tells everything that is wrong with a configuration", [file, json],
     details: """
-      First the file itself, then whether this machine has what it names: interfaces, and files with secrets that nobody \
-      else can read.
+      First the file itself, then whether this machine has what it names: interfaces, and files with secrets that \
+      nobody else can read.
       """,
     exitCodes: [0: "it can be used here", 2: "it is right, and cannot be used on this machine", 64: "it is wrong"])
   static let genkey = Command("genkey", "prints a new private key")
