@@ -1,6 +1,6 @@
 //  SettingKind.swift — what may stand behind a `=`: how it is read, and what to say when it is wrong.
 //
-//  One value says it once: the reader, its error sentences, the manual page's test and the sample all use it.
+//  One value says it once: the reader, its error sentences and the manual page's test all use it.
 
 import Primitives
 import Sealing

@@ -23,7 +23,8 @@ public import Status
 import Synchronization
 
 public final class StatusBoard: Sendable {
-  /// A driver's turn takes microseconds, a loaded machine's hiccup milliseconds. What does not answer in this time hangs.
+  /// A driver's turn takes microseconds, a loaded machine's hiccup milliseconds. What does not answer in this time
+  /// hangs.
   static let patience = Interval.seconds(1)
   /// Short enough for a person's eye and for `top`.
   static let freshness = Interval.milliseconds(50)

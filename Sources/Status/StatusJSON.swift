@@ -1,7 +1,7 @@
 //  StatusJSON.swift — a snapshot as JSON: what scripts read, and so what must not change without a word in CHANGELOG.
 //
-//  Units are in the keys. 64-bit numbers that are names and not amounts (the incarnation) are text, because many readers
-//  of JSON round beyond 2⁵³.
+//  Units are in the keys. 64-bit numbers that are names and not amounts (the incarnation) are text, because many
+//  readers of JSON round beyond 2⁵³.
 
 public import Primitives
 

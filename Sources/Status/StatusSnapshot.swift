@@ -1,4 +1,4 @@
-//  StatusSnapshot.swift — how a gateway is, at one moment: a plain value that the data path fills in when somebody asks.
+//  StatusSnapshot.swift — how a gateway is at one moment: a plain value that the data path fills when it is asked.
 //
 //  Why here.  Three parties must agree on it who do not import each other: the driver fills it, the control socket
 //  renders it, and the tests make some up. So it is a value without any machinery, below all of them.

@@ -11,7 +11,8 @@ extension StatusSnapshot {
       ["cipher", "\(suite) (\(suiteImplementation))"],
       [
         "resequencer",
-        "\(amount(resequencer.heldBytes)) of \(amount(resequencer.mostBytes)) held in \(resequencer.heldSegments) segments",
+        "\(amount(resequencer.heldBytes)) of \(amount(resequencer.mostBytes)) held, "
+          + "in \(resequencer.heldSegments) segments",
       ],
     ]
     var text = alignedColumns(facts, right: [])

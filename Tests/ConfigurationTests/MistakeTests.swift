@@ -124,10 +124,10 @@ private struct Slip: CustomStringConvertible, Sendable {
     // The key that was meant is not missing as well.
     Slip("PublicKey", "PublickKey", "branch.conf:7:1: unknown key 'PublickKey' in [Peer]; did you mean 'PublicKey'?"),
     Slip(
-      "AllowedIPs", "Allowed",
+      "AllowedIPs", "Networks",
       "branch.conf:6:1: [Peer \"hq\"] has no AllowedIPs: expected a network such as 10.3.0.0/16 or fd00:3::/64",
-      "branch.conf:8:1: unknown key 'Allowed' in [Peer]; known are PublicKey, PresharedKey, PresharedKeyFile, Endpoint, "
-        + "AllowedIPs, Keepalive"),
+      "branch.conf:8:1: unknown key 'Networks' in [Peer]; known are PublicKey, PresharedKey, PresharedKeyFile, "
+        + "Endpoint, AllowedIPs, Keepalive"),
     Slip(
       "10.1.0.0/16", "10.1.0.0/16\nPersistentKeepalive = 25",
       "branch.conf:9:1: unknown key 'PersistentKeepalive' in [Peer]; it is called 'Keepalive' here"),
@@ -197,8 +197,8 @@ private struct Slip: CustomStringConvertible, Sendable {
     let two = "[Peer \"two\"]\nPublicKey = \(keyText(5))\nAllowedIPs = "
     #expect(
       mistakes(in: small + two + "10.9.0.0/16, 10.1.0.0/16\n") == [
-        "branch.conf:11:27: AllowedIPs = 10.1.0.0/16: peer \"hq\" has it in line 8, column 14: expected that one address "
-          + "belongs to one peer"
+        "branch.conf:11:27: AllowedIPs = 10.1.0.0/16: peer \"hq\" has it in line 8, column 14: expected that one "
+          + "address belongs to one peer"
       ])
     #expect(
       mistakes(in: small + two + "10.0.0.0/8\n") == [
@@ -220,12 +220,13 @@ private struct Slip: CustomStringConvertible, Sendable {
       ])
     #expect(
       mistakes(in: small + "[Path \"b\"]\nInterface = eth0\n") == [
-        "branch.conf:10:13: Interface = eth0: path \"fibre\" in line 4 has it already: expected another Interface, Bind "
-          + "or Port"
+        "branch.conf:10:13: Interface = eth0: path \"fibre\" in line 4 has it already: expected another Interface, "
+          + "Bind or Port"
       ])
     #expect(
       mistakes(in: small + "[Path \"b\"]\nInterface = hawser0\n") == [
-        "branch.conf:10:13: Interface = hawser0: this is the gateway's own virtual interface: expected one that leads out"
+        "branch.conf:10:13: Interface = hawser0: this is the gateway's own virtual interface: "
+          + "expected one that leads out"
       ])
     #expect(
       mistakes(in: small.replacing("ListenPort", with: "Address = 10.9.0.1/24, 10.9.0.1/16\nListenPort")) == [
@@ -235,16 +236,20 @@ private struct Slip: CustomStringConvertible, Sendable {
       mistakes(
         in: small.replacing("ListenPort", with: "Address = 10.9.0.1/24\nListenPort") + "AllowedIPs = 10.9.0.1/32\n")
         == [
-          "branch.conf:10:14: AllowedIPs = 10.9.0.1/32: this is the gateway's own Address in line 3: expected the peer's"
+          "branch.conf:10:14: AllowedIPs = 10.9.0.1/32: this is the gateway's own Address in line 3: "
+            + "expected the peer's"
         ])
   }
 
-  @Test(
-    arguments: [
-      (keyText(7).dropLast(2), "found 42"), (keyText(7).dropLast() + "B", "the last of them '='"),
-      (keyText(7).dropLast(2) + "d=", "and these are not how 32 bytes are written; was a character changed?"),
-      ("!" + keyText(7).dropFirst(), "character 1 is none"), (keyText(7) + keyText(7), "found 88"),
-    ] as [(String, String)])
+  private static let badKeys: [(text: String, what: String)] = [
+    (String(keyText(7).dropLast(2)), "found 42"),
+    (String(keyText(7).dropLast()) + "B", "the last of them '='"),
+    (String(keyText(7).dropLast(2)) + "d=", "and these are not how 32 bytes are written; was a character changed?"),
+    ("!" + String(keyText(7).dropFirst()), "character 1 is none"),
+    (keyText(7) + keyText(7), "found 88"),
+  ]
+
+  @Test(arguments: badKeys)
   func `a bad key is told by what is wrong with it, and none of it is shown`(text: String, what: String) {
     for (setting, line) in [("PrivateKey", 2), ("PublicKey", 7)] {
       let old = setting == "PrivateKey" ? keyText(1) : keyText(2)
@@ -295,7 +300,8 @@ private struct Slip: CustomStringConvertible, Sendable {
         == true)
     #expect(
       mistakes(in: replacing(3, with: [UInt8](repeating: 65, count: 1 << 20))) == [
-        "branch.conf:3:4097: a line of 1048576 bytes: expected at most 4096; a list may go on with its key in the next line"
+        "branch.conf:3:4097: a line of 1048576 bytes: expected at most 4096; a list may go on, with its key, "
+          + "in the next line"
       ])
     // A line of the peer's that cannot be read may have been its key.
     let peer = replacing(7, with: [0]) + Array("Keepalive = 0\n".utf8)

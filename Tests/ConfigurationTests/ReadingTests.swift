@@ -71,7 +71,7 @@ import Testing
     let file = try read(everything)
     #expect(
       file.mistake(.path(1), "Interface", "no such interface").description == "branch.conf:19:13: no such interface")
-    #expect(file.mistake(.peer(0), "Endpoint", item: 1, "x").place == Place(line: 24, column: 36))
+    #expect(file.mistake(.peer(0), "Endpoint", item: 1, "x").place == Place(line: 24, column: 34))
     // A key that is not there stands for its section.
     #expect(file.mistake(.path(1), "MTU", "too small").place == Place(line: 18, column: 1))
   }
@@ -81,8 +81,8 @@ import Testing
     #expect(file.mistakes(ownKey: publicKey(9)).isEmpty)
     #expect(
       file.mistakes(ownKey: publicKey(2)).map(\.description) == [
-        "branch.conf:7:13: PublicKey: this is the key of the gateway itself: expected the one that hawser pubkey prints "
-          + "at the other side"
+        "branch.conf:7:13: PublicKey: this is the key of the gateway itself: expected the one that hawser pubkey "
+          + "prints at the other side"
       ])
   }
 
@@ -138,11 +138,14 @@ import Testing
 }
 
 @Suite struct `Secrets as text` {
-  @Test(arguments: 0..<100) func `read and written are the same as everybody else's base64`(seed: UInt64) throws {
+  @Test(arguments: 0..<100) func `read and written are the same as everybody else's base64`(seed: UInt64) {
     var random = SeededRandom(seed: seed)
     let bytes = (0..<32).map { _ in UInt8.random(in: 0...255, using: &random) }
     let text = Array(KeyText.text(bytes).utf8)
-    let secret = try #require(Secret(text: text))
+    guard let secret = Secret(text: text) else {
+      Issue.record("refused \(bytes)")
+      return
+    }
     #expect(Array(secret.bytes) == bytes)
     var written = [UInt8](repeating: 0, count: Secret.textLength)
     written.withUnsafeMutableBytes { secret.writeText(into: $0) }

@@ -29,13 +29,20 @@ import Testing
         gateway      hawser0, degraded, up for 1 h 2 min, version 0.1.0
         public key   BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=
         cipher       AES-128-GCM (Intel ipsec-mb)
-        resequencer  12.3 kB of 16.8 MB held in 3 segments
+        resequencer  12.3 kB of 16.8 MB held, in 3 segments
 
-        PEER  STATE            SINCE  HANDSHAKE  PATHS  RECEIVED    SENT  PUBLIC KEY
-        hq    connected  1 h 1 min    12 s ago    1/2   1.5 GB  999 B   CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=
-        lab   connecting      4 s  never        0/0        0 B     0 B  CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=
+        PEER  STATE           SINCE  HANDSHAKE  PATHS  RECEIVED   SENT  PUBLIC KEY
+        hq    connected   1 h 1 min  12 s ago     1/2    1.5 GB  999 B  CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=
+        lab   connecting        4 s  never        0/0       0 B    0 B  CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=
 
-        """ + "x")
+        PEER  PATH   STATE  INTERFACE  REMOTE              RTT  WEIGHT   MTU  OFFLOAD  RECEIVED  SENT
+        hq    fibre  up     eth0       192.0.2.1:51820  8.1 ms       3  1500  yes           0 B   0 B
+        hq    lte    down   wwan0      -                     -       1  1400  no            0 B   0 B
+
+        resequencer  duplicate  12
+        handshake    badMAC      3
+
+        """)
   }
 
   @Test func `is one line of JSON for scripts, and indented for people`() {

@@ -1,3 +1,4 @@
+import Configuration
 import Foundation
 import FuzzTargets
 import Testing
@@ -38,6 +39,13 @@ import Topology
   @Test func `the topologies of the corpus are partly right and partly wrong`() throws {
     let target = try #require(FuzzTarget.all.first { $0.name == "topology" })
     let accepted = try corpus(of: target).count { (try? Topology(parsing: $0.bytes, file: "f")) != nil }
+    #expect(accepted >= 8)
+    #expect(try corpus(of: target).count - accepted >= 8)
+  }
+
+  @Test func `the configurations of the corpus are partly right and partly wrong`() throws {
+    let target = try #require(FuzzTarget.all.first { $0.name == "configuration" })
+    let accepted = try corpus(of: target).count { (try? ConfigurationFile(reading: $0.bytes, named: "f")) != nil }
     #expect(accepted >= 8)
     #expect(try corpus(of: target).count - accepted >= 8)
   }
