@@ -5,7 +5,8 @@ public import Sealing
 
 extension LibraryCryptography {
   public func publicKey(of privateKey: borrowing Secret) -> PublicKey {
-    let pair = Agreement.pair(privateKey)
+    let bytes = privateKey.bytes
+    let pair = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, nil, bytes.start, bytes.count)
     defer { EVP_PKEY_free(pair) }
     let key = withUnsafeTemporaryAllocation(byteCount: PublicKey.length, alignment: 8) { bytes -> PublicKey? in
       var length = bytes.count
@@ -17,13 +18,15 @@ extension LibraryCryptography {
   }
 
   public func sharedSecret(_ privateKey: borrowing Secret, _ publicKey: PublicKey) -> Secret? {
-    let pair = Agreement.pair(privateKey)
-    defer { EVP_PKEY_free(pair) }
+    guard let start = privateKey.bytes.baseAddress, let ours = hawser_x25519_deriving(start) else {
+      preconditionFailure("every 32 bytes are a private key; there must have been no memory")
+    }
+    defer { EVP_PKEY_free(ours) }
     let theirs = withUnsafeBytes(of: publicKey.words) {
-      EVP_PKEY_new_raw_public_key(Agreement.algorithm, nil, $0.start, $0.count)
+      EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, nil, $0.start, $0.count)
     }
     defer { EVP_PKEY_free(theirs) }
-    let context = EVP_PKEY_CTX_new(pair, nil)
+    let context = EVP_PKEY_CTX_new(ours, nil)
     defer { EVP_PKEY_CTX_free(context) }
     guard EVP_PKEY_derive_init(context) == 1, EVP_PKEY_derive_set_peer(context, theirs) == 1 else { return nil }
     var secret = Secret()
@@ -40,19 +43,6 @@ extension LibraryCryptography {
     let nothing = Secret()
     if isEqualInConstantTime(secret.bytes, nothing.bytes) { return nil }
     return secret
-  }
-}
-
-enum Agreement {
-  static let algorithm = EVP_PKEY_X25519
-
-  /// A private key with its public one.
-  fileprivate static func pair(_ privateKey: borrowing Secret) -> OpaquePointer {
-    let bytes = privateKey.bytes
-    guard let pair = EVP_PKEY_new_raw_private_key(algorithm, nil, bytes.start, bytes.count) else {
-      preconditionFailure("every 32 bytes are a private key; there must have been no memory")
-    }
-    return pair
   }
 }
 

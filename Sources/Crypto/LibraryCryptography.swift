@@ -6,7 +6,7 @@
 //
 //      suite                  x86 with AES instructions   x86 without     elsewhere
 //      AES-128-GCM            ipsec-mb                    OpenSSL         OpenSSL
-//      ChaCha20-Poly1305      ipsec-mb from AVX2 on       the same        OpenSSL
+//      ChaCha20-Poly1305      ipsec-mb                    ipsec-mb        OpenSSL
 //
 //  `suites` begins with AES where the processor has instructions for it (x86, ARMv8), with ChaCha20 where it has not:
 //  AES in software is the slower one, and its time may tell of the key.
@@ -43,19 +43,24 @@ public final class LibraryCryptography: Cryptography {
 
   /// The fastest library for each suite; or the one preferred, wherever this processor can use it.
   public static func make(preferring library: Library? = nil) throws(CryptographyFailure) -> LibraryCryptography {
-    var aes = try OpenSSLCiphers.aes128GCM()
-    var chaCha20 = try OpenSSLCiphers.chaCha20Poly1305()
-    #if arch(x86_64)
-      if library != .openSSL, let buffer = MultiBuffer() {
-        if buffer.hasAES { aes = try MultiBufferCiphers.aes128GCM(buffer) }
-        if buffer.hasFastChaCha20 || library == .multiBuffer {
-          chaCha20 = try MultiBufferCiphers.chaCha20Poly1305(buffer)
-        }
-      }
-    #endif
-    let ciphers = hawser_processor_has_aes() != 0 ? [aes, chaCha20] : [chaCha20, aes]
+    let special = library == .openSSL ? [] : try multiBuffer()
+    let ciphers = [try OpenSSLCiphers.aes128GCM(), try OpenSSLCiphers.chaCha20Poly1305()].map { plain in
+      special.first { $0.suite == plain.suite } ?? plain
+    }
     return LibraryCryptography(
-      ciphers: ciphers, hashing: try Hashing(), messages: try MessageSealing())
+      ciphers: hawser_processor_has_aes() != 0 ? ciphers : ciphers.reversed(), hashing: try Hashing(),
+      messages: try MessageSealing())
+  }
+
+  /// What Intel's library can do on this processor.
+  private static func multiBuffer() throws(CryptographyFailure) -> [DatagramCipher] {
+    #if arch(x86_64)
+      guard let buffer = MultiBuffer() else { return [] }
+      let chaCha20 = try MultiBufferCiphers.chaCha20Poly1305(buffer)
+      return buffer.hasAES ? [try MultiBufferCiphers.aes128GCM(buffer), chaCha20] : [chaCha20]
+    #else
+      return []
+    #endif
   }
 
   /// Who does it, for people: "Intel ipsec-mb 1.3.0", "OpenSSL 3.0.17".

@@ -32,8 +32,6 @@
     deinit { hawser_imb_free(table) }
 
     var hasAES: Bool { table.pointee.has_aes != 0 }
-    /// Whether its ChaCha20 beats OpenSSL's.
-    var hasFastChaCha20: Bool { table.pointee.has_avx2 != 0 }
     var library: String { "Intel ipsec-mb " + String(cString: imb_get_version_str()) }
   }
 

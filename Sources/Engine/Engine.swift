@@ -1,1 +1,243 @@
-//  Engine — being built.
+//  Engine.swift — a whole gateway without a single system call: packets and datagrams in, datagrams and packets out.
+//
+//  Why.  Everything that a gateway decides is here, and nothing that it touches: so two of them and the network between
+//  run in one test, from a seed, and the program that drives real descriptors is thin.
+//
+//  How.  One turn of the loop that drives it:
+//
+//      packet(…)    for each packet that the virtual NIC brought       flow ─▶ plan ─▶ the flow's queue
+//      receive(…)   for each read of a socket                          session ─▶ opened into its segment ─▶ in order
+//      flush(…)     once                                               queues ─▶ segments ─▶ parts ─▶ sealed batches
+//      nextBatch / nextDelivery / nextFreeBuffer / nextEvent           what the driver has to do now
+//      deadline, expire(at:)                                           when nothing else happens
+//
+//  The memory of all that is handed in once; a turn allocates nothing. A batch or a delivery belongs to the driver until
+//  he gives it back (`sent`, `written`); a packet's buffer comes back through `nextFreeBuffer`, usually in the same turn.
+//
+//  The folders are the picture of a virtual stack: Analysis looks at a packet, Decision chooses its flow's stack, Flows
+//  remembers flows and what waits in them, Stacks carries; Peers knows the other side, Control tells what is going on.
+//
+//  Always true.  (1) What arrives from outside ends in a verdict and a counter. (2) Everything that waits is bounded:
+//  packets by their buffers, datagrams by batches, segments by the resequencer's memory.
+
+public import Handshake
+import Packets
+public import Primitives
+public import Resequencer
+import Sealing
+import Striper
+import Wire
+
+public struct Engine: ~Copyable {
+  // The other side.
+  var peers: FixedArray<Peer>
+  var sessions: Sessions
+  var peerOfKey: [PublicKey: Int]
+  /// By the number of the lane set.
+  var peerOfLanes: FixedArray<UInt32>
+  var gatekeeper: Gatekeeper
+  let identity: Identity
+  /// Which run of this gateway it is.
+  let incarnation: UInt64
+  let localPaths: [LocalPath]
+  let allowed: AllowedAddresses
+
+  // What is on its way.
+  var classifier = Classifier()
+  var flows: FlowTable
+  var queues: FlowQueues
+  var rules: Rules
+  var batches: SendBatches
+  var resequencer: Resequencer
+  var draft = SegmentDraft()
+  var freeBuffers = RingBuffer<UInt16>(minimumCapacity: 256)
+  /// Paths with an open batch.
+  var openBatches = RingBuffer<OpenBatch>(minimumCapacity: 64)
+  let masks: UnsafeMutableRawPointer
+  static let mostMasks = 128
+  /// Lanes of their own for what has no flow.
+  static let rawLanes = 16
+  var nextRawLane: UInt16 = 0
+
+  struct OpenBatch: BitwiseCopyable {
+    var peer: UInt32
+    var place: UInt8
+  }
+
+  // When, and what happened.
+  var timers: DeadlineQueue
+  var events = RingBuffer<Event>(minimumCapacity: Engine.mostEvents)
+  public internal(set) var counters = Counters()
+
+  /// What settings contradict is said before anything is made.
+  public static func make(
+    _ settings: GatewaySettings, identity: Identity, memory: Memory
+  ) throws(SettingsConflict) -> Engine {
+    let list = settings.peers
+    var claims: [AllowedAddresses.Claim] = []
+    var keys: [PublicKey: Int] = [:]
+    for (index, peer) in list.enumerated() {
+      if peer.publicKey == identity.publicKey { throw .isOurselves(peer.name) }
+      if let other = keys[peer.publicKey] { throw .sameKey(list[other].name, peer.name) }
+      keys[peer.publicKey] = index
+      claims += peer.allowed.map { AllowedAddresses.Claim($0, peer: UInt32(index)) }
+    }
+    // Any private key shows whether a public one gives a secret.
+    var probe = Secret()
+    probe.withMutableBytes { identity.cryptography.random($0) }
+    if let weak = list.first(where: { identity.cryptography.sharedSecret(probe, $0.publicKey) == nil }) {
+      throw .weakKey(weak.name)
+    }
+    do throws(AllowedAddresses.Conflict) {
+      let allowed = try AllowedAddresses(claims)
+      return Engine(settings, identity, memory, keys, allowed)
+    } catch {
+      throw .samePrefix(error.prefix, list[Int(error.first)].name, list[Int(error.second)].name)
+    }
+  }
+
+  private init(
+    _ settings: GatewaySettings, _ identity: Identity, _ memory: Memory, _ keys: [PublicKey: Int],
+    _ allowed: consuming AllowedAddresses
+  ) {
+    let cryptography = identity.cryptography
+    let incarnation = cryptography.randomNumber()
+    self.incarnation = incarnation
+    let list = settings.peers
+    self.identity = identity
+    self.allowed = allowed
+    peerOfKey = keys
+    peers = FixedArray(count: list.count) { index in
+      let peer = list[index]
+      guard
+        let handshake = Handshake(
+          identity, remote: peer.publicKey, presharedKey: peer.presharedSecret, incarnation: incarnation,
+          wallClockAtZero: settings.wallClockAtZero, timing: settings.timing)
+      else { preconditionFailure("keys were looked at before") }
+      let isElder = peer.publicKey.bytes.lexicographicallyPrecedes(identity.publicKey.bytes)
+      return Peer(index: UInt32(index), settings: peer, isElder: isElder, handshake: handshake)
+    }
+    peerOfLanes = FixedArray(count: max(1, list.count)) { _ in .max }
+    sessions = Sessions(peers: list.count, cryptography)
+    gatekeeper = Gatekeeper(identity, limits: settings.strangers)
+    localPaths = settings.paths
+    rules = Rules(settings.rules)
+    flows = FlowTable(
+      memory: memory.flows.first(FlowTable.bytes(for: settings.mostFlows)), capacity: settings.mostFlows,
+      random: cryptography.randomNumber())
+    queues = FlowQueues(memory: memory.flows.dropping(FlowTable.bytes(for: settings.mostFlows).rounded(to: 128)))
+    batches = SendBatches(memory: memory.batches)
+    batches.mostPieces = settings.mostPieces
+    resequencer = Resequencer(
+      Resequencer.Limits(
+        laneSets: max(1, list.count), mostSegmentLength: Engine.mostSegmentLength, memory: memory.segments))
+    masks = .allocate(byteCount: Engine.mostMasks * SealingKey.sampleLength, alignment: 64)
+    timers = DeadlineQueue(count: list.count)
+  }
+
+  deinit { masks.deallocate() }
+
+  /// Eight batches of 44 full datagrams: more paths than that share them.
+  static let mostSegmentLength = 8 * 44 * 1428
+
+  /// Greets everybody whose address is known. Events and batches follow.
+  public mutating func start(at now: Instant) { begin(at: now) }
+
+  // MARK: Time
+
+  public var deadline: Instant? {
+    var earliest = resequencer.deadline
+    for other in [timers.first?.deadline, flows.deadline] {
+      guard let other else { continue }
+      earliest = min(earliest ?? other, other)
+    }
+    return earliest
+  }
+
+  public mutating func expire(at now: Instant) {
+    if let due = resequencer.deadline, due <= now { resequencer.expire(at: now) }
+    while let first = timers.first, first.deadline <= now {
+      timers.set(first.machine, nil)
+      expirePeer(first.machine, at: now)
+    }
+    if let slot = sessions.takeExhausted() {
+      let index = slot / Sessions.perPeer
+      peers[index].handshake.begin(at: now)
+      pump(index, from: nil, at: now)
+    }
+    if let due = flows.deadline, due <= now { flows.expire(at: now) }
+  }
+
+  // MARK: What the driver sends
+
+  /// A batch to be sent; it is the driver's until `sent`.
+  public mutating func nextBatch() -> UInt16? { batches.nextReady() }
+
+  public func batch(_ index: UInt16) -> SendBatch { batches[index] }
+
+  /// The kernel has taken it, or never will.
+  public mutating func sent(_ index: UInt16, wasTaken: Bool) {
+    if !wasTaken { counters.count(.unsent, times: batches[index].pieces) }
+    batches.release(index)
+  }
+
+  // MARK: What the driver writes to the virtual NIC
+
+  /// The next packets in order; they are the driver's until `written`.
+  public mutating func nextDelivery() -> Delivery? {
+    while let delivery = resequencer.nextDelivery() {
+      let packet = delivery.slices[1]
+      let peer = peerOfLanes[delivery.laneSet.number]
+      guard isFromPeer(packet, peer) else {
+        counters.count(.foreignSource)
+        resequencer.finish(delivery.handle)
+        continue
+      }
+      peers[Int(peer)].received.packets &+= UInt64(delivery.packetCount)
+      peers[Int(peer)].received.bytes &+= UInt64(delivery.length)
+      return delivery
+    }
+    return nil
+  }
+
+  public mutating func written(_ handle: Delivery.Handle, wasTaken: Bool) {
+    if !wasTaken { counters.count(.unwritten) }
+    resequencer.finish(handle)
+  }
+
+  /// Whether the inner source address is one of this peer's.
+  @inline(__always)
+  private func isFromPeer(_ packet: Slice, _ peer: UInt32) -> Bool {
+    let bytes = packet.start
+    let source: IPAddress
+    if packet.count >= 20 && bytes.load(as: UInt8.self) >> 4 == 4 {
+      source = IPAddress(ipv4: UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 12, as: UInt32.self)))
+    } else if packet.count >= 40 {
+      source = IPAddress(
+        .ipv6, high: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
+        low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self)))
+    } else {
+      return false
+    }
+    return allowed.peer(of: source) == peer
+  }
+
+  /// A buffer whose packet has left, for the driver to read into again.
+  public mutating func nextFreeBuffer() -> UInt16? { freeBuffers.popFirst() }
+}
+
+extension UnsafeMutableRawBufferPointer {
+  func first(_ count: Int) -> UnsafeMutableRawBufferPointer {
+    precondition(count <= self.count, "the engine was given too little memory")
+    return UnsafeMutableRawBufferPointer(rebasing: self[..<count])
+  }
+
+  func dropping(_ count: Int) -> UnsafeMutableRawBufferPointer {
+    precondition(count <= self.count, "the engine was given too little memory")
+    return UnsafeMutableRawBufferPointer(rebasing: self[count...])
+  }
+}
+
+extension Int {
+  func rounded(to multiple: Int) -> Int { (self + multiple - 1) / multiple * multiple }
+}

@@ -232,11 +232,3 @@ import Wire
     }
   }
 }
-
-extension Cryptography {
-  func randomNumber() -> UInt64 {
-    var number: UInt64 = 0
-    unsafe withUnsafeMutableBytes(of: &number) { unsafe random($0) }
-    return number
-  }
-}

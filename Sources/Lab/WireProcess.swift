@@ -40,18 +40,8 @@ struct WireProcess {
   private var program: String {
     get throws(LabError) {
       if let executable { return executable }
-      return try WireProcess.ownPath()
+      return try Executable.path
     }
-  }
-
-  /// `/proc/self/exe` would do, but then process lists would call the wire "exe".
-  private static func ownPath() throws(LabError) -> String {
-    var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
-    let count = readlink("/proc/self/exe", &bytes, bytes.count - 1)
-    if count < 0 { throw .failed("find this program's file", errno) }
-    let path = String(terminated: bytes)
-    // It was replaced since it started (a new build): the old file has no name any more.
-    return SmallFile.exists(path) ? path : "/proc/self/exe"
   }
 }
 

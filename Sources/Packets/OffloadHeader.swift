@@ -8,9 +8,16 @@
 //  holds the sum of the pseudo-header, and everything from `checksumStart` to the end is still to be added.
 
 public struct OffloadHeader: Equatable, Sendable {
-  public static let length = 10
+  @inlinable public static var length: Int { 10 }
 
-  public static let needsChecksum: UInt8 = 1
+  @inlinable public static var needsChecksum: UInt8 { 1 }
+
+  /// Values of `segmentKind`.
+  @inlinable public static var tcpIPv4: UInt8 { 1 }
+  @inlinable public static var tcpIPv6: UInt8 { 4 }
+  @inlinable public static var udp: UInt8 { 5 }
+  /// Added to a kind of TCP: the flag CWR belongs to the first piece only.
+  @inlinable public static var congestionOnce: UInt8 { 0x80 }
 
   public var flags: UInt8 = 0
   public var segmentKind: UInt8 = 0
@@ -20,7 +27,7 @@ public struct OffloadHeader: Equatable, Sendable {
   public var checksumOffset: UInt16 = 0
 
   /// A packet that is finished as it is.
-  public init() {}
+  @inlinable public init() {}
 
   /// nil when the bytes are too few.
   @inlinable public init?(_ bytes: UnsafeRawBufferPointer) {
@@ -52,29 +59,12 @@ public struct OffloadHeader: Equatable, Sendable {
     let start = Int(header.checksumStart)
     let place = start + Int(header.checksumOffset)
     guard place + 2 <= body.count else { return false }
-    // The field takes part with the pseudo-header's sum in it: that is how the sender left it.
-    var sum = unsafe checksum(of: UnsafeRawBufferPointer(rebasing: body[start...]))
-    let isUDP = header.checksumOffset == 6
-    if sum == 0 && isUDP { sum = 0xffff }  // zero would say "no checksum"
-    unsafe body[place] = UInt8(sum >> 8)
-    unsafe body[place + 1] = UInt8(sum & 0xff)
+    unsafe Checksum.complete(
+      UnsafeMutableRawBufferPointer(rebasing: body[start...]), place: place - start, isUDP: header.checksumOffset == 6)
     header.flags &= ~needsChecksum
     header.checksumStart = 0
     header.checksumOffset = 0
     unsafe header.write(to: packet)
     return true
-  }
-
-  /// The Internet checksum (RFC 1071): the complement of the ones' complement sum of 16-bit words in network order.
-  public static func checksum(of bytes: UnsafeRawBufferPointer) -> UInt16 {
-    var sum: UInt64 = 0
-    var at = 0
-    while at + 2 <= bytes.count {
-      unsafe sum += UInt64(bytes[at]) << 8 | UInt64(bytes[at + 1])
-      at += 2
-    }
-    if at < bytes.count { unsafe sum += UInt64(bytes[at]) << 8 }
-    while sum > 0xffff { sum = (sum & 0xffff) + (sum >> 16) }
-    return ~UInt16(sum)
   }
 }

@@ -3,8 +3,8 @@
 //  One type for both families, because routes, rules and sockets come in both and the code around them is the same.
 //  The bytes lie in two words, so a value is 17 bytes without an allocation, and a table of routes is a plain array.
 
-public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
-  public enum Family: UInt8, CaseIterable, Sendable {
+public struct IPAddress: Hashable, Sendable, BitwiseCopyable, CustomStringConvertible {
+  public enum Family: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     // The kernel's numbers for them.
     case ipv4 = 2
     case ipv6 = 10
@@ -72,46 +72,44 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
   }
 
   private static func parseIPv6(_ text: [UInt8]) -> (high: UInt64, low: UInt64)? {
-    guard (2...45).contains(text.count), text.contains(UInt8(ascii: ":")) else { return nil }
+    guard (2...45).contains(text.count) else { return nil }
+    let colon = UInt8(ascii: ":")
+    let words: [UInt16]
+    if let gap = text.indices.dropLast().first(where: { text[$0] == colon && text[$0 + 1] == colon }) {
+      // What is left on either side must be groups; a second `::` leaves an empty one.
+      guard let before = parseGroups(text[..<gap], mayEndInIPv4: false),
+        let after = parseGroups(text[(gap + 2)...], mayEndInIPv4: true), before.count + after.count <= 7
+      else { return nil }
+      words = before + [UInt16](repeating: 0, count: 8 - before.count - after.count) + after
+    } else {
+      guard let groups = parseGroups(text[...], mayEndInIPv4: true), groups.count == 8 else { return nil }
+      words = groups
+    }
+    return (
+      words[..<4].reduce(0) { $0 << 16 | UInt64($1) }, words[4...].reduce(0) { $0 << 16 | UInt64($1) }
+    )
+  }
+
+  /// `2001:db8:1`, or `1:192.0.2.1`, or nothing at all.
+  private static func parseGroups(_ text: ArraySlice<UInt8>, mayEndInIPv4: Bool) -> [UInt16]? {
+    if text.isEmpty { return [] }
+    var groups: [UInt16] = []
     let fields = text.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
-    var before: [UInt16] = []
-    var after: [UInt16] = []
-    var hasGap = false
-    var index = 0
-    while index < fields.count {
-      let field = fields[index]
-      let isLast = index == fields.count - 1
-      if field.isEmpty {
-        // An empty field is one colon of a `::`; at either end of the text it comes with an empty neighbour.
-        guard !hasGap else { return nil }
-        if index == 0 || (isLast && index > 0) {
-          guard fields.count > 2, fields[index == 0 ? 1 : index - 1].isEmpty else { return nil }
-          index += index == 0 ? 1 : 0
-        } else if index == fields.count - 2, fields[index + 1].isEmpty {
-          index += 1  // the `::` ends the text
-        }
-        hasGap = true
-      } else if isLast, field.contains(UInt8(ascii: ".")) {
+    for (index, field) in fields.enumerated() {
+      if mayEndInIPv4, index == fields.count - 1, field.contains(UInt8(ascii: ".")) {
         guard let word = parseIPv4(field) else { return nil }
-        let pair = [UInt16(word >> 16), UInt16(word & 0xffff)]
-        if hasGap { after += pair } else { before += pair }
+        groups += [UInt16(word >> 16), UInt16(word & 0xffff)]
       } else {
-        guard field.count <= 4 else { return nil }
+        guard (1...4).contains(field.count) else { return nil }
         var value: UInt16 = 0
         for digit in field {
           guard let nibble = IPAddress.nibble(digit) else { return nil }
           value = value << 4 | nibble
         }
-        if hasGap { after.append(value) } else { before.append(value) }
+        groups.append(value)
       }
-      index += 1
     }
-    let given = before.count + after.count
-    guard hasGap ? given <= 7 : given == 8 else { return nil }
-    let groups = before + [UInt16](repeating: 0, count: 8 - given) + after
-    return (
-      groups[..<4].reduce(0) { $0 << 16 | UInt64($1) }, groups[4...].reduce(0) { $0 << 16 | UInt64($1) }
-    )
+    return groups
   }
 
   private static func nibble(_ digit: UInt8) -> UInt16? {
@@ -134,9 +132,11 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
 
   public var bytes: [UInt8] { (0..<byteCount).map { self[$0] } }
 
-  /// Four numbers, or RFC 5952's form: no leading zeros, the longest run of zero groups as `::`.
+  /// Four numbers, or RFC 5952's form: no leading zeros, the longest run of zero groups as `::`, and an IPv4 address
+  /// inside (::ffff:0:0/96) as itself.
   public var description: String {
     if family == .ipv4 { return bytes.map { String($0) }.joined(separator: ".") }
+    if high == 0, low >> 32 == 0xffff { return "::ffff:\(IPAddress(ipv4: UInt32(truncatingIfNeeded: low)))" }
     let groups = (0..<8).map { UInt16(self[2 * $0]) << 8 | UInt16(self[2 * $0 + 1]) }
     var gap = 0..<0
     var start = 0

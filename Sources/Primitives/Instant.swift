@@ -5,7 +5,7 @@
 //  mix.
 
 /// A point in time, counted from its clock's origin.
-public struct Instant: Comparable, Hashable, Sendable {
+public struct Instant: Comparable, Hashable, BitwiseCopyable, Sendable {
   public var nanoseconds: UInt64
 
   @inlinable public init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
@@ -30,7 +30,7 @@ public struct Instant: Comparable, Hashable, Sendable {
 }
 
 /// A span of time; negative when it points back.
-public struct Interval: Comparable, Hashable, Sendable {
+public struct Interval: Comparable, Hashable, BitwiseCopyable, Sendable {
   public var nanoseconds: Int64
 
   @inlinable public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }

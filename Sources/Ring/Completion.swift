@@ -6,7 +6,7 @@
 
 public import CUring
 
-/// The caller's 64 bits: a kind, and two numbers that mean what the kind says.
+/// The caller's 64 bits: a kind (255 is the ring's own), and two numbers that mean what the kind says.
 public struct Tag: Equatable, Sendable {
   public let bits: UInt64
 
@@ -37,6 +37,13 @@ public struct Completion: Sendable {
     tag = Tag(bits: entry.user_data)
     result = entry.res
     flags = entry.flags
+  }
+
+  /// For operations of the kernel that the ring does itself.
+  init(_ tag: Tag, result: Int32, flags: UInt32 = 0) {
+    self.tag = tag
+    self.result = result
+    self.flags = flags
   }
 
   /// A repeating operation goes on; without it, it has ended and must be asked for again.

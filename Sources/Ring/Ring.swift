@@ -16,6 +16,9 @@
 //  the wake-ups cost more than the work (measured: 94 % of a core for 100,000 packets a second, 48 % when it gathers
 //  for 100 µs). Kernels before 6.12 cannot; there it returns with the first result and costs more.
 //
+//  Older kernels.  Repeating reads came with Linux 6.7, and Debian 12 has 6.1: there the ring watches the file, and
+//  reads by itself when something has come (PolledReads.swift). The caller sees the same completions.
+//
 //  After SIGKILL.  A ring may outlive its process by a moment, and what it was reading with it: a TUN interface is then
 //  still there, and busy, though its program is dead. Measured: gone with the process 36 times of 40, else within 5 ms;
 //  on a busy machine that may be seconds, as the kernel closes such files one after the other. Whoever opens one anew
@@ -37,6 +40,17 @@ import Glibc
 public import Primitives
 
 public struct Ring: ~Copyable {
+  /// What newer kernels do, and older ones do in the next best way.
+  public struct Feature: OptionSet, Sendable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// A read that repeats (Linux 6.7). Without it each read is a system call.
+    public static let repeatingReads = Feature(rawValue: 1)
+    /// `wait(gathering:)` gathers (Linux 6.12). Without it each result may be a wake-up.
+    public static let gathering = Feature(rawValue: 2)
+  }
+
   /// A ring of lent buffers. A repeating read takes them first in, first out.
   public struct BufferGroup: Hashable, Sendable {
     @usableFromInline let number: UInt16
@@ -49,7 +63,13 @@ public struct Ring: ~Copyable {
     @usableFromInline var mask: Int32
     /// Added since the last `publish`.
     @usableFromInline var added: Int32
+    var taker: Taker?
+    /// The next buffer that we take; unused when the kernel takes them.
+    var head: UInt16 = 0
   }
+
+  /// Who takes a group's buffers. Only one can know which is next.
+  enum Taker { case kernel, ourselves }
 
   /// On the heap, since the kernel's library keeps pointers into it.
   @usableFromInline let handle: UnsafeMutablePointer<io_uring>
@@ -57,13 +77,18 @@ public struct Ring: ~Copyable {
   private let groupCapacity: Int
   private var groupCount = 0
   private let enterFlags: UInt32
-  /// Whether `wait(gathering:)` gathers.
-  public let canGather: Bool
+  /// What this kernel can, of what we could do without.
+  public let features: Feature
+  @usableFromInline let readsByPolling: Bool
+  var polledReads = PolledReads()
 
-  private init(_ handle: UnsafeMutablePointer<io_uring>, enterFlags: UInt32, groups: Int) {
+  private init(
+    _ handle: UnsafeMutablePointer<io_uring>, features: Feature, enterFlags: UInt32, groups: Int
+  ) {
     self.handle = handle
+    self.features = features
+    readsByPolling = !features.contains(.repeatingReads)
     self.enterFlags = enterFlags
-    canGather = handle.pointee.features & hawser_feat_min_timeout != 0
     groupCapacity = groups
     self.groups = .allocate(capacity: max(1, groups))
   }
@@ -76,8 +101,10 @@ public struct Ring: ~Copyable {
   }
 
   /// A ring for the calling thread. `entries` operations fit between two submissions; `completions` results between two
-  /// looks.
-  public static func make(entries: Int, completions: Int, bufferGroups: Int) throws(RingFailure) -> Ring {
+  /// looks. What is in `without` is not used, though the kernel may have it: to see what an older one would do.
+  public static func make(
+    entries: Int, completions: Int, bufferGroups: Int, without: Feature = []
+  ) throws(RingFailure) -> Ring {
     let handle = UnsafeMutablePointer<io_uring>.allocate(capacity: 1)
     handle.initialize(to: io_uring())
     var parameters = io_uring_params()
@@ -86,7 +113,8 @@ public struct Ring: ~Copyable {
     let made = io_uring_queue_init_params(UInt32(entries), handle, &parameters)
     guard made == 0 else {
       handle.deallocate()
-      // The flags are all that an older kernel could find invalid here.
+      // The flags are all that an older kernel could find invalid here. One that knows them has all else that we need:
+      // repeating receives are of 6.0, rings of buffers of 5.19.
       throw RingFailure(
         -made == EINVAL
           ? .lacks(feature: "deferred task work (DEFER_TASKRUN)", since: "6.1")
@@ -96,20 +124,12 @@ public struct Ring: ~Copyable {
     if io_uring_register_ring_fd(handle) == 1 { enterFlags |= UInt32(IORING_ENTER_REGISTERED_RING) }
     // Else every sleep of ours would look like a disk that is slow.
     if parameters.features & hawser_feat_no_iowait != 0 { enterFlags |= hawser_enter_no_iowait }
-    let ring = Ring(handle, enterFlags: enterFlags, groups: bufferGroups)
-    if let lacking = ring.lacking { throw RingFailure(lacking) }
-    return ring
+    let features = Feature.found(handle).subtracting(without)
+    return Ring(handle, features: features, enterFlags: enterFlags, groups: bufferGroups)
   }
 
-  /// The first thing that we need and this kernel cannot do.
-  private var lacking: RingFailure.Reason? {
-    guard let probe = io_uring_get_probe_ring(handle) else { return .refused(operation: "probing", errno: ENOSYS) }
-    defer { io_uring_free_probe(probe) }
-    if io_uring_opcode_supported(probe, hawser_op_read_multishot) == 0 {
-      return .lacks(feature: "repeating reads (READ_MULTISHOT)", since: "6.7")
-    }
-    return nil
-  }
+  /// A sentence for the log for each thing that this kernel does in the next best way; empty on a new one.
+  public var limitations: [String] { features.limitations(kernel: runningKernel()) }
 
   // MARK: Buffers
 
@@ -158,10 +178,38 @@ public struct Ring: ~Copyable {
   // MARK: Operations
 
   /// Reads again and again, each time into the next buffer of the group, until it fails: with -ENOBUFS when none is
-  /// left.
-  @inlinable @inline(__always)
+  /// left. On kernels without repeating reads the file becomes a non-blocking one.
   public mutating func read(_ descriptor: Int32, into group: BufferGroup, tag: Tag) {
+    claim(group, for: readsByPolling ? .ourselves : .kernel)
+    if readsByPolling { return startPolledRead(descriptor, group, tag) }
     hawser_ring_prepare_read_multishot(entry(), descriptor, group.number, tag.bits)
+  }
+
+  /// Receives datagrams again and again, each into the next buffer of the group, until it fails: with -ENOBUFS when
+  /// none is left. An empty datagram ends it as well, with its result like any other. `layout` says how many bytes of
+  /// each buffer are for the name and the control data, and must stay; `ReceivedMessage` finds the parts again.
+  public mutating func receive(
+    _ descriptor: Int32, into group: BufferGroup, layout: UnsafePointer<msghdr>, tag: Tag
+  ) {
+    claim(group, for: .kernel)
+    hawser_ring_prepare_receive_multishot(entry(), descriptor, layout, group.number, tag.bits)
+  }
+
+  private func claim(_ group: BufferGroup, for taker: Taker) {
+    let buffers = groups + Int(group.number)
+    precondition(
+      buffers.pointee.taker == nil || buffers.pointee.taker == taker,
+      "a buffer group is for reads or for receives, not for both")
+    buffers.pointee.taker = taker
+  }
+
+  /// Sends a message. It and all that it points to must stay until the completion. When the socket's buffer is full
+  /// the message waits for room, unless it may not: then the result is -EAGAIN.
+  @inlinable @inline(__always)
+  public mutating func send(
+    _ message: UnsafePointer<msghdr>, on descriptor: Int32, mayWait: Bool = true, tag: Tag
+  ) {
+    hawser_ring_prepare_send(entry(), descriptor, message, mayWait ? 0 : UInt32(MSG_DONTWAIT), tag.bits)
   }
 
   @inlinable @inline(__always)
@@ -170,13 +218,26 @@ public struct Ring: ~Copyable {
       entry(), Int32(IORING_OP_WRITE.rawValue), descriptor, bytes.baseAddress, UInt32(bytes.count), tag.bits)
   }
 
+  /// Writes the bytes of all slices as one: one packet for a device. Slices and bytes must stay until the completion.
+  @inlinable @inline(__always)
+  public mutating func write(
+    slices: UnsafePointer<iovec>, count: Int, to descriptor: Int32, tag: Tag
+  ) {
+    hawser_ring_prepare(
+      entry(), Int32(IORING_OP_WRITEV.rawValue), descriptor, slices, UInt32(truncatingIfNeeded: count), tag.bits)
+  }
+
   /// Completes each time when the file becomes readable.
   public mutating func watch(_ descriptor: Int32, tag: Tag) {
     hawser_ring_prepare_poll_multishot(entry(), descriptor, UInt32(POLLIN), tag.bits)
   }
 
+  /// Completes each time when somebody calls `waker.wake()`; many calls may be one completion.
+  public mutating func watch(_ waker: RingWaker, tag: Tag) { watch(waker.descriptor, tag: tag) }
+
   /// Ends the operations that have this tag.
   public mutating func cancel(_ target: Tag, tag: Tag) {
+    if let ours = polledReads.poll(of: target) { return hawser_ring_prepare_cancel(entry(), ours.bits, tag.bits) }
     hawser_ring_prepare_cancel(entry(), target.bits, tag.bits)
   }
 
@@ -201,7 +262,7 @@ public struct Ring: ~Copyable {
   public mutating func wait(gathering least: Interval = .zero, timeout: Interval? = nil) {
     var count: UInt32 = 1
     var microseconds: UInt32 = 0
-    if least >= .microseconds(1) && canGather {
+    if least >= .microseconds(1) && features.contains(.gathering) {
       count = UInt32(Int32.max)  // more than there can be; the kernel reads it as a signed number
       microseconds = UInt32(clamping: least.nanoseconds / 1_000)
     }
@@ -211,8 +272,10 @@ public struct Ring: ~Copyable {
     enter(count: count, least: microseconds, timeout: &time)
   }
 
-  private func enter(count: UInt32, least: UInt32, timeout: UnsafeMutablePointer<__kernel_timespec>?) {
-    let result = hawser_ring_enter(handle, count, least, timeout, enterFlags)
+  private mutating func enter(count: UInt32, least: UInt32, timeout: UnsafeMutablePointer<__kernel_timespec>?) {
+    // With something left to read we only look in.
+    let mustReturn = readsByPolling && polledReads.beginTurn()
+    let result = hawser_ring_enter(handle, mustReturn ? 0 : count, mustReturn ? 0 : least, timeout, enterFlags)
     if result >= 0 { return }
     switch -result {
     // Time is up; a signal; the kernel wants us to take results first, which every caller does next.
@@ -224,6 +287,11 @@ public struct Ring: ~Copyable {
   /// The next result, in the order in which they happened.
   @inlinable @inline(__always)
   public mutating func nextCompletion() -> Completion? {
+    readsByPolling ? nextCompletionOrRead() : nextKernelCompletion()
+  }
+
+  @inlinable @inline(__always)
+  mutating func nextKernelCompletion() -> Completion? {
     if io_uring_cq_ready(handle) == 0 { return nil }
     let queue = handle.pointee.cq
     let completion = Completion(queue.cqes[Int(queue.khead.pointee & queue.ring_mask)])
@@ -231,6 +299,6 @@ public struct Ring: ~Copyable {
     return completion
   }
 
-  /// Whether `nextCompletion` has something.
-  @inlinable public var hasCompletion: Bool { io_uring_cq_ready(handle) != 0 }
+  /// Whether `nextCompletion` has something, or should be asked whether it has.
+  public var hasCompletion: Bool { io_uring_cq_ready(handle) != 0 || polledReads.isHungry }
 }

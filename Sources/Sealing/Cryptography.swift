@@ -53,8 +53,20 @@ public protocol Cryptography: AnyObject, Sendable {
   /// What can seal datagrams here, the fastest first.
   var suites: [CipherSuite] { get }
 
+  /// Which library does it, for people.
+  func implementation(of suite: CipherSuite) -> String
+
   /// Keys of one direction of a session, ready to use. `sealing` is for the datagrams, `masking` for their headers; a
   /// suite that needs fewer than 32 bytes takes the first ones.
   func expand(_ suite: CipherSuite, sealing: borrowing Secret, masking: borrowing Secret) -> SealingKey
   func destroy(_ key: SealingKey)
+}
+
+extension Cryptography {
+  /// 64 bits that nobody can guess.
+  public func randomNumber() -> UInt64 {
+    var number: UInt64 = 0
+    unsafe withUnsafeMutableBytes(of: &number) { unsafe random($0) }
+    return number
+  }
 }

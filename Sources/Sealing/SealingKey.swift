@@ -6,7 +6,7 @@
 //
 //  How.  `Cryptography.expand` makes one from raw keys. The functions get the context back with every call:
 //
-//      seal   plaintext + header ──▶ ciphertext and tag    nonce = path (1 byte), three zeros, counter (8, little-endian)
+//      seal   plaintext + header ──▶ ciphertext and tag    nonce = path (1 byte), 3 zeros, counter (8, little-endian)
 //      open   ciphertext and tag ──▶ plaintext, or false   the same nonce, the same header
 //      mask   16-byte samples ──▶ 16-byte masks            a cipher under a second key, as QUIC protects headers
 //
@@ -34,7 +34,7 @@ public struct CipherSuites: OptionSet, Hashable, Sendable {
   public func contains(_ suite: CipherSuite) -> Bool { rawValue & 1 << suite.rawValue != 0 }
 }
 
-@unsafe public struct SealingKey: BitwiseCopyable, @unchecked Sendable {
+@unsafe public struct SealingKey: BitwiseCopyable, Sendable {
   public static let tagLength = 16
   /// What is authenticated in the clear before every ciphertext: the header of a datagram.
   public static let headerLength = 28
@@ -55,7 +55,7 @@ public struct CipherSuites: OptionSet, Hashable, Sendable {
     @convention(c) (UnsafeMutableRawPointer, UnsafeRawPointer, Int, UnsafeMutableRawPointer) -> Void
 
   public let suite: CipherSuite
-  public let context: UnsafeMutableRawPointer
+  nonisolated(unsafe) public let context: UnsafeMutableRawPointer
   public let seal: Seal
   public let open: Open
   public let mask: Mask

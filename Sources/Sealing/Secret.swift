@@ -4,10 +4,10 @@
 //  it in passing belongs to the library that computes; what is kept is kept here.
 
 /// 32 bytes: a private key, a chaining key, a key of a session.
-@safe public struct Secret: ~Copyable, @unchecked Sendable {
+@safe public struct Secret: ~Copyable, Sendable {
   public static let length = 32
 
-  @usableFromInline let storage: UnsafeMutableRawPointer
+  @usableFromInline nonisolated(unsafe) let storage: UnsafeMutableRawPointer
 
   /// Zeros, to be filled by whoever computes the secret.
   public init() {

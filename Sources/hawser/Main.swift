@@ -1,46 +1,56 @@
-//  Main.swift — the program `hawser`: its commands, and nothing that a module below could do.
+//  Main.swift — from the words of the command line to the command that they name.
 
 import Commands
 import Doctor
 import Glibc
 
 @main struct Hawser {
-  static let json = Flag("json", "print one JSON object")
-  static let doctor = Command(
-    "doctor", "tells whether this machine can carry a gateway", [json],
-    details: """
-      Tries what a gateway will do, changes nothing, and prints a line for each check: ok, warn or FAIL, \
-      what was found, and what to do about it.
-      """,
-    exitCodes: [0: "fine", 1: "degraded: a gateway runs, but see the warnings", 2: "a gateway cannot run here"])
-
-  static let program = Program(
-    "hawser", "lays many network paths into one", commands: [doctor],
-    exitCodes: [0: "fine", 1: "degraded", 2: "down or refused"])
-
   static func main() {
-    switch program.action(for: Array(CommandLine.arguments.dropFirst())) {
+    switch Words.program.action(for: Array(CommandLine.arguments.dropFirst())) {
     case .run(let invocation): exit(run(invocation))
-    case .print(let text): print(text)
+    case .print(let text): exit(Output.write(text) ? 0 : 1)
     case .fail(let sentence, let code):
-      let line = Array((sentence + "\n").utf8)
-      _ = write(STDERR_FILENO, line, line.count)
+      Output.complain(sentence)
       exit(code)
     }
   }
 
   private static func run(_ invocation: Invocation) -> Int32 {
-    switch invocation.command {
-    case "doctor":
-      let report = Report(examine())
-      print(invocation[json] ? report.json : report.text(colour: wantsColour))
-      return report.exitCode
-    default: preconditionFailure("'\(invocation.command)' is declared, but nothing runs it")
+    do throws(Refusal) {
+      switch invocation.command {
+      case Words.gateway.name: return try runGateway(try GatewayPlan(configuredBy: invocation[Words.config]))
+      case Words.checkConfig.name: return checkConfig(invocation[Words.file], asJSON: invocation[Words.json])
+      case Words.genkey.name: return try Keys.generate(for: .exchange)
+      case Words.genpsk.name: return try Keys.generate(for: .sharing)
+      case Words.pubkey.name: return try Keys.printPublic()
+      case Words.status.name: return try ask("/v1/status", invocation)
+      case Words.peers.name: return try ask("/v1/peers", invocation)
+      case Words.paths.name: return try ask("/v1/paths", invocation)
+      case Words.doctor.name:
+        let report = Report(examine())
+        Output.write(invocation[Words.json] ? report.json : report.text(colour: wantsColour))
+        return report.exitCode
+      default: preconditionFailure("'\(invocation.command)' is declared, but nothing runs it")
+      }
+    } catch {
+      Output.complain(error.text)
+      return error.exitCode
     }
   }
 
   /// On a terminal, unless its owner says no (no-color.org).
   private static var wantsColour: Bool {
     isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil && getenv("TERM").map { String(cString: $0) } != "dumb"
+  }
+}
+
+/// Why a command ends here: a sentence, or several lines of a file's mistakes, and the exit code.
+struct Refusal: Error {
+  let text: String
+  let exitCode: Int32
+
+  init(_ text: String, exitCode: Int32) {
+    self.text = text
+    self.exitCode = exitCode
   }
 }

@@ -136,8 +136,7 @@ import Testing
       #expect(
         fastest.implementation(of: .aes128GCM).hasPrefix("Intel ipsec-mb ")
           == (flags.contains("aes") && flags.contains("pclmulqdq")))
-      #expect(
-        fastest.implementation(of: .chaCha20Poly1305).hasPrefix("Intel ipsec-mb ") == flags.contains("avx2"))
+      #expect(fastest.implementation(of: .chaCha20Poly1305).hasPrefix("Intel ipsec-mb "))
     #endif
   }
 

@@ -73,6 +73,7 @@ private struct Needle: ~Copyable {
     return count
   }
 
+  /// Without those of a sanitizer, which are as large as the address space and empty.
   private static func regions() throws -> [Range<Int>] {
     let file = try #require(fopen("/proc/self/maps", "r"))
     defer { fclose(file) }
@@ -83,7 +84,7 @@ private struct Needle: ~Copyable {
       let words = text.split(separator: " ")
       guard words.count > 1, words[1] == "rw-p" else { continue }
       let ends = words[0].split(separator: "-").compactMap { Int($0, radix: 16) }
-      if ends.count == 2 { regions.append(ends[0]..<ends[1]) }
+      if ends.count == 2 && ends[1] - ends[0] < 1 << 30 { regions.append(ends[0]..<ends[1]) }
     }
     return regions
   }

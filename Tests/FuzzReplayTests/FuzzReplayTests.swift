@@ -1,3 +1,4 @@
+import Configuration
 import Foundation
 import FuzzTargets
 import Testing
@@ -30,7 +31,7 @@ import Topology
     let folders = try FileManager.default.contentsOfDirectory(atPath: root).sorted()
     #expect(folders == FuzzTarget.all.map(\.name).sorted())
     let files = try FuzzTarget.all.flatMap { try corpus(of: $0) }
-    #expect(files.count <= 300)
+    #expect(files.count <= 600)
     #expect(files.map(\.bytes.count).reduce(0, +) <= 300_000)
   }
 
@@ -38,6 +39,13 @@ import Topology
   @Test func `the topologies of the corpus are partly right and partly wrong`() throws {
     let target = try #require(FuzzTarget.all.first { $0.name == "topology" })
     let accepted = try corpus(of: target).count { (try? Topology(parsing: $0.bytes, file: "f")) != nil }
+    #expect(accepted >= 8)
+    #expect(try corpus(of: target).count - accepted >= 8)
+  }
+
+  @Test func `the configurations of the corpus are partly right and partly wrong`() throws {
+    let target = try #require(FuzzTarget.all.first { $0.name == "configuration" })
+    let accepted = try corpus(of: target).count { (try? ConfigurationFile(reading: $0.bytes, named: "f")) != nil }
     #expect(accepted >= 8)
     #expect(try corpus(of: target).count - accepted >= 8)
   }

@@ -23,6 +23,8 @@ public struct FuzzTarget: Sendable, CustomStringConvertible {
 
   public static let all = [
     FuzzTarget(name: "change", check: checkChange),
+    FuzzTarget(name: "configuration", check: checkConfiguration),
+    FuzzTarget(name: "packet", check: checkPacket),
     FuzzTarget(name: "gatekeeper", check: checkGatekeeper),
     FuzzTarget(name: "topology", check: checkTopology),
     FuzzTarget(name: "trace", check: checkTrace),

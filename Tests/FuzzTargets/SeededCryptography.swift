@@ -25,6 +25,8 @@ public final class SeededCryptography: Cryptography {
     }
   }
 
+  public func implementation(of suite: CipherSuite) -> String { library.implementation(of: suite) }
+
   public func publicKey(of privateKey: borrowing Secret) -> PublicKey { library.publicKey(of: privateKey) }
 
   public func sharedSecret(_ privateKey: borrowing Secret, _ publicKey: PublicKey) -> Secret? {

@@ -71,17 +71,17 @@ import Testing
 }
 
 /// The release program where there is one, else the one beside the tests: SwiftPM puts all of a build into one folder.
-private let program: String = {
+let program: String = {
   let tests = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
   let folder =
     ProcessInfo.processInfo.environment["HAWSER_RELEASE_BIN"] ?? (tests as NSString).deletingLastPathComponent
   return folder + "/hawser"
 }()
 
-private func run(_ words: String) -> (status: Int32, output: String) { shell("\(program) \(words)") }
+func run(_ words: String) -> (status: Int32, output: String) { shell("\(program) \(words)") }
 
 /// Both streams, and the exit code.
-private func shell(_ line: String) -> (status: Int32, output: String) {
+func shell(_ line: String) -> (status: Int32, output: String) {
   guard let pipe = popen("{ \(line); } 2>&1 </dev/null", "r") else { return (-1, "") }
   var output: [UInt8] = []
   var buffer = [UInt8](repeating: 0, count: 4096)

@@ -33,6 +33,7 @@ import Testing
   @Test(arguments: [
     ("let x = Int.random(in: 0..<4)", 1), ("let x = Int.random(\n in: 0..<4, using: &random)", 0),
     ("list.shuffle()", 1), ("list.shuffled(using: &g)", 0), ("list.randomElement()!", 1), ("let random = 1", 0),
+    ("unsafe cryptography.random(nonce)", 0), ("unsafe cryptography.nonces.random(4)", 1),
     ("run([\"ip\", \"link\"])", 1), ("run([\"/sbin/ip\"])", 1), ("let remedy = \"ip link set \\(x) up\"", 0),
     ("let words = [\"tcp\", \"ip\"]", 0), ("precondition(x > 0)", 1),
     ("precondition(x > 0, \"x must be positive\")", 0),

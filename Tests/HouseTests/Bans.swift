@@ -116,13 +116,14 @@ struct Ban: Sendable {
     return code[(index + 1)...]
   }
 
-  /// Chance without a generator of ours is the system's.
+  /// Chance without a generator of ours is the system's. `cryptography.random(…)` is the interface for bytes that
+  /// nobody can guess: a simulation fills it from its seed.
   private static func chance(_ text: SwiftText) -> [Finding] {
     let names = ["random", "randomElement", "shuffle", "shuffled"]
     let code = text.tokens
     return code.indices.dropLast().compactMap { index in
       guard names.contains(code[index].text), code[index].kind == .word, code[index + 1].text == "(",
-        index > 0, code[index - 1].text == "."
+        index > 1, code[index - 1].text == ".", code[index - 2].text != "cryptography"
       else { return nil }
       if arguments(of: code, from: index + 1).contains(where: { $0.text == "using" }) { return nil }
       return Finding(

@@ -14,6 +14,7 @@ struct ManualPage {
   init(_ text: String) {
     var section = ""
     for line in text.split(separator: "\n") {
+      if line.hasPrefix("curl ") { continue }  // an example's options are its own
       var words = line.split(separator: " ").map { String($0).replacing("\\-", with: "-") }
       if [".Sh", ".Ss", ".SH", ".SS"].contains(words.first) {
         section = words.dropFirst().joined(separator: " ").lowercased()

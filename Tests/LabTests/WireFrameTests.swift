@@ -125,7 +125,7 @@ import VNIC
     }
 
     static func verifies(_ frame: [UInt8]) -> Bool {
-      frame[24...].withUnsafeBytes { OffloadHeader.checksum(of: UnsafeRawBufferPointer(rebasing: $0[...])) } == 0
+      frame[24...].withUnsafeBytes { Checksum(UnsafeRawBufferPointer(rebasing: $0[...])).complement } == 0
     }
   }
 }

@@ -51,7 +51,7 @@ import Testing
 
   @Test func `have RFC 1071's value`() {
     let example: [UInt8] = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]
-    #expect(example.withUnsafeBytes { OffloadHeader.checksum(of: $0) } == ~0xddf2)
+    #expect(example.withUnsafeBytes { Checksum($0).complement } == ~0xddf2)
   }
 
   @Test func `come with a header that reads as it was written`() {
@@ -77,7 +77,7 @@ import Testing
     var ip: [UInt8] = [0x45, 0, 0, UInt8(20 + length), 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]
     ip += [0, 1, 0, 2, 0, UInt8(length), 0, 0] + payload
     let pseudo: [UInt8] = [10, 0, 0, 1, 10, 0, 0, 2, 0, 17, 0, UInt8(length)]
-    let sum = ~pseudo.withUnsafeBytes { OffloadHeader.checksum(of: $0) }
+    let sum = ~pseudo.withUnsafeBytes { Checksum($0).complement }
     ip[26] = UInt8(sum >> 8)
     ip[27] = UInt8(sum & 0xff)
     return [1, 0, 0, 0, 0, 0, 20, 0, 6, 0] + ip
@@ -87,7 +87,7 @@ import Testing
   private func verifies(_ packet: [UInt8]) -> Bool {
     let udp = packet[30...]
     let pseudo: [UInt8] = [10, 0, 0, 1, 10, 0, 0, 2, 0, 17, 0, UInt8(udp.count)]
-    return (pseudo + udp).withUnsafeBytes { OffloadHeader.checksum(of: $0) } == 0
+    return (pseudo + udp).withUnsafeBytes { Checksum($0).complement } == 0
   }
 }
 

@@ -3,10 +3,6 @@
 //  The order matters. Paths come first and without anything of ours, because they are what everything else is
 //  compared to, on the same machine in the same minute; the bond comes last and starts the events of the file, so
 //  that a path that dies at 5 s dies under the bond and not under its own measurement.
-//
-//  A topology that is up is used as it is and stays; else it is brought up for this and taken down at the end, also
-//  after an error or a signal. While we measure, nobody takes it down (the lock of its directory is held together
-//  with others), and nobody else measures in it (a lock of its own).
 
 import Glibc
 import Primitives
@@ -59,48 +55,10 @@ public struct Bench {
     try Program.require([.iperf3, .ping])
     try bench.bond?.requirePrograms()
     try interruption.check()
-    return try bench.inLaboratory { () throws(LabError) in try bench.measure(interruption) }
-  }
-
-  // MARK: Up and down
-
-  private func inLaboratory(_ body: () throws(LabError) -> BenchResult) throws(LabError) -> BenchResult {
-    var up = Laboratory.UpOptions()
-    up.startEvents = false
-    up.executable = setting.executable
     setting.progress.say("\(topology.name): up")
-    let isOurs: Bool
-    switch try Laboratory.up(topology, source: setting.source, options: up) {
-    case .built: isOurs = true
-    case .wasUp(isSame: true): isOurs = false
-    case .wasUp(isSame: false):
-      throw .refused(
-        "\(topology.name) is up, but not as \(setting.source) has it now: "
-          + "`netlab down \(topology.name)` makes room for it"
-      )
+    return try Laboratory.hold(topology, source: setting.source, executable: setting.executable) {
+      () throws(LabError) in try bench.measure(interruption)
     }
-    do throws(LabError) {
-      let result = try locked(body)
-      if isOurs { try Laboratory.down(topology.name) }
-      return result
-    } catch {
-      if isOurs { _ = try? Laboratory.down(topology.name) }
-      throw error
-    }
-  }
-
-  private func locked(_ body: () throws(LabError) -> BenchResult) throws(LabError) -> BenchResult {
-    let directory = LabState(topology.name).directory
-    guard let here = try DirectoryLock.acquire(directory, .shared) else {
-      throw .refused("\(topology.name) was taken down by somebody else")
-    }
-    let own = directory + "/bench"
-    let alone = try DirectoryLock.acquire(own, .exclusive, making: [own], patience: .seconds(1))
-    defer { rmdir(own) }
-    let result = try body()
-    _ = consume alone
-    _ = consume here
-    return result
   }
 
   // MARK: The measurements

@@ -30,10 +30,13 @@ public struct BenchOptions: Equatable, Sendable {
   }
 }
 
-/// What else could join the two sites, from Debian's packages.
+/// What else could join the two sites: from Debian's packages, from the kernel, or our own yardstick.
 public enum Peer: String, CaseIterable, Sendable {
   case mptcp
   case wireguardGo = "wireguard-go"
   case openvpn
   case direct
+  /// The least that a tunnel of our shape can cost, and the same without sealing.
+  case floor
+  case floorBare = "floor-bare"
 }

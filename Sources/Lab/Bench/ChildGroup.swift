@@ -7,9 +7,9 @@
 //  Every wait has an end, every output a bound. Programs that still run when the group goes are killed.
 
 import Glibc
-import Primitives
+public import Primitives
 
-final class ChildGroup {
+public final class ChildGroup {
   /// What no program that we start has to say more than: iperf3's report is 2 KB, a day's pings are 100 KB.
   private static let mostOutput = 8 << 20
 
@@ -28,7 +28,7 @@ final class ChildGroup {
   init(_ interruption: Interruption) { self.interruption = interruption }
 
   /// Starts a program; the answer is its number in the group.
-  func start(
+  public func start(
     _ command: [String], in namespace: Namespace, environment: [String: String] = [:]
   ) throws(LabError) -> Int {
     var options = ChildProcess.Options()
@@ -39,21 +39,21 @@ final class ChildGroup {
     return members.count - 1
   }
 
-  func output(of number: Int) -> [UInt8] { members[number].output }
+  public func output(of number: Int) -> [UInt8] { members[number].output }
 
   /// What it had to say against us, in one line.
-  func complaint(of number: Int) -> String {
+  public func complaint(of number: Int) -> String {
     let text = String(decoding: members[number].errorOutput, as: UTF8.self)
     return text.split(whereSeparator: \.isNewline).joined(separator: "; ")
   }
 
-  func status(of number: Int) -> ChildProcess.Status? { members[number].status }
+  public func status(of number: Int) -> ChildProcess.Status? { members[number].status }
 
-  func send(signal: Int32, to number: Int) { members[number].child.send(signal: signal) }
+  public func send(signal: Int32, to number: Int) { members[number].child.send(signal: signal) }
 
   /// Reads and waits until `isDone`, or until the time is over; the answer is whether it was done. `tick` is called
   /// every half second.
-  func wait(
+  public func wait(
     atMost patience: Interval, tick: () throws(LabError) -> Void = {}, until isDone: (ChildGroup) -> Bool
   ) throws(LabError) -> Bool {
     let start = MonotonicClock.now

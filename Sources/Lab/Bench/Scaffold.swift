@@ -11,6 +11,8 @@ import Primitives
 final class Scaffold {
   let testbed: Testbed
   private var undoing: [() -> Void] = []
+  /// What runs on it, and where.
+  private(set) var programs: [(node: Int, process: ChildProcess)] = []
 
   init(_ testbed: Testbed) { self.testbed = testbed }
 
@@ -18,6 +20,7 @@ final class Scaffold {
 
   func takeDown() {
     while let undo = undoing.popLast() { undo() }
+    programs = []
   }
 
   /// What shall happen when the scaffold is taken down.
@@ -82,6 +85,7 @@ final class Scaffold {
     options.environment = environment
     options.hasOwnSession = true
     let child = try ChildProcess.spawn(command, in: try testbed.namespace(of: node), options: options)
+    programs.append((node, child))
     onTakeDown {
       child.send(signal: SIGTERM)
       if child.wait(atMost: .seconds(1)) != nil { return }

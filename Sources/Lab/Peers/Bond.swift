@@ -34,6 +34,9 @@ protocol Bond {
   /// Whether it uses several paths, so that it matters how much each carried.
   var usesAllPaths: Bool { get }
 
+  /// The interface at both sites that leads into it; nil when there is none.
+  var interface: String? { get }
+
   /// Throws when something is not installed. Called before anything is measured.
   func requirePrograms() throws(LabError)
 
@@ -46,6 +49,7 @@ protocol Bond {
 
 extension Bond {
   var usesAllPaths: Bool { false }
+  var interface: String? { nil }
 }
 
 extension Peer {
@@ -55,6 +59,8 @@ extension Peer {
     case .wireguardGo: WireGuardGo()
     case .openvpn: OpenVPN()
     case .direct: DirectRoute()
+    case .floor: Floor(isSealed: true)
+    case .floorBare: Floor(isSealed: false)
     }
   }
 }

@@ -9,9 +9,10 @@ import Primitives
 
 final class OpenVPN: Bond {
   let name = "openvpn"
+  let interface: String? = OpenVPN.device
   private var overflowedBefore = 0
 
-  private static let interface = "ovpn-bench"
+  private static let device = "ovpn-bench"
   private static let port = "1194"
   /// The kernel cuts it to its own limit.
   private static let socketBuffer = String(4 << 20)
@@ -37,7 +38,7 @@ final class OpenVPN: Bond {
     }
     for (index, end) in ends.enumerated() {
       try waitForTunnel(end, directory, on: scaffold)
-      try scaffold.connect(end, peer: ends[1 - index], through: OpenVPN.interface, mtu: nil)
+      try scaffold.connect(end, peer: ends[1 - index], through: OpenVPN.device, mtu: nil)
     }
     return surveyed.flowOfUsers(name, over: way, tunnel: (ends[0].tunnelAddress, ends[1].tunnelAddress))
   }
@@ -70,7 +71,7 @@ final class OpenVPN: Bond {
   ) throws(LabError) {
     let file = "\(directory)/\(end.name)"
     var command = [
-      "openvpn", "--dev", OpenVPN.interface, "--dev-type", "tun", "--proto", "udp", "--local", end.address, "--port",
+      "openvpn", "--dev", OpenVPN.device, "--dev-type", "tun", "--proto", "udp", "--local", end.address, "--port",
       OpenVPN.port, "--ifconfig", end.tunnelAddress, peer.tunnelAddress, "--cert", file + ".crt", "--key",
       file + ".key",
       "--peer-fingerprint", fingerprint, "--data-ciphers", "AES-128-GCM:AES-256-GCM", "--allow-compression", "no",

@@ -9,9 +9,10 @@ import Primitives
 
 final class WireGuardGo: Bond {
   let name = "wireguard-go"
+  let interface: String? = WireGuardGo.device
   private var overflowedBefore = 0
 
-  private static let interface = "wg-bench"
+  private static let device = "wg-bench"
   private static let port = "51820"
   /// A data packet's header and tag, UDP and IPv4, in the usual reckoning that leaves room for IPv6: 1,420 of 1,500.
   private static let overhead = 80
@@ -33,7 +34,7 @@ final class WireGuardGo: Bond {
     for (index, end) in ends.enumerated() {
       try configure(end, peer: ends[1 - index], daemons[index], directory, isFirst: end.site == opener, on: scaffold)
       try scaffold.connect(
-        end, peer: ends[1 - index], through: WireGuardGo.interface, mtu: way.mtu - WireGuardGo.overhead)
+        end, peer: ends[1 - index], through: WireGuardGo.device, mtu: way.mtu - WireGuardGo.overhead)
     }
     for (index, end) in ends.enumerated() { try waitForHandshake(end, daemons[index], on: scaffold) }
     return surveyed.flowOfUsers(name, over: way, tunnel: (ends[0].tunnelAddress, ends[1].tunnelAddress))
@@ -53,10 +54,10 @@ final class WireGuardGo: Bond {
       """
     let log = "\(directory)/\(end.name).log"
     let daemon = try scaffold.start(
-      ["unshare", "--mount", "sh", "-c", script, "sh", own, WireGuardGo.interface], at: end.site, log: log,
+      ["unshare", "--mount", "sh", "-c", script, "sh", own, WireGuardGo.device], at: end.site, log: log,
       environment: ["WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD": "1", "LOG_LEVEL": "error"])
     let isReady = try scaffold.waitUntil(.seconds(5)) {
-      !daemon.isRunning || SmallFile.exists("\(own)/\(WireGuardGo.interface).sock")
+      !daemon.isRunning || SmallFile.exists("\(own)/\(WireGuardGo.device).sock")
     }
     if isReady && daemon.isRunning { return daemon }
     let words = (try? SmallFile.readText(log + ".errors"))?.split(separator: "\n").last.map { ": \($0)" } ?? ""
@@ -72,7 +73,7 @@ final class WireGuardGo: Bond {
     }
     let key = try SmallFile.readText("\(directory)/\(peer.name).pub").filter { !$0.isNewline }
     var command = [
-      "set", WireGuardGo.interface, "private-key", "\(directory)/\(end.name).key", "listen-port", WireGuardGo.port,
+      "set", WireGuardGo.device, "private-key", "\(directory)/\(end.name).key", "listen-port", WireGuardGo.port,
       "peer", key, "allowed-ips", "0.0.0.0/0",
     ]
     // One side begins, and it is the one that a nat lets out. When both begin at once, their handshakes cross, and
@@ -82,7 +83,7 @@ final class WireGuardGo: Bond {
   }
 
   private func waitForHandshake(_ end: TunnelEnd, _ daemon: ChildProcess, on scaffold: Scaffold) throws(LabError) {
-    let question = wg(["show", WireGuardGo.interface, "latest-handshakes"], daemon)
+    let question = wg(["show", WireGuardGo.device, "latest-handshakes"], daemon)
     let isReady = try scaffold.waitUntil(.seconds(20)) { () throws(LabError) in
       let answer = String(decoding: try scaffold.testbed.run(question, at: end.site), as: UTF8.self)
       return answer.split(whereSeparator: \.isWhitespace).last.map { $0 != "0" } ?? false

@@ -15,8 +15,7 @@
 struct hawser_imb {
   IMB_MGR *manager;
   int busy;
-  int has_aes;   // AES and carry-less multiplication, in hardware
-  int has_avx2;  // without it the library's ChaCha20 is slower than OpenSSL's
+  int has_aes;  // AES and carry-less multiplication, in hardware
 };
 
 /// NULL when the library does not work here.
@@ -40,7 +39,6 @@ static inline struct hawser_imb *_Nullable hawser_imb_make(void) {
     return NULL;
   }
   imb->has_aes = (features & aes) == aes;
-  imb->has_avx2 = (features & IMB_FEATURE_AVX2) != 0;
   return imb;
 }
 

@@ -42,10 +42,10 @@ static inline int hawser_openssl_seal(
   uint8_t *result = destination;
   int count = 0;
   key->tag[0].data = result + length;
-  return EVP_CipherInit_ex2(key->cipher, NULL, NULL, nonce, 1, NULL) > 0 &&
-         EVP_CipherUpdate(key->cipher, NULL, &count, header, (int)header_length) > 0 &&
-         EVP_CipherUpdate(key->cipher, result, &count, source, (int)length) > 0 &&
-         EVP_CipherFinal_ex(key->cipher, result + length, &count) > 0 &&
+  return EVP_EncryptInit_ex2(key->cipher, NULL, NULL, nonce, NULL) > 0 &&
+         EVP_EncryptUpdate(key->cipher, NULL, &count, header, (int)header_length) > 0 &&
+         EVP_EncryptUpdate(key->cipher, result, &count, source, (int)length) > 0 &&
+         EVP_EncryptFinal_ex(key->cipher, result + length, &count) > 0 &&
          EVP_CIPHER_CTX_get_params(key->cipher, key->tag) > 0;
 }
 
@@ -57,11 +57,11 @@ static inline int hawser_openssl_open(
   uint8_t *result = destination;
   int count = 0;
   key->tag[0].data = (uint8_t *)source + length;
-  return EVP_CipherInit_ex2(key->cipher, NULL, NULL, nonce, 0, NULL) > 0 &&
+  return EVP_DecryptInit_ex2(key->cipher, NULL, NULL, nonce, NULL) > 0 &&
          EVP_CIPHER_CTX_set_params(key->cipher, key->tag) > 0 &&
-         EVP_CipherUpdate(key->cipher, NULL, &count, header, (int)header_length) > 0 &&
-         EVP_CipherUpdate(key->cipher, result, &count, source, (int)length) > 0 &&
-         EVP_CipherFinal_ex(key->cipher, result + length, &count) > 0;
+         EVP_DecryptUpdate(key->cipher, NULL, &count, header, (int)header_length) > 0 &&
+         EVP_DecryptUpdate(key->cipher, result, &count, source, (int)length) > 0 &&
+         EVP_DecryptFinal_ex(key->cipher, result + length, &count) > 0;
 }
 
 /// AES-128-ECB: the samples are the blocks. 0 when OpenSSL could not.
@@ -83,6 +83,25 @@ static inline int hawser_openssl_mask_chacha(void *context, const void *samples,
     }
   }
   return 1;
+}
+
+/// A private key that can only derive. It comes with a public key of zeros, since OpenSSL would compute the right one, which
+/// takes as long as deriving does, and which deriving does not need. NULL when there is no memory.
+static inline EVP_PKEY *_Nullable hawser_x25519_deriving(const void *private_key) {
+  uint8_t zeros[32] = {0};
+  OSSL_PARAM parameters[] = {
+      OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PRIV_KEY, (void *)private_key, 32),
+      OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, zeros, 32),
+      OSSL_PARAM_construct_end(),
+  };
+  EVP_PKEY *key = NULL;
+  EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "X25519", NULL);
+  if (!context || EVP_PKEY_fromdata_init(context) <= 0 ||
+      EVP_PKEY_fromdata(context, &key, EVP_PKEY_KEYPAIR, parameters) <= 0) {
+    key = NULL;
+  }
+  EVP_PKEY_CTX_free(context);
+  return key;
 }
 
 /// A context for codes of this many bytes, and with this hash unless the algorithm has its own. NULL when there is none.

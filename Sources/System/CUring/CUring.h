@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <liburing.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -38,6 +40,24 @@ static inline void hawser_ring_prepare_read_multishot(
   entry->buf_group = group;
 }
 
+/// Receives again and again, each time into the next buffer of this group: name, control data and payload, laid out as the
+/// template says.
+static inline void hawser_ring_prepare_receive_multishot(
+    struct io_uring_sqe *entry, int file, const struct msghdr *layout, unsigned short group, __u64 tag) {
+  hawser_ring_prepare(entry, IORING_OP_RECVMSG, file, layout, 1, tag);
+  entry->off = 0;
+  entry->ioprio = IORING_RECV_MULTISHOT;
+  entry->flags = IOSQE_BUFFER_SELECT;
+  entry->buf_group = group;
+}
+
+static inline void hawser_ring_prepare_send(
+    struct io_uring_sqe *entry, int file, const struct msghdr *message, unsigned flags, __u64 tag) {
+  hawser_ring_prepare(entry, IORING_OP_SENDMSG, file, message, 1, tag);
+  entry->off = 0;
+  entry->msg_flags = flags | MSG_NOSIGNAL;
+}
+
 static inline void hawser_ring_prepare_poll_multishot(
     struct io_uring_sqe *entry, int file, unsigned events, __u64 tag) {
   hawser_ring_prepare(entry, IORING_OP_POLL_ADD, file, NULL, IORING_POLL_ADD_MULTI, tag);
@@ -50,6 +70,17 @@ static inline void hawser_ring_prepare_cancel(struct io_uring_sqe *entry, __u64 
   entry->fd = -1;
   entry->addr = target;
   entry->user_data = tag;
+}
+
+/// A file that counts what is written to it: readable when somebody did. -errno when there can be none.
+static inline int hawser_waker_make(void) {
+  int file = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  return file < 0 ? -errno : file;
+}
+
+static inline void hawser_waker_wake(int file) {
+  // It fails only when the count is at its end: then a wake-up waits to be seen.
+  (void)!eventfd_write(file, 1);
 }
 
 /// The kernel's argument block with the field that liburing 2.3 still calls padding.

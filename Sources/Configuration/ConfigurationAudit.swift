@@ -1,0 +1,206 @@
+//  ConfigurationAudit.swift — values that are each right and together wrong.
+//
+//  Every check here is about a configuration that would start and then do something that nobody meant: two peers that
+//  claim one address, a path that leads into the tunnel itself, a rule that never comes to pass. What others can only
+//  find with the machine at hand (is there such an interface, may we read that file) is for whoever has it.
+//
+//  Overlaps.  An inner address belongs to one peer, or a packet would go where the operator did not look. Networks
+//  that lie in each other are refused with one exception: 0.0.0.0/0 and ::/0 mean "whatever nobody else has", and the
+//  longer network wins. Found in one pass over the sorted networks: those that hold the current one are the current
+//  stack, as with brackets.
+
+import Primitives
+public import Sealing
+
+extension GatewayConfiguration {
+  struct Finding {
+    let place: Place
+    let message: String
+  }
+
+  /// `isComplete` says that nothing was wrong so far: only then something that is not there is really missing.
+  func audit(_ places: Places, isComplete: Bool) -> [Finding] {
+    var findings: [Finding] = []
+    addressesTwice(places, &findings)
+    pathsTwice(places, &findings)
+    peersTwice(places, &findings)
+    overlaps(places, &findings)
+    ownAddresses(places, &findings)
+    rulesWithoutEffect(places, isComplete: isComplete, &findings)
+    if isComplete, listenPort == nil, paths.allSatisfy({ $0.port == nil }), peers.allSatisfy({ $0.endpoints.isEmpty }) {
+      findings.append(
+        Finding(
+          place: places.header(.gateway),
+          message: "no ListenPort here and no Endpoint at any peer: expected one of them, or nobody finds the other"))
+    }
+    return findings
+  }
+
+  private func addressesTwice(_ places: Places, _ findings: inout [Finding]) {
+    for (index, prefix) in addresses.enumerated() {
+      guard let first = addresses[..<index].firstIndex(where: { $0.address == prefix.address }) else { continue }
+      let before = places.place(.gateway, "Address", first)
+      findings.append(
+        Finding(
+          place: places.place(.gateway, "Address", index),
+          message:
+            "Address = \(prefix): \(prefix.address) is an Address already in line \(before.line): expected it once"))
+    }
+  }
+
+  private func pathsTwice(_ places: Places, _ findings: inout [Finding]) {
+    for (index, path) in paths.enumerated() {
+      let place = places.place(.path(index), "Interface", 0)
+      if path.interface == interface {
+        findings.append(
+          Finding(
+            place: place,
+            message: "Interface = \(path.interface): this is the gateway's own virtual interface: "
+              + "expected one that leads out"))
+      }
+      // One interface may carry several paths when their sockets differ in what the operator set.
+      let same = paths[..<index].firstIndex { other in
+        other.interface == path.interface && other.bind == path.bind && (other.port == path.port)
+      }
+      if let same {
+        findings.append(
+          Finding(
+            place: place,
+            message: "Interface = \(path.interface): path \"\(paths[same].name)\" in line "
+              + "\(places.header(.path(same)).line) has it already: expected another Interface, Bind or Port"))
+      }
+    }
+  }
+
+  private func peersTwice(_ places: Places, _ findings: inout [Finding]) {
+    var known: [PublicKey: Int] = [:]
+    for (index, peer) in peers.enumerated() {
+      guard let first = known[peer.publicKey] else {
+        known[peer.publicKey] = index
+        continue
+      }
+      findings.append(
+        Finding(
+          place: places.place(.peer(index), "PublicKey", 0),
+          message: "PublicKey: peer \"\(peers[first].name)\" in line "
+            + "\(places.place(.peer(first), "PublicKey", 0).line) has this key: expected another"))
+    }
+  }
+
+  /// A network of a peer, for the pass over all of them.
+  private struct Claim {
+    let network: IPPrefix
+    let peer: Int
+    let item: Int
+
+    func precedes(_ other: Claim) -> Bool {
+      let a = network
+      let b = other.network
+      if a.family != b.family { return a.family.rawValue < b.family.rawValue }
+      if a.address.high != b.address.high { return a.address.high < b.address.high }
+      if a.address.low != b.address.low { return a.address.low < b.address.low }
+      if a.length != b.length { return a.length < b.length }
+      return (peer, item) < (other.peer, other.item)
+    }
+  }
+
+  private func overlaps(_ places: Places, _ findings: inout [Finding]) {
+    var claims: [Claim] = []
+    for (peer, value) in peers.enumerated() {
+      for (item, network) in value.allowedIPs.enumerated() {
+        claims.append(Claim(network: network, peer: peer, item: item))
+      }
+    }
+    claims.sort { $0.precedes($1) }
+    var holders: [Claim] = []
+    for claim in claims {
+      while let last = holders.last, !last.network.contains(claim.network.address) { holders.removeLast() }
+      // The closest that conflicts is the one to name; a peer may have a network within its own.
+      if let holder = holders.last(where: { conflicts($0, claim) }) {
+        findings.append(overlap(holder, claim, places))
+      }
+      holders.append(claim)
+    }
+  }
+
+  private func conflicts(_ holder: Claim, _ claim: Claim) -> Bool {
+    if holder.network == claim.network { return true }
+    return holder.peer != claim.peer && holder.network.length > 0
+  }
+
+  private func overlap(_ one: Claim, _ two: Claim, _ places: Places) -> Finding {
+    // The later line is the one to point at: it was probably written last.
+    let onePlace = places.place(.peer(one.peer), "AllowedIPs", one.item)
+    let twoPlace = places.place(.peer(two.peer), "AllowedIPs", two.item)
+    let (first, second) = onePlace < twoPlace ? (one, two) : (two, one)
+    let firstPlace = min(onePlace, twoPlace)
+    let where_ = "in line \(firstPlace.line), column \(firstPlace.column)"
+    let message: String
+    if one.peer == two.peer {
+      message = "it is given \(where_) already: expected it once"
+    } else if one.network == two.network {
+      message = "peer \"\(peers[first.peer].name)\" has it \(where_): expected that one address belongs to one peer"
+    } else {
+      message =
+        "overlaps with \(first.network) of peer \"\(peers[first.peer].name)\" \(where_): expected that one address "
+        + "belongs to one peer"
+    }
+    return Finding(place: max(onePlace, twoPlace), message: "AllowedIPs = \(second.network): \(message)")
+  }
+
+  /// A network that a peer shares with us is how it is done; our very address is not.
+  private func ownAddresses(_ places: Places, _ findings: inout [Finding]) {
+    for (index, peer) in peers.enumerated() {
+      for (item, network) in peer.allowedIPs.enumerated() where network.length == network.family.bitCount {
+        guard let own = addresses.firstIndex(where: { $0.address == network.address }) else { continue }
+        let line = places.place(.gateway, "Address", own).line
+        findings.append(
+          Finding(
+            place: places.place(.peer(index), "AllowedIPs", item),
+            message: "AllowedIPs = \(network): this is the gateway's own Address in line \(line): expected the peer's"))
+      }
+    }
+  }
+
+  private func rulesWithoutEffect(_ places: Places, isComplete: Bool, _ findings: inout [Finding]) {
+    let names = paths.map(\.name)
+    for (index, rule) in rules.enumerated() {
+      // A path that could not be read is missing here for another reason.
+      if isComplete, case .single(let path?) = rule.stack, !names.contains(path) {
+        let hint =
+          nearestWord(to: path, in: names).map { "did you mean '\($0)'?" }
+          ?? "known are " + names.joined(separator: ", ")
+        findings.append(
+          Finding(
+            place: places.place(.rule(index), "Stack", 0), message: "Stack = single \(path): unknown path; \(hint)"))
+      }
+      let withPorts: [UInt8] = [6, 17, 33, 132]
+      if !rule.ports.isEmpty, let other = rule.protocols.first(where: { !withPorts.contains($0) }) {
+        findings.append(
+          Finding(
+            place: places.place(.rule(index), "Ports", 0),
+            message: "Ports together with Protocol = \(KnownNumbers.name(of: other, among: KnownNumbers.protocols)), "
+              + "which has none: expected tcp, udp, dccp or sctp"))
+      }
+      if isComplete, rule.matchesEverything, index < rules.count - 1 {
+        findings.append(
+          Finding(
+            place: places.header(.rule(index)),
+            message: "[Rule \"\(rule.name)\"] has no condition, so [Rule \"\(rules[index + 1].name)\"] in line "
+              + "\(places.header(.rule(index + 1)).line) never decides: expected this one to be the last"))
+      }
+    }
+  }
+}
+
+extension ConfigurationFile {
+  /// What is wrong once the public half of the gateway's own key is known.
+  public func mistakes(ownKey: PublicKey) -> [Mistake] {
+    gateway.peers.indices.filter { gateway.peers[$0].publicKey == ownKey }.map { index in
+      mistake(
+        .peer(index), "PublicKey",
+        "PublicKey: this is the key of the gateway itself: expected the one that hawser pubkey prints at the other side"
+      )
+    }
+  }
+}

@@ -1,0 +1,101 @@
+//  ConfigurationPrinter.swift — a configuration as the text that makes it again: reading what this prints gives an
+//  equal value.
+//
+//  Bytes and no string, because secrets are among them: whoever writes the file wipes them afterwards. What has its
+//  default value is left out, as a person would.
+
+import Primitives
+import Sealing
+
+extension GatewayConfiguration {
+  public func printed() -> [UInt8] {
+    var page = Page()
+    page.header(Schema.gateway)
+    page.source(privateKey, Schema.Gateway.privateKey.form, Schema.Gateway.privateKeyFile.form)
+    page.list(Schema.Gateway.address.form, addresses.map(\.description))
+    page.line(Schema.Gateway.listenPort.form, listenPort.map { "\($0)" })
+    page.line(Schema.Gateway.mtu.form, "\(mtu.value)")
+    page.line(Schema.Gateway.interface.form, interface)
+    page.line(Schema.Gateway.table.form, routes.rawValue)
+    for path in paths {
+      page.header(Schema.path, path.name)
+      page.line(Schema.Path.interface.form, path.interface)
+      page.line(Schema.Path.port.form, path.port.map { "\($0)" })
+      page.line(Schema.Path.weight.form, "\(path.weight)")
+      page.line(Schema.Path.mtu.form, path.mtu.map { "\($0.value)" })
+      page.line(Schema.Path.bind.form, path.bind?.description)
+    }
+    for peer in peers {
+      page.header(Schema.peer, peer.name)
+      page.line(Schema.Peer.publicKey.form, "\(peer.publicKey)")
+      page.source(peer.presharedKey, Schema.Peer.presharedKey.form, Schema.Peer.presharedKeyFile.form)
+      page.list(Schema.Peer.endpoint.form, peer.endpoints.map(\.description))
+      page.list(Schema.Peer.allowedIPs.form, peer.allowedIPs.map(\.description))
+      page.line(Schema.Peer.keepalive.form, peer.keepalive.map { "\($0.nanoseconds / 1_000_000_000)" })
+    }
+    for rule in rules {
+      page.header(Schema.rule, rule.name)
+      page.list(Schema.Rule.from.form, rule.from.map(\.description))
+      page.list(Schema.Rule.to.form, rule.to.map(\.description))
+      page.list(
+        Schema.Rule.protocols.form, rule.protocols.map { KnownNumbers.name(of: $0, among: KnownNumbers.protocols) })
+      page.list(
+        Schema.Rule.ports.form,
+        rule.ports.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" })
+      page.list(Schema.Rule.dscp.form, rule.dscp.map { KnownNumbers.name(of: $0, among: KnownNumbers.dscp) })
+      page.line(Schema.Rule.maxSize.form, rule.maxSize.map { "\($0.value)" })
+      page.line(Schema.Rule.stack.form, rule.stack.printed)
+    }
+    if controlSocket != GatewayConfiguration.defaultSocket(of: interface) {
+      page.header(Schema.control)
+      page.line(Schema.Control.socket.form, controlSocket)
+    }
+    return page.text
+  }
+}
+
+extension GatewayConfiguration.Stack {
+  /// As it is written.
+  public var printed: String {
+    switch self {
+    case .striped: "striped"
+    case .single(let path): "single" + (path.map { " " + $0 } ?? "")
+    case .raw: "raw"
+    }
+  }
+}
+
+private struct Page {
+  var text: [UInt8] = []
+
+  mutating func header(_ form: SectionForm, _ name: String = "") {
+    if !text.isEmpty { text.append(UInt8(ascii: "\n")) }
+    text.append(contentsOf: (form.hasName ? "[\(form.name) \"\(name)\"]\n" : "[\(form.name)]\n").utf8)
+  }
+
+  mutating func line(_ form: SettingForm, _ value: String?) {
+    guard let value, value != form.defaultText else { return }
+    text.append(contentsOf: "\(form.name) = \(value)\n".utf8)
+  }
+
+  mutating func source(_ source: KeySource?, _ held: SettingForm, _ file: SettingForm) {
+    switch source {
+    case .held(let secret):
+      text.append(contentsOf: "\(held.name) = ".utf8)
+      secret.appendText(to: &text)
+      text.append(UInt8(ascii: "\n"))
+    case .file(let path): line(file, path)
+    case nil: break
+    }
+  }
+
+  /// With commas, and on as many lines as it takes to keep them short.
+  mutating func list(_ form: SettingForm, _ values: [String]) {
+    var rest = values[...]
+    while !rest.isEmpty {
+      let line = rest.prefix(4)
+      text.append(contentsOf: "\(form.name) = \(line.joined(separator: ", "))\n".utf8)
+      rest = rest.dropFirst(4)
+    }
+  }
+}

@@ -1,0 +1,287 @@
+//  ConfigurationReader.swift — from sections with keys to a gateway's configuration, or to everything that is wrong.
+//
+//  Three steps. `SectionScanner` finds sections and keys; here their values are read, each by the kind that the schema
+//  gives it; `ConfigurationAudit` then holds the values against each other. Each step goes on after a mistake, with
+//  what could be read. All mistakes come out at once, in the order of the file.
+
+/// A configuration, and where each of its values stands.
+public struct ConfigurationFile: Sendable {
+  /// As it is called in messages.
+  public let name: String
+  public let gateway: GatewayConfiguration
+  let places: Places
+
+  /// Reads a whole file. What holds secrets in `text` is the caller's to wipe.
+  public init(reading text: [UInt8], named name: String) throws(Mistakes) {
+    var reader = ConfigurationReader(text)
+    let result = reader.read()
+    if let gateway = result, reader.noted.isEmpty {
+      self.name = name
+      self.gateway = gateway
+      places = reader.places
+    } else {
+      var mistakes = Mistakes()
+      for (place, message) in reader.noted { mistakes.add(Mistake(file: name, place: place, message: message)) }
+      mistakes.sort()
+      throw mistakes
+    }
+  }
+
+  /// The section that a value stands in.
+  public enum Part: Hashable, Sendable {
+    case gateway
+    case path(Int)
+    case peer(Int)
+    case rule(Int)
+    case control
+  }
+
+  /// What only the machine could tell: the value of this key is wrong here. `item` counts the values of a list.
+  public func mistake(_ part: Part, _ key: String, item: Int = 0, _ message: String) -> Mistake {
+    Mistake(file: name, place: places.place(part, key, item), message: message)
+  }
+}
+
+/// Where values stand, for messages that come later. Looked up only, never walked through.
+struct Places: Sendable {
+  private struct Spot: Hashable {
+    let part: ConfigurationFile.Part
+    let key: String
+    let item: Int
+  }
+  private var spots: [Spot: Place] = [:]
+
+  mutating func note(_ part: ConfigurationFile.Part, _ key: String, _ item: Int, _ place: Place) {
+    spots[Spot(part: part, key: key, item: item)] = place
+  }
+
+  /// The value's place, else that of its section.
+  func place(_ part: ConfigurationFile.Part, _ key: String, _ item: Int) -> Place {
+    spots[Spot(part: part, key: key, item: item)] ?? header(part)
+  }
+
+  func header(_ part: ConfigurationFile.Part) -> Place {
+    spots[Spot(part: part, key: "", item: 0)] ?? Place(line: 1, column: 1)
+  }
+}
+
+struct ConfigurationReader {
+  private let text: [UInt8]
+  private(set) var noted: [(place: Place, message: String)] = []
+  private(set) var places = Places()
+
+  init(_ text: [UInt8]) { self.text = text }
+
+  mutating func note(_ place: Place, _ message: String) { noted.append((place, message)) }
+
+  /// nil when there is no gateway to speak of; what is wrong is noted either way.
+  mutating func read() -> GatewayConfiguration? {
+    if text.count > Schema.mostBytes {
+      note(Place(line: 1, column: 1), "a file of more than \(Schema.mostBytes >> 20) MiB: expected a configuration")
+      return nil
+    }
+    var found: [(place: Place, message: String)] = []
+    var scanner = SectionScanner(text) { found.append(($0, $1)) }
+    scanner.scan()
+    noted += found
+    if scanner.sections.isEmpty && noted.isEmpty {
+      note(
+        Place(line: scanner.lastLine, column: 1),
+        "nothing is configured here: expected at least [Gateway], a [Path] and a [Peer]; hawser.conf(5) has an example")
+      return nil
+    }
+    for form in Schema.sections where form.isRequired {
+      let isThere = scanner.sections.contains { $0.form.name == form.name } || scanner.excused.contains(form.name)
+      if isThere || scanner.isDoubtful { continue }
+      note(Place(line: scanner.lastLine, column: 1), "no \(form.example): expected one, \(form.summary)")
+    }
+
+    // A configuration without a key is none, but what else is wrong with it should be said too.
+    var configuration = GatewayConfiguration(privateKey: .file(""))
+    var hasKey = false
+    var indices: [String: Int] = [:]
+    for section in scanner.sections {
+      let index = indices[section.form.name, default: 0]
+      switch section.form.name {
+      case Schema.gateway.name: hasKey = gateway(section, into: &configuration)
+      case Schema.path.name:
+        guard let path = path(section, index) else { continue }
+        configuration.paths.append(path)
+      case Schema.peer.name:
+        guard let peer = peer(section, index) else { continue }
+        configuration.peers.append(peer)
+      case Schema.rule.name:
+        guard let rule = rule(section, index) else { continue }
+        configuration.rules.append(rule)
+      case Schema.control.name: control(section, into: &configuration)
+      default: preconditionFailure("a section of the schema that nobody reads: \(section.form.name)")
+      }
+      indices[section.form.name] = index + 1
+    }
+    if !scanner.sections.contains(where: { $0.form.name == Schema.control.name && !$0.entries.isEmpty }) {
+      configuration.controlSocket = GatewayConfiguration.defaultSocket(of: configuration.interface)
+    }
+    for finding in configuration.audit(places, isComplete: noted.isEmpty) { note(finding.place, finding.message) }
+    return hasKey ? configuration : nil
+  }
+
+  // MARK: Sections
+
+  private mutating func gateway(_ section: Section, into configuration: inout GatewayConfiguration) -> Bool {
+    places.note(.gateway, "", 0, section.place)
+    let held = one(Schema.Gateway.privateKey, in: section, .gateway)
+    let file = one(Schema.Gateway.privateKeyFile, in: section, .gateway)
+    let key = source(held, file, Schema.Gateway.privateKey.form, Schema.Gateway.privateKeyFile.form, section)
+    if let key { configuration.privateKey = key }
+    let isExcused = has(Schema.Gateway.privateKey.form, section) || has(Schema.Gateway.privateKeyFile.form, section)
+    if key == nil && !isExcused {
+      note(section.place, "[Gateway] has no PrivateKey: expected it or PrivateKeyFile; hawser genkey makes one")
+    }
+    configuration.addresses = list(Schema.Gateway.address, in: section, .gateway)
+    configuration.listenPort = one(Schema.Gateway.listenPort, in: section, .gateway)
+    configuration.mtu = one(Schema.Gateway.mtu, in: section, .gateway) ?? configuration.mtu
+    configuration.interface = one(Schema.Gateway.interface, in: section, .gateway) ?? configuration.interface
+    configuration.routes = one(Schema.Gateway.table, in: section, .gateway) ?? configuration.routes
+    return key != nil
+  }
+
+  private mutating func path(_ section: Section, _ index: Int) -> GatewayConfiguration.Path? {
+    let part = ConfigurationFile.Part.path(index)
+    places.note(part, "", 0, section.place)
+    let interface = one(Schema.Path.interface, in: section, part)
+    let port = one(Schema.Path.port, in: section, part)
+    let weight = one(Schema.Path.weight, in: section, part)
+    let mtu = one(Schema.Path.mtu, in: section, part)
+    let bind = one(Schema.Path.bind, in: section, part)
+    guard let interface else { return nil }
+    var path = GatewayConfiguration.Path(name: section.name, interface: interface)
+    path.port = port
+    path.weight = weight ?? path.weight
+    path.mtu = mtu
+    path.bind = bind
+    return path
+  }
+
+  private mutating func peer(_ section: Section, _ index: Int) -> GatewayConfiguration.Peer? {
+    let part = ConfigurationFile.Part.peer(index)
+    places.note(part, "", 0, section.place)
+    let key = one(Schema.Peer.publicKey, in: section, part)
+    let held = one(Schema.Peer.presharedKey, in: section, part)
+    let file = one(Schema.Peer.presharedKeyFile, in: section, part)
+    let shared = source(held, file, Schema.Peer.presharedKey.form, Schema.Peer.presharedKeyFile.form, section)
+    let endpoints = list(Schema.Peer.endpoint, in: section, part)
+    let allowed = list(Schema.Peer.allowedIPs, in: section, part)
+    let keepalive = one(Schema.Peer.keepalive, in: section, part)
+    guard let key else { return nil }
+    var peer = GatewayConfiguration.Peer(name: section.name, publicKey: key)
+    peer.presharedKey = shared
+    peer.endpoints = endpoints
+    peer.allowedIPs = allowed
+    peer.keepalive = keepalive
+    return peer
+  }
+
+  private mutating func rule(_ section: Section, _ index: Int) -> GatewayConfiguration.Rule? {
+    let part = ConfigurationFile.Part.rule(index)
+    places.note(part, "", 0, section.place)
+    var rule = GatewayConfiguration.Rule(name: section.name, stack: .striped)
+    rule.from = list(Schema.Rule.from, in: section, part)
+    rule.to = list(Schema.Rule.to, in: section, part)
+    rule.protocols = list(Schema.Rule.protocols, in: section, part)
+    rule.ports = list(Schema.Rule.ports, in: section, part)
+    rule.dscp = list(Schema.Rule.dscp, in: section, part)
+    rule.maxSize = one(Schema.Rule.maxSize, in: section, part)
+    guard let stack = one(Schema.Rule.stack, in: section, part) else { return nil }
+    rule.stack = stack
+    return rule
+  }
+
+  private mutating func control(_ section: Section, into configuration: inout GatewayConfiguration) {
+    places.note(.control, "", 0, section.place)
+    let socket = one(Schema.Control.socket, in: section, .control)
+    configuration.controlSocket = socket ?? GatewayConfiguration.defaultSocket(of: configuration.interface)
+  }
+
+  // MARK: Values
+
+  /// The value of a key that is given once.
+  private mutating func one<Value>(
+    _ setting: Setting<Value>, in section: Section, _ part: ConfigurationFile.Part
+  ) -> Value? {
+    precondition(!setting.form.isList, "\(setting.form.name) is a list")
+    guard let entry = section.entries.first(where: { $0.form.name == setting.form.name }) else {
+      missing(setting.form, in: section)
+      return nil
+    }
+    places.note(part, setting.form.name, 0, entry.valuePlace)
+    return value(setting, entry.value, entry.valuePlace)
+  }
+
+  /// All values of a key that can have several, one a line or with commas.
+  private mutating func list<Value>(
+    _ setting: Setting<Value>, in section: Section, _ part: ConfigurationFile.Part
+  ) -> [Value] {
+    precondition(setting.form.isList, "\(setting.form.name) is no list")
+    var values: [Value] = []
+    var isThere = false
+    for entry in section.entries where entry.form.name == setting.form.name {
+      isThere = true
+      for item in text[entry.value].split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
+        let blanks = item.prefix { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }.count
+        let trailing = item.reversed().prefix { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }.count
+        let start = item.startIndex + blanks
+        let place = Place(
+          line: entry.valuePlace.line, column: entry.valuePlace.column + start - entry.value.lowerBound)
+        if blanks == item.count {
+          note(place, "\(setting.form.name) has nothing between two commas: expected \(setting.form.expectation)")
+          continue
+        }
+        if values.count == setting.form.most {
+          note(place, "\(setting.form.name) with more than \(setting.form.most) values: expected at most so many")
+          return values
+        }
+        guard let value = value(setting, start..<item.endIndex - trailing, place) else { continue }
+        places.note(part, setting.form.name, values.count, place)
+        values.append(value)
+      }
+    }
+    if !isThere { missing(setting.form, in: section) }
+    return values
+  }
+
+  private mutating func value<Value>(_ setting: Setting<Value>, _ range: Range<Int>, _ place: Place) -> Value? {
+    do throws(Complaint) {
+      return try setting.kind.read(text[range])
+    } catch {
+      let what = setting.form.isKey ? setting.form.name : "\(setting.form.name) = \(shown(text[range]))"
+      note(place, "\(what): \(error.sentence)")
+      return nil
+    }
+  }
+
+  private mutating func missing(_ form: SettingForm, in section: Section) {
+    guard form.isRequired, !has(form, section) else { return }
+    let header = section.form.hasName ? "[\(section.form.name) \"\(section.name)\"]" : "[\(section.form.name)]"
+    note(section.place, "\(header) has no \(form.name): expected \(form.expectation)")
+  }
+
+  /// Whether the key is there, or was meant to be.
+  private func has(_ form: SettingForm, _ section: Section) -> Bool {
+    section.isDoubtful || section.excused.contains(form.name)
+      || section.entries.contains { $0.form.name == form.name }
+  }
+
+  /// A secret from the file itself or from another one; both would leave open which is meant.
+  private mutating func source(
+    _ held: KeptSecret?, _ file: String?, _ heldForm: SettingForm, _ fileForm: SettingForm, _ section: Section
+  ) -> KeySource? {
+    if let second = section.entries.first(where: { $0.form.name == fileForm.name }),
+      let first = section.entries.first(where: { $0.form.name == heldForm.name })
+    {
+      note(
+        max(first.place, second.place),
+        "\(heldForm.name) and \(fileForm.name) in one section: expected one of them")
+    }
+    return held.map { .held($0) } ?? file.map { .file($0) }
+  }
+}

@@ -1,0 +1,135 @@
+//  GatewayConfiguration.swift — what the operator wants of a gateway, as plain values that have been checked.
+
+public import Primitives
+public import Sealing
+
+public struct GatewayConfiguration: Equatable, Sendable {
+  public var privateKey: KeySource
+  /// The addresses of the virtual interface, each with the length of its network.
+  public var addresses: [IPPrefix] = []
+  /// The UDP port of all paths that have none of their own; nil: the kernel chooses.
+  public var listenPort: UInt16?
+  /// The largest packet that the virtual interface takes.
+  public var mtu = GatewayConfiguration.defaultMTU
+  /// The name of the virtual interface.
+  public var interface = GatewayConfiguration.defaultInterface
+  public var routes = Routes.auto
+  public var paths: [Path] = []
+  public var peers: [Peer] = []
+  /// The first that matches a flow decides.
+  public var rules: [Rule] = []
+  /// Where `hawser status` asks.
+  public var controlSocket: String
+
+  public init(privateKey: KeySource) {
+    self.privateKey = privateKey
+    controlSocket = GatewayConfiguration.defaultSocket(of: GatewayConfiguration.defaultInterface)
+  }
+
+  public static let defaultInterface = "hawser0"
+  /// What hosts behind a gateway have anyway: nobody needs to discover anything, and parts are cut by bytes.
+  public static let defaultMTU = ByteCount(1500)
+  /// One for each virtual interface, so that several gateways of one machine do not meet.
+  public static func defaultSocket(of interface: String) -> String { "\(socketDirectory)/\(interface).sock" }
+  public static let socketDirectory = "/run/hawser"
+
+  /// Who routes what the peers may send to the virtual interface.
+  public enum Routes: String, CaseIterable, Sendable {
+    case auto
+    case off
+  }
+
+  /// One way out of this machine.
+  public struct Path: Equatable, Sendable {
+    public var name: String
+    /// The interface that its socket is bound to.
+    public var interface: String
+    /// nil: the gateway's ListenPort.
+    public var port: UInt16?
+    /// Its share of the bytes, against the weights of the others.
+    public var weight: UInt32 = 1
+    /// The largest IP packet that it carries; nil: what its interface says.
+    public var mtu: ByteCount?
+    /// The local address; nil: what the kernel chooses on that interface.
+    public var bind: IPAddress?
+
+    public init(name: String, interface: String) {
+      self.name = name
+      self.interface = interface
+    }
+  }
+
+  public struct Peer: Equatable, Sendable {
+    public var name: String
+    public var publicKey: PublicKey
+    public var presharedKey: KeySource?
+    /// Where it can be reached; empty: it comes to us.
+    public var endpoints: [Endpoint] = []
+    /// The inner addresses that are its own, as networks.
+    public var allowedIPs: [IPPrefix] = []
+    /// How often something is sent to keep a translator's entry alive; nil: only when it is needed.
+    public var keepalive: Interval?
+
+    public init(name: String, publicKey: PublicKey) {
+      self.name = name
+      self.publicKey = publicKey
+    }
+  }
+
+  /// Where somebody listens: an address, or a name that becomes one later.
+  public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
+    public enum Host: Hashable, Sendable {
+      case address(IPAddress)
+      case name(String)
+    }
+
+    public var host: Host
+    public var port: UInt16
+
+    public init(_ host: Host, port: UInt16) {
+      self.host = host
+      self.port = port
+    }
+
+    /// As it is written: `hq.example.com:51820`, `[2001:db8::1]:51820`.
+    public var description: String {
+      switch host {
+      case .address(let address): address.family == .ipv6 ? "[\(address)]:\(port)" : "\(address):\(port)"
+      case .name(let name): "\(name):\(port)"
+      }
+    }
+  }
+
+  /// How some flows are carried. A condition that is absent holds for all.
+  public struct Rule: Equatable, Sendable {
+    public var name: String
+    public var from: [IPPrefix] = []
+    public var to: [IPPrefix] = []
+    /// IANA's numbers.
+    public var protocols: [UInt8] = []
+    /// Of either side.
+    public var ports: [ClosedRange<UInt16>] = []
+    public var dscp: [UInt8] = []
+    /// The largest IP packet for which it holds.
+    public var maxSize: ByteCount?
+    public var stack: Stack
+
+    public init(name: String, stack: Stack) {
+      self.name = name
+      self.stack = stack
+    }
+
+    public var matchesEverything: Bool {
+      from.isEmpty && to.isEmpty && protocols.isEmpty && ports.isEmpty && dscp.isEmpty && maxSize == nil
+    }
+  }
+
+  public enum Stack: Equatable, Sendable {
+    /// Over all paths.
+    case striped
+    /// Over one path: this one, or the one that lands first.
+    case single(path: String?)
+    /// As it comes, without order.
+    case raw
+  }
+}

@@ -1,0 +1,186 @@
+//  Schema.swift — every section and every key of hawser.conf, in one table.
+//
+//  Why.  The reader, its messages, the suggestions for what was misspelt, the printer's names and hawser.conf(5) must
+//  not disagree. All of them are made from this table or held against it, and a new key is one declaration here and one
+//  line where it is used.
+//
+//  A `Setting` has the type of its value; its `form` is the same without the type, for whoever only tells of it.
+
+import Primitives
+import Sealing
+
+/// A key, as far as it can be told in words.
+public struct SettingForm: Sendable {
+  public let name: String
+  /// To go after "expected".
+  public let expectation: String
+  public let isRequired: Bool
+  /// 1, or how many values it can have: on one line with commas, or on several lines.
+  public let most: Int
+  /// What holds when it is absent; nil: nothing in particular, the summary says what.
+  public let defaultText: String?
+  /// A phrase for people, without a full stop.
+  public let summary: String
+  /// What others call it.
+  let elsewhere: [String]
+  let isKey: Bool
+
+  public var isList: Bool { most > 1 }
+}
+
+public struct SectionForm: Sendable {
+  public let name: String
+  /// Whether a name in quotes follows: `[Path "fibre"]`.
+  public let hasName: Bool
+  public let isRequired: Bool
+  public let most: Int
+  public let summary: String
+  public let settings: [SettingForm]
+  let elsewhere: [String]
+
+  /// As one would write it.
+  public var example: String { hasName ? "[\(name) \"NAME\"]" : "[\(name)]" }
+
+  fileprivate init(
+    _ name: String, hasName: Bool = false, isRequired: Bool = false, most: Int = 1, elsewhere: [String] = [],
+    _ summary: String, _ settings: [SettingForm]
+  ) {
+    self.name = name
+    self.hasName = hasName
+    self.isRequired = isRequired
+    self.most = most
+    self.summary = summary
+    self.settings = settings
+    self.elsewhere = elsewhere
+  }
+}
+
+struct Setting<Value: Sendable>: Sendable {
+  let form: SettingForm
+  let kind: SettingKind<Value>
+
+  init(
+    _ name: String, _ kind: SettingKind<Value>, isRequired: Bool = false, most: Int = 1, default: String? = nil,
+    elsewhere: [String] = [], _ summary: String
+  ) {
+    self.kind = kind
+    form = SettingForm(
+      name: name, expectation: kind.expectation, isRequired: isRequired, most: most, defaultText: `default`,
+      summary: summary, elsewhere: elsewhere, isKey: kind.isKey)
+  }
+}
+
+public enum Schema {
+  /// In the order in which a file is best read.
+  public static let sections = [gateway, path, peer, rule, control]
+
+  /// A hub with a thousand branches needs a quarter of a megabyte.
+  public static let mostBytes = 4 << 20
+  /// A line with a hundred networks fits.
+  public static let mostLineBytes = 4_096
+
+  static let gateway = SectionForm(
+    "Gateway", isRequired: true, elsewhere: ["Interface"], "this gateway",
+    [
+      Gateway.privateKey.form, Gateway.privateKeyFile.form, Gateway.address.form, Gateway.listenPort.form,
+      Gateway.mtu.form, Gateway.interface.form, Gateway.table.form,
+    ])
+  static let path = SectionForm(
+    "Path", hasName: true, isRequired: true, most: 16, "one way out of this machine",
+    [Path.interface.form, Path.port.form, Path.weight.form, Path.mtu.form, Path.bind.form])
+  static let peer = SectionForm(
+    "Peer", hasName: true, isRequired: true, most: 4_096, "a gateway at the other side",
+    [
+      Peer.publicKey.form, Peer.presharedKey.form, Peer.presharedKeyFile.form, Peer.endpoint.form,
+      Peer.allowedIPs.form, Peer.keepalive.form,
+    ])
+  static let rule = SectionForm(
+    "Rule", hasName: true, most: 256, "how some flows are carried; the first rule that matches decides",
+    [
+      Rule.from.form, Rule.to.form, Rule.protocols.form, Rule.ports.form, Rule.dscp.form, Rule.maxSize.form,
+      Rule.stack.form,
+    ])
+  static let control = SectionForm("Control", "how others speak to this gateway", [Control.socket.form])
+
+  /// IPv6 needs the first on every line; beyond the second nobody sells frames.
+  private static let mtus = 1_280...9_000
+
+  enum Gateway {
+    static let privateKey = Setting("PrivateKey", .secret, "the key that hawser genkey made for this gateway")
+    static let privateKeyFile = Setting("PrivateKeyFile", .file, "a file with that key, instead of PrivateKey")
+    static let address = Setting(
+      "Address", .addressInNetwork, most: 64, "an address of the virtual interface and its network")
+    static let listenPort = Setting(
+      "ListenPort", .port, "the UDP port of all paths; without it the kernel chooses, and this gateway must begin")
+    static let mtu = Setting(
+      "MTU", .bytes(Schema.mtus), default: "\(GatewayConfiguration.defaultMTU.value)",
+      "the largest packet that the virtual interface takes")
+    static let interface = Setting(
+      "Interface", .interface, default: GatewayConfiguration.defaultInterface, "the name of the virtual interface")
+    static let table = Setting(
+      "Table", SettingKind<GatewayConfiguration.Routes>.word, default: GatewayConfiguration.Routes.auto.rawValue,
+      "whether the peers' AllowedIPs become routes")
+  }
+
+  enum Path {
+    static let interface = Setting("Interface", .interface, isRequired: true, "the interface that this path leaves by")
+    static let port = Setting(
+      "Port", .port, elsewhere: ["ListenPort"], "the local UDP port of this path, instead of ListenPort")
+    static let weight = Setting(
+      "Weight", .number(1...1_000_000 as ClosedRange<UInt32>) { $0 }, default: "1",
+      "its share of the bytes, against the weights of the other paths")
+    static let mtu = Setting(
+      "MTU", .bytes(Schema.mtus), "the largest IP packet that it carries; without it, what its interface says")
+    static let bind = Setting("Bind", .address, "the local address, where the interface has several")
+  }
+
+  enum Peer {
+    static let publicKey = Setting(
+      "PublicKey", .publicKey, isRequired: true, "its key, as hawser pubkey prints it there")
+    static let presharedKey = Setting("PresharedKey", .secret, "a secret that both sides share, made by hawser genpsk")
+    static let presharedKeyFile = Setting("PresharedKeyFile", .file, "a file with that secret, instead of PresharedKey")
+    static let endpoint = Setting(
+      "Endpoint", .endpoint, most: 16, "where it can be reached; without one, it comes to us")
+    static let allowedIPs = Setting(
+      "AllowedIPs", .network, isRequired: true, most: 1_024, "the inner addresses that are its own")
+    static let keepalive = Setting(
+      "Keepalive", .number(1...3_600 as ClosedRange<Int64>, of: "seconds") { Interval.seconds($0) },
+      elsewhere: ["PersistentKeepalive"],
+      "how often to send something at least, for a translator on the way; without it, only when needed")
+  }
+
+  enum Rule {
+    static let from = Setting("From", .network, most: 64, "networks that the flow's source is in")
+    static let to = Setting("To", .network, most: 64, "networks that the flow's destination is in")
+    static let protocols = Setting("Protocol", .transport, most: 16, "the flow's transport protocol")
+    static let ports = Setting("Ports", .ports, most: 64, "a port of either side, for tcp, udp, dccp and sctp")
+    static let dscp = Setting("DSCP", .dscp, most: 64, "what the flow's packets are marked with")
+    static let maxSize = Setting("MaxSize", .bytes(1...65_535), "the largest IP packet for which the rule holds")
+    static let stack = Setting(
+      "Stack", .stack, isRequired: true, "how these flows are carried: over all paths, over one, or as they come")
+  }
+
+  enum Control {
+    static let socket = Setting(
+      "Socket", .socket, default: GatewayConfiguration.defaultSocket(of: "INTERFACE"),
+      "the Unix socket where hawser status asks")
+  }
+}
+
+extension Schema {
+  /// The section of this name, in any case of its letters, as WireGuard reads them.
+  static func section(named name: String) -> SectionForm? {
+    sections.first { $0.name.lowercased() == name.lowercased() }
+  }
+
+  /// "did you mean 'Peer'?", or what there is.
+  static func hint(_ word: String, among known: [(name: String, elsewhere: [String])]) -> (text: String, meant: String?)
+  {
+    let lower = word.lowercased()
+    if let same = known.first(where: { $0.elsewhere.contains { $0.lowercased() == lower } }) {
+      return ("it is called '\(same.name)' here", same.name)
+    }
+    if let near = nearestWord(to: word, in: known.map(\.name)) { return ("did you mean '\(near)'?", near) }
+    return ("known are " + known.map(\.name).joined(separator: ", "), nil)
+  }
+}

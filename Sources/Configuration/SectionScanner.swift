@@ -1,0 +1,221 @@
+//  SectionScanner.swift — from the bytes of a file to sections with keys, each with its place; what is wrong is noted
+//  and skipped.
+//
+//  Why.  An operator who is told of one mistake at a time edits, runs, edits, runs. So nothing here stops at what is
+//  wrong: a line that cannot be read is one mistake, and the next line is read. What a mistake makes doubtful is
+//  remembered, so that a misspelt `PublicKey` is not followed by "has no PublicKey".
+//
+//  How.  A line is a header, `KEY = VALUE`, or nothing; `#` begins a comment anywhere. Values stay where they are: an
+//  entry holds a range of the file's bytes, so that the text of a secret exists once, where the caller wipes it.
+//
+//  Always true.  (1) Every key that comes out belongs to its section's table. (2) A key that may be given once comes
+//  out once. (3) Every range lies within one line and holds valid UTF-8 without NUL.
+
+struct Entry {
+  let form: SettingForm
+  let place: Place
+  let value: Range<Int>
+  let valuePlace: Place
+}
+
+struct Section {
+  let form: SectionForm
+  let name: String
+  let place: Place
+  var entries: [Entry] = []
+  /// Keys that somebody meant but misspelt: that they are missing is no second mistake.
+  var excused: Set<String> = []
+  /// A line was skipped that may have held anything.
+  var isDoubtful = false
+}
+
+struct SectionScanner {
+  private let text: [UInt8]
+  private let note: (Place, String) -> Void
+  private(set) var sections: [Section] = []
+  /// Sections that somebody meant but misspelt.
+  private(set) var excused: Set<String> = []
+  private(set) var isDoubtful = false
+  private(set) var lastLine = 1
+
+  /// Where lines go: nowhere before the first header, or after one that nobody knows.
+  private enum Target {
+    case nothing
+    case ignored
+    case section(Int)
+  }
+  private var target = Target.nothing
+  private var hasComplainedOfNoSection = false
+  /// How many sections there were of each form, those that were refused included.
+  private var counts: [String: Int] = [:]
+
+  /// Twice the longest name of the schema; a secret is longer.
+  private static let mostKeyBytes = 32
+
+  init(_ text: [UInt8], note: @escaping (Place, String) -> Void) {
+    self.text = text
+    self.note = note
+  }
+
+  mutating func scan() {
+    // What some editors of other systems put before the first character.
+    var start = text.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0
+    var number = 0
+    while start < text.count {
+      number += 1
+      let end = text[start...].firstIndex(of: UInt8(ascii: "\n")) ?? text.count
+      line(start..<end, number: number)
+      start = end + 1
+    }
+    lastLine = max(number, 1)
+  }
+
+  private mutating func line(_ range: Range<Int>, number: Int) {
+    func place(_ at: Int) -> Place { Place(line: number, column: at - range.lowerBound + 1) }
+    if range.count > Schema.mostLineBytes {
+      return skip(
+        place(range.lowerBound + Schema.mostLineBytes),
+        "a line of \(range.count) bytes: expected at most \(Schema.mostLineBytes); a list may go on, with its key, in "
+          + "the next line")
+    }
+    if let zero = text[range].firstIndex(of: 0) {
+      return skip(place(zero), "a NUL byte: expected plain text")
+    }
+    if let broken = firstBroken(range) {
+      return skip(place(broken), "bytes that are not UTF-8: expected plain text")
+    }
+    let end = text[range].firstIndex(of: UInt8(ascii: "#")) ?? range.upperBound
+    let content = trimmed(range.lowerBound..<end)
+    guard let first = text[content].first else { return }
+    if first == UInt8(ascii: "[") {
+      header(content, at: place(content.lowerBound))
+    } else {
+      entry(content, place)
+    }
+  }
+
+  private mutating func skip(_ place: Place, _ sentence: String) {
+    note(place, sentence)
+    if case .section(let index) = target { sections[index].isDoubtful = true } else { isDoubtful = true }
+  }
+
+  /// Where the first bytes begin that are no character.
+  private func firstBroken(_ range: Range<Int>) -> Int? {
+    if String(validating: text[range], as: UTF8.self) != nil { return nil }
+    var decoder = UTF8()
+    var bytes = text[range].makeIterator()
+    var at = range.lowerBound
+    while true {
+      switch decoder.decode(&bytes) {
+      case .scalarValue(let scalar): at += UTF8.width(scalar)
+      case .emptyInput, .error: return min(at, range.upperBound - 1)
+      }
+    }
+  }
+
+  private func trimmed(_ range: Range<Int>) -> Range<Int> {
+    func isBlank(_ byte: UInt8) -> Bool { [UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r")].contains(byte) }
+    let start = text[range].firstIndex { !isBlank($0) } ?? range.upperBound
+    let end = text[start..<range.upperBound].lastIndex { !isBlank($0) }.map { $0 + 1 } ?? start
+    return start..<end
+  }
+
+  // MARK: Headers
+
+  private mutating func header(_ content: Range<Int>, at place: Place) {
+    target = .ignored
+    guard text[content].last == UInt8(ascii: "]") else {
+      isDoubtful = true
+      return note(place, "\(shown(text[content])): expected ']' at the end of a section's header")
+    }
+    let inside = trimmed(content.lowerBound + 1..<content.upperBound - 1)
+    let wordEnd = text[inside].firstIndex { !isWordCharacter($0) } ?? inside.upperBound
+    let word = String(decoding: text[inside.lowerBound..<wordEnd], as: UTF8.self)
+    guard let form = Schema.section(named: word) else {
+      let known = Schema.sections.map { (name: $0.name, elsewhere: $0.elsewhere) }
+      let hint = Schema.hint(word, among: known)
+      if let meant = hint.meant { excused.insert(meant) }
+      return note(place, "unknown section [\(shown(text[inside]))]; \(hint.text)")
+    }
+    counts[form.name, default: 0] += 1
+    // Whatever is wrong with its header, it was meant.
+    excused.insert(form.name)
+    if counts[form.name] == form.most + 1 {
+      let first = sections.first { $0.form.name == form.name }
+      let before = first.map { ", the first is in line \($0.place.line)" } ?? ""
+      let limit = form.most == 1 ? "one [\(form.name)]\(before)" : "at most \(form.most) sections [\(form.name)]"
+      note(place, "[\(form.name)] once more than can be: expected \(limit)")
+    }
+    if counts[form.name, default: 0] > form.most { return }
+
+    let rest = trimmed(wordEnd..<inside.upperBound)
+    var name = ""
+    if form.hasName {
+      let isQuoted = rest.count >= 2 && text[rest].first == UInt8(ascii: "\"") && text[rest].last == UInt8(ascii: "\"")
+      let bare = isQuoted ? rest.lowerBound + 1..<rest.upperBound - 1 : rest
+      name = String(decoding: text[bare], as: UTF8.self)
+      if rest.isEmpty {
+        note(place, "[\(form.name)] has no name: expected \(form.example)")
+      } else if !isQuoted {
+        note(place, "[\(form.name) \(shown(text[rest]))]: expected the name in quotes, as in \(form.example)")
+      } else if !isName(text[bare]) {
+        note(
+          place,
+          "[\(form.name) \(shown(text[rest]))]: expected a name of at most \(mostNameBytes) letters, digits, '-', '_' "
+            + "and '.'")
+      } else if let first = sections.first(where: { $0.form.name == form.name && $0.name == name }) {
+        note(place, "[\(form.name) \"\(name)\"] again, the first is in line \(first.place.line): expected another name")
+      }
+    } else if !rest.isEmpty {
+      note(place, "[\(shown(text[inside]))]: expected [\(form.name)], which has no name")
+    }
+    sections.append(Section(form: form, name: name, place: place))
+    target = .section(sections.count - 1)
+  }
+
+  // MARK: Keys
+
+  private mutating func entry(_ content: Range<Int>, _ place: (Int) -> Place) {
+    let start = place(content.lowerBound)
+    let index: Int
+    switch target {
+    case .ignored: return
+    case .nothing:
+      if !hasComplainedOfNoSection {
+        note(start, "this line stands before the first section: expected [Gateway]")
+      }
+      hasComplainedOfNoSection = true
+      return
+    case .section(let at): index = at
+    }
+    let form = sections[index].form
+    guard let equals = text[content].firstIndex(of: UInt8(ascii: "=")) else {
+      // Not shown: a key may have lost its name.
+      sections[index].isDoubtful = true
+      let isComment = text[content.lowerBound] == UInt8(ascii: ";")
+      return note(start, isComment ? "a comment begins with '#', not with ';'" : "expected KEY = VALUE, or [SECTION]")
+    }
+    let key = trimmed(content.lowerBound..<equals)
+    let value = trimmed(equals + 1..<content.upperBound)
+    guard key.count <= SectionScanner.mostKeyBytes else {
+      // Not shown: this is no misspelt name, but may be a key without one.
+      sections[index].isDoubtful = true
+      return note(start, "expected KEY = VALUE, or [SECTION]")
+    }
+    let word = String(decoding: text[key], as: UTF8.self)
+    guard let setting = form.settings.first(where: { $0.name.lowercased() == word.lowercased() }) else {
+      let hint = Schema.hint(word, among: form.settings.map { (name: $0.name, elsewhere: $0.elsewhere) })
+      if let meant = hint.meant { sections[index].excused.insert(meant) }
+      return note(start, "unknown key '\(shown(text[key]))' in [\(form.name)]; \(hint.text)")
+    }
+    if !setting.isList, let first = sections[index].entries.first(where: { $0.form.name == setting.name }) {
+      return note(start, "\(setting.name) again, the first is in line \(first.place.line): expected it once")
+    }
+    if value.isEmpty {
+      sections[index].excused.insert(setting.name)
+      return note(place(equals), "\(setting.name) has no value: expected \(setting.expectation)")
+    }
+    sections[index].entries.append(
+      Entry(form: setting, place: start, value: value, valuePlace: place(value.lowerBound)))
+  }
+}

@@ -1,0 +1,63 @@
+//  Clerk.swift — says what the loop does, to people: log lines, and a snapshot when somebody asks.
+
+import Configuration
+import Engine
+import Primitives
+import Ring
+import Status
+import Underlay
+import VNIC
+
+struct Clerk {
+  private let setup: Gateway.Setup
+  private let startedAt: Instant
+
+  init(_ setup: Gateway.Setup, startedAt: Instant) {
+    self.setup = setup
+    self.startedAt = startedAt
+  }
+
+  func tellStart(of loop: borrowing GatewayLoop) {
+    let configuration = setup.configuration
+    for (index, path) in configuration.paths.enumerated() {
+      setup.log("path \(path.name): UDP port \(loop.sockets[index].socket.port) on \(path.interface)")
+      for limitation in loop.sockets[index].socket.limitations { setup.log("path \(path.name): \(limitation)") }
+    }
+    for limitation in loop.ring.limitations + loop.device.limitations { setup.log(limitation) }
+    setup.log("\(configuration.interface): up, \(loop.engine.implementation)")
+  }
+
+  func tellEnd() { setup.log("\(setup.configuration.interface): ended by a signal") }
+
+  func tellEvents(of loop: inout GatewayLoop) {
+    while let event = loop.engine.nextEvent() {
+      let peer = loop.engine.name(ofPeer: event.peer)
+      let path = event.path.flatMap { loop.engine.describe(path: $0, ofPeer: event.peer) } ?? ""
+      let line =
+        switch event.kind {
+        case .connected: "peer \(peer): connected"
+        case .rekeyed: "peer \(peer): new keys"
+        case .disconnected: "peer \(peer): no session any more"
+        case .pathFound: "peer \(peer): it comes over \(path)"
+        case .pathMoved: "peer \(peer): it has moved to \(path)"
+        case .pathUp: "peer \(peer): \(path) is up"
+        case .pathDown: "peer \(peer): \(path) does not answer any more"
+        }
+      setup.log(line)
+    }
+  }
+
+  func snapshot(of loop: borrowing GatewayLoop) -> StatusSnapshot {
+    var snapshot = loop.engine.snapshot(
+      version: setup.version, interface: setup.configuration.interface, uptime: loop.now - startedAt, at: loop.now)
+    for peer in snapshot.peers.indices {
+      for path in snapshot.peers[peer].paths.indices {
+        let name = snapshot.peers[peer].paths[path].name
+        guard let index = setup.configuration.paths.firstIndex(where: { $0.name == name }) else { continue }
+        snapshot.peers[peer].paths[path].interface = setup.configuration.paths[index].interface
+        snapshot.peers[peer].paths[path].hasOffload = !loop.sockets[index].segmentation.isRefused
+      }
+    }
+    return snapshot
+  }
+}

@@ -1,0 +1,197 @@
+//  Gateway.swift — opens what a gateway needs, runs it until somebody ends it, and closes everything.
+//
+//  Order.  What can be refused comes first and what others notice comes last: keys and settings, sockets, the virtual NIC, the control
+//  socket. So a gateway that does not start has changed nothing, and all of it goes when the process goes: the
+//  virtual NIC with its descriptor, its routes with it.
+
+public import Configuration
+import Control
+import Crypto
+import Engine
+import Glibc
+import Handshake
+import Netlink
+public import Primitives
+import Ring
+import Sealing
+import Status
+import Underlay
+import VNIC
+import Wire
+
+/// Why a gateway does not run, in one sentence with what would help.
+public struct GatewayFailure: Error, CustomStringConvertible {
+  public let description: String
+
+  init(_ description: String) { self.description = description }
+}
+
+public enum Gateway {
+  /// Everything that has to be known. Secrets are read, names are resolved.
+  public struct Setup: Sendable {
+    public var configuration: GatewayConfiguration
+    /// For each peer where it can be found.
+    public var endpoints: [[Endpoint]]
+    public var version: String
+    /// One line an event.
+    public var log: @Sendable (String) -> Void
+
+    public init(
+      _ configuration: GatewayConfiguration, endpoints: [[Endpoint]], version: String,
+      log: @escaping @Sendable (String) -> Void
+    ) {
+      self.configuration = configuration
+      self.endpoints = endpoints
+      self.version = version
+      self.log = log
+    }
+  }
+
+  /// Segments in the making and in waiting: 100 ms at 2.5 Gbit/s, all peers together.
+  static let segmentBytes = 64 << 20
+  /// Where datagrams wait for the kernel.
+  static let batchBytes = GatewayLoop.mostBatches * 65_536
+
+  /// Runs until SIGTERM or SIGINT.
+  public static func run(_ setup: Setup) throws(GatewayFailure) {
+    let waker = try attempt { () throws(RingFailure) in try RingWaker() }
+    let stop = StopSignal(waker)
+    var loop = try open(setup, waker)
+    let board = StatusBoard(wake: { waker.wake() })
+    let control = try attempt { () throws(ControlFailure) in
+      try ControlServer.start(at: setup.configuration.controlSocket, board: board)
+    }
+    loop.watch(waker)
+    loop.engine.start(at: loop.now)
+    let clerk = Clerk(setup, startedAt: loop.now)
+    clerk.tellStart(of: loop)
+    while !stop.isRequested {
+      if loop.turn(), board.isAsked { board.publish(clerk.snapshot(of: loop)) }
+      clerk.tellEvents(of: &loop)
+    }
+    clerk.tellEnd()
+    _ = consume control
+  }
+
+  private static func open(_ setup: Setup, _ waker: RingWaker) throws(GatewayFailure) -> GatewayLoop {
+    let configuration = setup.configuration
+    let cryptography = try attempt { () throws(CryptographyFailure) in try LibraryCryptography.make() }
+    guard let key = configuration.privateKey.secret else {
+      preconditionFailure("whoever runs a gateway has read its key")
+    }
+    let identity = Identity(privateKey: key.copied(), cryptography)
+    let now = GatewayLoop.clock()
+    let settings = try settings(setup, at: now)
+    let flowBytes = Engine.Memory.flowBytes(for: settings.mostFlows)
+    guard let memory = LoopMemory.make(batches: batchBytes, segments: segmentBytes, flows: flowBytes) else {
+      throw GatewayFailure("there is not enough memory: raise the process's limits (ulimit -v)")
+    }
+    let engine = try attempt { () throws(SettingsConflict) in
+      try Engine.make(settings, identity: identity, memory: memory.engine)
+    }
+    var ring = try attempt { () throws(RingFailure) in
+      try Ring.make(entries: 1024, completions: 4096, bufferGroups: configuration.paths.count + 1)
+    }
+    let sockets = try openSockets(configuration, in: &ring)
+    let device = try attempt { () throws(InterfaceFailure) in
+      try VirtualInterface.bringUp(
+        VirtualInterface.Settings(
+          name: configuration.interface, addresses: configuration.addresses, mtu: Int(configuration.mtu.value),
+          routes: configuration.routes == .auto ? configuration.peers.flatMap(\.allowedIPs) : []))
+    }
+    let packets = try buffers(GatewayLoop.smallBuffers, GatewayLoop.packetLength, in: &ring)
+    return GatewayLoop(
+      ring: ring, engine: engine, device: device, packets: packets, sockets: sockets, memory: memory, at: now)
+  }
+
+  private static func openSockets(
+    _ configuration: GatewayConfiguration, in ring: inout Ring
+  ) throws(GatewayFailure) -> [PathSocket] {
+    var sockets: [PathSocket] = []
+    for path in configuration.paths {
+      let socket = try attempt { () throws(UnderlayFailure) in
+        try UDPSocket.open(interface: path.interface, port: path.port ?? configuration.listenPort ?? 0)
+      }
+      let buffers = try buffers(GatewayLoop.socketBuffers, ReceivedDatagrams.bufferLength, in: &ring)
+      sockets.append(PathSocket(socket, buffers: buffers))
+    }
+    return sockets
+  }
+
+  private static func buffers(
+    _ count: Int, _ length: Int, in ring: inout Ring
+  ) throws(GatewayFailure) -> BufferPool {
+    do throws(RingFailure) {
+      if let pool = try BufferPool.make(count: count, length: length, in: &ring) { return pool }
+    } catch {
+      throw GatewayFailure("\(error)")
+    }
+    throw GatewayFailure("there is not enough memory: raise the process's limits (ulimit -v)")
+  }
+
+  private static func settings(_ setup: Setup, at now: Instant) throws(GatewayFailure) -> GatewaySettings {
+    var wall = timespec()
+    clock_gettime(CLOCK_REALTIME, &wall)
+    let nanoseconds = UInt64(wall.tv_sec) * 1_000_000_000 + UInt64(wall.tv_nsec)
+    let zero = nanoseconds > now.nanoseconds ? nanoseconds - now.nanoseconds : 0
+    var settings = GatewaySettings(
+      wallClockAtZero: WallTime(seconds: zero / 1_000_000_000, nanoseconds: UInt32(zero % 1_000_000_000)))
+    settings.mostPieces = SegmentationOffload.kernelLimit
+    settings.paths = try setup.configuration.paths.map { path throws(GatewayFailure) in
+      LocalPath(name: path.name, weight: path.weight, mtu: try mtu(of: path))
+    }
+    for (index, peer) in setup.configuration.peers.enumerated() {
+      var known = PeerSettings(
+        name: peer.name, publicKey: peer.publicKey, endpoints: setup.endpoints[index], allowed: peer.allowedIPs)
+      known.presharedKey = peer.presharedKey?.secret.map { secret in
+        let copy = secret.copied()
+        return unsafe Array(copy.bytes)
+      }
+      settings.peers.append(known)
+    }
+    settings.rules = setup.configuration.rules.map { Rule($0, paths: setup.configuration.paths) }
+    return settings
+  }
+
+  /// What the operator said, or what the interface says.
+  private static func mtu(of path: GatewayConfiguration.Path) throws(GatewayFailure) -> Int {
+    if let mtu = path.mtu { return Int(mtu.value) }
+    let link = try attempt { () throws(NetlinkError) in
+      var network = try NetlinkSocket.open()
+      return try network.link(named: path.interface)
+    }
+    if let link { return Int(link.mtu) }
+    throw GatewayFailure(
+      "Path \"\(path.name)\": there is no interface \(path.interface); look with `ip link`, or start when it is there")
+  }
+
+  /// Whatever an edge throws is a sentence already.
+  private static func attempt<Result: ~Copyable, Failure: Error>(
+    _ body: () throws(Failure) -> Result
+  ) throws(GatewayFailure) -> Result {
+    do throws(Failure) {
+      return try body()
+    } catch {
+      throw GatewayFailure("\(error)")
+    }
+  }
+}
+
+extension Rule {
+  /// The configuration's rule with paths as their places.
+  init(_ rule: GatewayConfiguration.Rule, paths: [GatewayConfiguration.Path]) {
+    let action: Action =
+      switch rule.stack {
+      case .striped: .striped
+      case .single(let name): .single(path: name.flatMap { name in paths.firstIndex { $0.name == name } }.map { UInt8($0) })
+      case .raw: .raw
+      }
+    self.init(name: rule.name, action)
+    from = rule.from
+    to = rule.to
+    protocols = rule.protocols
+    ports = rule.ports
+    dscp = rule.dscp
+    lengths = rule.maxSize.map { 0...Int($0.value) }
+  }
+}

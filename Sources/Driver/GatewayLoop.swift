@@ -1,0 +1,260 @@
+//  GatewayLoop.swift — the loop of a running gateway: completions to the engine, the engine's wishes to the kernel.
+//
+//  How.  One thread, one ring, one call into the kernel a turn:
+//
+//        ┌──▶ wait (hands over everything prepared, sleeps until something happens or is due)
+//        │      │
+//        │      ▼
+//        │    completions:  virtual NIC read ─▶ engine.packet        socket read ─▶ engine.receive
+//        │                  send done ─▶ engine.sent                 NIC write done ─▶ engine.written
+//        │      │
+//        │      ▼
+//        │    engine.expire, engine.flush
+//        │      │
+//        └──────┴── prepare: sends of batches, writes of deliveries; lend buffers; arm reads that ended
+//
+//  The time is read once a turn, after waking: everything in the turn happened "now".
+//
+//  Buffers.  The virtual NIC reads into buffers that are lent to the ring and come back when the engine has sealed them,
+//  in the same turn as a rule. Bulk wants few of them, since the ring takes them first in, first out, and so their sum is
+//  what passes through the cache; a flood of small packets wants many, since a turn brings at most one each. So the number
+//  that is lent follows the size of what was read.
+//
+//  Always true.  (1) A buffer is with the kernel, with the engine, or idle. (2) What a send or a write points to stays
+//  until its completion. (3) Reads that ended are armed again as soon as a buffer can be lent.
+//
+//  Not here.  Any decision about packets (Engine), opening anything (Gateway.swift).
+
+import Engine
+import Glibc
+import Packets
+import Primitives
+import Resequencer
+import Ring
+import Underlay
+import VNIC
+
+struct GatewayLoop: ~Copyable {
+  enum Kind: UInt8 {
+    case packet = 1
+    case datagrams
+    case sent
+    case written
+    case woken
+  }
+
+  /// Of super-packets: 1 MB, which a second-level cache holds together with what is made of it.
+  static let bulkBuffers = 16
+  /// Of small packets: what one turn can bundle.
+  static let smallBuffers = 128
+  /// Packets that are shorter on average are small.
+  static let smallLength = 4096
+  static let socketBuffers = 8
+  static let packetLength = OffloadHeader.length + 65_536
+
+  var ring: Ring
+  var engine: Engine
+  let device: VirtualInterface
+  private let descriptor: Int32
+  private let memory: LoopMemory
+  var packets: BufferPool
+  let sockets: [PathSocket]
+  var messages: SendMessages
+  /// Messages of each batch that the kernel has not finished.
+  private let pending: UnsafeMutablePointer<UInt16>
+  /// How far each batch has been handed over. All of it at once, unless an interface takes datagrams only one by one.
+  private let handed: UnsafeMutablePointer<Int>
+  /// Batches that wait for messages to become free.
+  private var stalled = RingBuffer<UInt16>(minimumCapacity: GatewayLoop.mostBatches)
+  private let handles: UnsafeMutablePointer<Delivery.Handle?>
+  static let mostBatches = 64
+  static let mostDeliveries = 256
+
+  private var isReading = false
+  private var meanLength = GatewayLoop.smallLength
+  var now: Instant
+
+  init(
+    ring: consuming Ring, engine: consuming Engine, device: consuming VirtualInterface, packets: consuming BufferPool,
+    sockets: [PathSocket], memory: consuming LoopMemory, at now: Instant
+  ) {
+    self.ring = ring
+    self.engine = engine
+    guard let descriptor = device.descriptors.first else { preconditionFailure("an interface has a queue") }
+    self.descriptor = descriptor
+    self.device = device
+    self.memory = memory
+    self.packets = packets
+    self.sockets = sockets
+    self.now = now
+    messages = SendMessages(capacity: 4 * GatewayLoop.mostBatches)
+    pending = .allocate(capacity: GatewayLoop.mostBatches)
+    pending.initialize(repeating: 0, count: GatewayLoop.mostBatches)
+    handed = .allocate(capacity: GatewayLoop.mostBatches)
+    handed.initialize(repeating: 0, count: GatewayLoop.mostBatches)
+    handles = .allocate(capacity: GatewayLoop.mostDeliveries)
+    handles.initialize(repeating: nil, count: GatewayLoop.mostDeliveries)
+  }
+
+  deinit {
+    pending.deallocate()
+    handed.deallocate()
+    handles.deallocate()
+  }
+
+  static func clock() -> Instant {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Instant(nanoseconds: UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec))
+  }
+
+  /// One turn. Returns true when somebody woke us.
+  mutating func turn() -> Bool {
+    prepare()
+    let timeout = engine.deadline.map { max(.zero, $0 - now) }
+    ring.wait(timeout: timeout)
+    now = GatewayLoop.clock()
+    var isWoken = false
+    while let completion = ring.nextCompletion() {
+      switch completion.tag.kind(Kind.self) {
+      case .packet: packetRead(completion)
+      case .datagrams: datagramsRead(completion)
+      case .sent: batchSent(completion)
+      case .written: deliveryWritten(completion)
+      case .woken: isWoken = true
+      case nil: preconditionFailure("a completion that nobody asked for")
+      }
+    }
+    if let due = engine.deadline, due <= now { engine.expire(at: now) }
+    engine.flush(at: now)
+    return isWoken
+  }
+
+  // MARK: In
+
+  private mutating func packetRead(_ completion: Completion) {
+    if !completion.isRepeating { isReading = false }
+    guard let number = completion.buffer else { return }
+    packets.taken()
+    guard completion.result > 0 else { return packets.giveBack(number) }
+    let length = Int(completion.result)
+    meanLength += (length - meanLength) / 8
+    engine.packet(UnsafeMutableRawBufferPointer(rebasing: packets[number][..<length]), buffer: number, at: now)
+  }
+
+  private mutating func datagramsRead(_ completion: Completion) {
+    let index = Int(completion.tag.place)
+    if !completion.isRepeating { sockets[index].isReading = false }
+    guard let number = completion.buffer else { return }
+    sockets[index].buffers.taken()
+    defer { sockets[index].buffers.giveBack(number) }
+    guard completion.result > 0 else { return }
+    let bytes = UnsafeMutableRawBufferPointer(
+      rebasing: sockets[index].buffers[number][..<Int(completion.result)])
+    guard let datagrams = ReceivedDatagrams(bytes), !datagrams.isTruncated else { return }
+    let route = Route(socket: UInt8(index), remote: datagrams.source, local: datagrams.destination)
+    engine.receive(
+      Arrival(
+        bytes: datagrams.bytes, pieceLength: datagrams.segmentSize, route: route,
+        isCongested: datagrams.trafficClass & 3 == 3), at: now)
+  }
+
+  // MARK: Out
+
+  private mutating func batchSent(_ completion: Completion) {
+    let index = Int(completion.tag.place)
+    let batch = messages.finish(completion.tag.number)
+    let number = UInt16(truncatingIfNeeded: batch.context)
+    let segments = (batch.bytes.count + batch.segmentSize - 1) / batch.segmentSize
+    var wasTaken = completion.result >= 0
+    switch sockets[index].segmentation.note(completion.result, segments: segments) {
+    case .sent: break
+    case .sendSingly:
+      // The interface refuses batches: this one goes again, one by one, and all after it.
+      handed[Int(number)] = 0
+      handOver(number)
+      wasTaken = true
+    case .failed(let error): sockets[index].lastError = error
+    }
+    pending[Int(number)] -= 1
+    while messages.pending < messages.capacity, let waiting = stalled.popFirst() { handOver(waiting) }
+    if pending[Int(number)] == 0 { engine.sent(number, wasTaken: wasTaken) }
+  }
+
+  private mutating func deliveryWritten(_ completion: Completion) {
+    guard let handle = handles[Int(completion.tag.number)] else {
+      preconditionFailure("a write of nothing was completed")
+    }
+    handles[Int(completion.tag.number)] = nil
+    engine.written(handle, wasTaken: completion.result >= 0)
+  }
+
+  private mutating func prepare() {
+    while let number = engine.nextBatch() {
+      handed[Int(number)] = 0
+      handOver(number)
+    }
+    while let delivery = engine.nextDelivery() {
+      handles[Int(delivery.handle.index)] = delivery.handle
+      let slices = UnsafeRawPointer(delivery.slices).assumingMemoryBound(to: iovec.self)
+      ring.write(
+        slices: slices, count: delivery.sliceCount, to: descriptor,
+        tag: Tag(Kind.written, number: delivery.handle.index))
+    }
+    while let number = engine.nextFreeBuffer() { packets.giveBack(number) }
+    packets.lend(
+      upTo: meanLength < GatewayLoop.smallLength ? GatewayLoop.smallBuffers : GatewayLoop.bulkBuffers, to: &ring)
+    if !isReading && packets.lent > 0 {
+      isReading = true
+      ring.read(descriptor, into: packets.group, tag: Tag(Kind.packet))
+    }
+    for index in sockets.indices {
+      sockets[index].lend(to: &ring, index)
+    }
+  }
+
+  /// Prepares the sends of a batch: one, or as many as the interface needs.
+  private mutating func handOver(_ number: UInt16) {
+    let batch = engine.batch(number)
+    let index = Int(batch.route.socket)
+    let start = handed[Int(number)]
+    var datagrams = DatagramBatch(
+      UnsafeRawBufferPointer(start: batch.bytes + start, count: batch.length - start), segmentSize: batch.pieceLength,
+      to: batch.route.remote, from: batch.route.local, trafficClass: batch.isCongestionCapable ? 2 : 0,
+      context: UInt64(number))
+    while let message = messages.next(of: &datagrams, mostSegments: sockets[index].segmentation.mostSegments) {
+      pending[Int(number)] += 1
+      ring.send(
+        message.header, on: sockets[index].socket.descriptor, mayWait: true,
+        tag: Tag(Kind.sent, number: message.number, place: UInt32(index)))
+    }
+    handed[Int(number)] = batch.length - datagrams.bytes.count
+    if !datagrams.isEmpty { stalled.append(number) }
+  }
+
+  mutating func watch(_ waker: RingWaker) { ring.watch(waker, tag: Tag(Kind.woken)) }
+}
+
+/// A local path's socket and what it reads into.
+final class PathSocket {
+  let socket: UDPSocket
+  var buffers: BufferPool
+  var segmentation = SegmentationOffload()
+  var isReading = false
+  var lastError: Int32?
+
+  init(_ socket: consuming UDPSocket, buffers: consuming BufferPool) {
+    self.socket = socket
+    self.buffers = buffers
+  }
+
+  func lend(to ring: inout Ring, _ index: Int) {
+    buffers.lend(upTo: buffers.count, to: &ring)
+    if !isReading && buffers.lent > 0 {
+      isReading = true
+      ring.receive(
+        socket.descriptor, into: buffers.group, layout: ReceivedDatagrams.layout,
+        tag: Tag(GatewayLoop.Kind.datagrams, place: UInt32(index)))
+    }
+  }
+}

@@ -1,0 +1,47 @@
+//  Counters.swift — one number for everything that the engine refuses, by reason.
+
+public struct Counters: Sendable {
+  public enum Verdict: Int, CaseIterable, Sendable {
+    /// No message of our format.
+    case malformed
+    /// Names a session that does not exist.
+    case stranger
+    /// Seen before, or too old to say.
+    case replayed
+    /// Was not sealed with the session's key.
+    case forged
+    /// A path more than a peer may have.
+    case tooManyPaths
+    /// A gateway that nobody configured.
+    case unknownPeer
+    /// As many flows as may be, and all of them busy.
+    case tooManyFlows
+    /// As many packets wait as may, of this flow or of all.
+    case queueFull
+    /// The packet's destination belongs to no peer.
+    case noRoute
+    /// The peer has no session yet.
+    case noSession
+    /// No path of the peer is up.
+    case noPath
+    /// An inner packet from an address that is not the peer's.
+    case foreignSource
+    /// No batch was free: the kernel takes our datagrams more slowly than they come.
+    case noBatch
+    /// The kernel refused a send.
+    case unsent
+    /// The virtual NIC refused a packet.
+    case unwritten
+    /// More happened than the log can take.
+    case unreported
+  }
+
+  private var values = InlineArray<24, UInt64>(repeating: 0)
+
+  public init() {}
+
+  public subscript(verdict: Verdict) -> UInt64 { values[verdict.rawValue] }
+
+  @inline(__always)
+  mutating func count(_ verdict: Verdict, times: Int = 1) { values[verdict.rawValue] &+= UInt64(times) }
+}

@@ -1,0 +1,36 @@
+//  Events.swift — what an operator may want to read in his log, one line an event.
+
+import Primitives
+
+/// Something that does not happen for every packet.
+public struct Event: BitwiseCopyable, Sendable {
+  public enum Kind: UInt8, BitwiseCopyable, Sendable {
+    case connected
+    case rekeyed
+    case disconnected
+    case pathFound
+    case pathMoved
+    case pathUp
+    case pathDown
+  }
+
+  public var kind: Kind
+  /// The place of the peer in the settings.
+  public var peer: UInt32
+  /// The path's place with the peer, where the event has one.
+  public var path: UInt8?
+}
+
+extension Engine {
+  /// More happen at once only when a hub loses all its branches; then the first ones say enough.
+  static let mostEvents = 1024
+
+  mutating func report(_ kind: Event.Kind, peer: Int, path: Int?) {
+    if events.count >= Engine.mostEvents { return counters.count(.unreported) }
+    events.append(Event(kind: kind, peer: UInt32(peer), path: path.map { UInt8($0) }))
+  }
+
+  public mutating func nextEvent() -> Event? { events.popFirst() }
+
+  public func name(ofPeer peer: UInt32) -> String { peers[Int(peer)].settings.name }
+}

@@ -1,0 +1,123 @@
+//  Snapshot.swift — how the engine is, at one moment, for whoever asks.
+
+import Handshake
+public import Primitives
+import Resequencer
+import Sealing
+public import Status
+
+extension Engine {
+  /// Handshakes that are not answered for so long: then it is no matter of a moment any more.
+  static let unreachableAfter = Interval.seconds(5)
+
+  /// What seals new sessions, and which library does it.
+  public var implementation: String {
+    guard let suite = identity.cryptography.suites.first else { return "no cipher" }
+    return "\(suite) by \(identity.cryptography.implementation(of: suite))"
+  }
+
+  public func snapshot(version: String, interface: String, uptime: Interval, at now: Instant) -> StatusSnapshot {
+    let suite = sealingSuite
+    var snapshot = StatusSnapshot(
+      version: version, uptime: uptime, incarnation: incarnation, publicKey: identity.publicKey, interface: interface,
+      suite: suite, suiteImplementation: identity.cryptography.implementation(of: suite))
+    for index in peers.indices { snapshot.peers.append(peer(index, at: now)) }
+    for verdict in Counters.Verdict.allCases {
+      snapshot.counters.append(StatusSnapshot.Counter("engine", "\(verdict)", counters[verdict]))
+    }
+    for (name, count) in resequencer.counters.named {
+      snapshot.counters.append(StatusSnapshot.Counter("resequencer", name, count))
+    }
+    for (name, count) in gatekeeper.counters.named {
+      snapshot.counters.append(StatusSnapshot.Counter("gatekeeper", name, count))
+    }
+    for (name, count) in classifier.counters.named {
+      snapshot.counters.append(StatusSnapshot.Counter("classifier", name, count))
+    }
+    snapshot.resequencer.heldBytes = UInt64(resequencer.heldBytes)
+    return snapshot
+  }
+
+  /// Of the session that was made last, or what the next one would have.
+  private var sealingSuite: CipherSuite {
+    for index in peers.indices {
+      if let slot = peers[index].current { return sessions[slot].sending.key.suite }
+    }
+    return identity.cryptography.suites.first ?? .aes128GCM
+  }
+
+  private func peer(_ index: Int, at now: Instant) -> StatusSnapshot.Peer {
+    let since = now - peers[index].since
+    let state: StatusSnapshot.Peer.State =
+      if peers[index].current != nil {
+        .connected
+      } else if peers[index].settings.endpoints.isEmpty {
+        .idle
+      } else {
+        since < Engine.unreachableAfter ? .connecting : .unreachable
+      }
+    var peer = StatusSnapshot.Peer(
+      name: peers[index].settings.name, publicKey: peers[index].settings.publicKey, state: state, since: since)
+    if let slot = peers[index].current { peer.lastHandshake = now - sessions[slot].since }
+    peer.traffic.receivedBytes = peers[index].received.bytes
+    peer.traffic.receivedPackets = peers[index].received.packets
+    peer.traffic.sentBytes = peers[index].sent.bytes
+    peer.traffic.sentPackets = peers[index].sent.packets
+    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
+      peer.paths.append(path(peers[index].paths[place]))
+    }
+    return peer
+  }
+
+  private func path(_ path: PeerPath) -> StatusSnapshot.Path {
+    let local = localPaths[Int(path.route.socket)]
+    let state: StatusSnapshot.Path.State =
+      switch path.liveness.state {
+      case .up: .up
+      case .probing: .probing
+      case .down: .down
+      }
+    var described = StatusSnapshot.Path(
+      name: local.name, interface: "", state: state, weight: local.weight, mtu: ByteCount(local.mtu),
+      hasOffload: true)
+    described.remote = "\(path.route.remote)"
+    described.roundTrip = path.liveness.smoothedRoundTrip == .zero ? nil : path.liveness.smoothedRoundTrip
+    described.traffic.receivedBytes = path.received.bytes
+    described.traffic.receivedPackets = path.received.datagrams
+    described.traffic.sentBytes = path.sent.bytes
+    described.traffic.sentPackets = path.sent.datagrams
+    return described
+  }
+
+  /// `fibre to 192.0.2.1:51820`, for log lines; nil when the path is gone already.
+  public func describe(path: UInt8, ofPeer peer: UInt32) -> String? {
+    let place = Int(path)
+    guard peers[Int(peer)].isUsed(place) else { return nil }
+    let route = peers[Int(peer)].paths[place].route
+    return "\(localPaths[Int(route.socket)].name) to \(route.remote)"
+  }
+}
+
+extension Resequencer.Counters {
+  /// For tables.
+  var named: [(String, UInt64)] { reflected(self) }
+}
+extension Gatekeeper.Counters {
+  var named: [(String, UInt64)] { reflected(self) }
+}
+extension Classifier.Counters {
+  var named: [(String, UInt64)] {
+    [
+      ("classified", classified), ("fragments", fragments), ("tooShort", tooShort), ("malformed", malformedSum),
+      ("multicast", multicast), ("broadcast", broadcast), ("unknownOffload", unknownOffload),
+    ]
+  }
+}
+
+/// The fields of a struct of counters, in their order: one place less to forget a new one.
+private func reflected(_ counters: Any) -> [(String, UInt64)] {
+  Mirror(reflecting: counters).children.compactMap { field in
+    guard let name = field.label, let count = field.value as? UInt64 else { return nil }
+    return (name, count)
+  }
+}

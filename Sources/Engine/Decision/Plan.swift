@@ -1,0 +1,31 @@
+//  Plan.swift — how a flow is carried: what its first packet was given, and its later packets find in the flow.
+
+/// Eight bytes, kept in each flow. All zero is a plan of no revision, which no rules ever made.
+public struct Plan: Equatable, Sendable, BitwiseCopyable {
+  public enum Stack: UInt8, Sendable, BitwiseCopyable {
+    /// Over all paths, each carries its share.
+    case striped
+    /// Over one path.
+    case single
+    /// As it comes, without order.
+    case raw
+  }
+
+  public var stack: Stack
+  /// For `single`: the path's place in the configuration; nil: the best.
+  public var path: UInt8? { chosenPath == .max ? nil : chosenPath }
+  /// The rule's place; nil: no rule held, so it is the default.
+  public var rule: Int? { ruleNumber == .max ? nil : Int(ruleNumber) }
+  /// Of the rules that made it; see `Rules.revision`.
+  public let revision: UInt32
+
+  private let chosenPath: UInt8
+  private let ruleNumber: UInt16
+
+  init(_ stack: Stack, path: UInt8?, rule: Int?, revision: UInt32) {
+    self.stack = stack
+    chosenPath = path ?? .max
+    ruleNumber = rule.map { UInt16($0) } ?? .max
+    self.revision = revision
+  }
+}

@@ -1,0 +1,116 @@
+//  Inlet.swift — a packet comes from the virtual NIC: what is it, whose is it, and where does it wait?
+//
+//      offload header, packet ──▶ view ──▶ flow (found or made) ──▶ plan and peer (once) ──▶ the flow's queue
+//                                  │                                  │
+//                                 raw: a length and two addresses     no route, no session: a verdict
+//
+//  A packet whose inside makes no sense is carried all the same, as long as its IP header says how long it is and where it goes: a
+//  tunnel is no firewall. Multicast is refused: there is no peer that it belongs to.
+
+import Packets
+public import Primitives
+import Striper
+
+extension Engine {
+  /// `bytes` is what a read of the virtual NIC brought, an offload header and a packet; `buffer` comes back through
+  /// `nextFreeBuffer` when the packet has left, or was refused.
+  public mutating func packet(_ bytes: UnsafeMutableRawBufferPointer, buffer: UInt16, at now: Instant) {
+    guard let start = bytes.baseAddress, let packet = classifier.classify(bytes) else {
+      freeBuffers.append(buffer)
+      return
+    }
+    guard let slot = flows.note(packet.key, bytes: packet.length, changed: packet.changedRest, at: now) else {
+      return refuse(.tooManyFlows, buffer)
+    }
+    if flows[slot].plan.revision != rules.revision {
+      guard let peer = allowed.peer(of: packet.key.destination) else { return refuse(.noRoute, buffer) }
+      flows[slot].peer = peer
+      flows[slot].plan = rules.plan(for: packet.facts)
+    }
+    let waiting = WaitingPacket(
+      bytes: UnsafeRawPointer(start + OffloadHeader.length), length: UInt32(packet.length),
+      payloadLength: UInt16(clamping: packet.length - packet.view.headerLength), segmentSize: packet.segmentSize,
+      buffer: buffer, needsChecksum: packet.needsChecksum)
+    switch queues.append(waiting, to: slot, isUrgent: packet.isUrgent, in: &flows) {
+    case .queued: break
+    case .full, .flowFull: refuse(.queueFull, buffer)
+    }
+  }
+
+  private mutating func refuse(_ verdict: Counters.Verdict, _ buffer: UInt16) {
+    counters.count(verdict)
+    freeBuffers.append(buffer)
+  }
+
+  // MARK: Once a turn
+
+  /// Makes segments of what waits and seals them, as long as there are batches.
+  public mutating func flush(at now: Instant) {
+    while let slot = queues.nextFlow() {
+      let index = Int(flows[slot].peer)
+      let paths = peers[index].carryingPaths
+      if peers[index].current == nil || paths == 0 {
+        drop(slot, peers[index].current == nil ? .noSession : .noPath)
+        continue
+      }
+      let pin = pinnedPath(of: slot, index)
+      let most = min(
+        pin == nil ? peers[index].striper.mostSegmentLength : SendBatches.mostBytes, Engine.mostSegmentLength)
+      // What leaves must leave whole; the rest waits for batches to come back.
+      if batches.freeCount < Engine.batches(for: most, paths: paths) { break }
+      let run = queues.takeRun(of: slot, mostBytes: most, in: &flows)
+      draft.clear()
+      draft.segmentSize = run.segmentSize
+      draft.needsChecksum = run.needsChecksum
+      for packet in run.packets { draft.append(packet.bytes, length: Int(packet.length)) }
+      let lane = FlowTable.lane(of: slot, lanes: Peer.lanes)
+      sendDraft(to: index, lane: lane, pinned: pin, at: now)
+      for packet in run.packets { freeBuffers.append(packet.buffer) }
+    }
+    closeBatches()
+  }
+
+  private mutating func drop(_ slot: UInt32, _ verdict: Counters.Verdict) {
+    let run = queues.takeRun(of: slot, mostBytes: Engine.mostSegmentLength, in: &flows)
+    counters.count(verdict, times: run.packets.count)
+    for packet in run.packets { freeBuffers.append(packet.buffer) }
+  }
+
+  /// The one path of a flow that has one, while it is up; nil: the flow is striped.
+  private mutating func pinnedPath(of slot: UInt32, _ index: Int) -> UInt8? {
+    guard flows[slot].plan.stack == .single else { return nil }
+    if let pin = flows[slot].pin, peers[index].isUp(Int(pin)) { return pin }
+    let wanted = flows[slot].plan.path
+    let place = peers[index].firstPlace { path in
+      path.liveness.state == .up && (wanted == nil || path.route.socket == wanted)
+    }
+    flows[slot].pin = place.map { UInt8($0) }
+    return flows[slot].pin
+  }
+
+  // MARK: Open batches
+
+  /// A path has an open batch now: it is closed at the end of the turn.
+  mutating func noteOpenBatch(_ place: Int, of index: Int) {
+    guard peers[index].paths[place].openBatch != nil, !peers[index].paths[place].isListed else { return }
+    peers[index].paths[place].isListed = true
+    openBatches.append(OpenBatch(peer: UInt32(index), place: UInt8(place)))
+  }
+
+  /// What is written of a path's batch leaves as it is.
+  mutating func closeBatch(_ place: Int, of index: Int) {
+    guard let open = peers[index].paths[place].openBatch else { return }
+    peers[index].paths[place].openBatch = nil
+    batches.close(open)
+  }
+
+  mutating func closeBatches() {
+    while let open = openBatches.popFirst() {
+      let index = Int(open.peer)
+      let place = Int(open.place)
+      guard peers[index].isUsed(place) else { continue }
+      peers[index].paths[place].isListed = false
+      closeBatch(place, of: index)
+    }
+  }
+}

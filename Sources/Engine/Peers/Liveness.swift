@@ -1,0 +1,155 @@
+//  Liveness.swift — whether somebody is still at the other end of a path, and when to ask.
+//
+//  Why.  A part sent into a dead path is lost, and with it the segment; a path asked every second for ever keeps radios
+//  and CPUs awake. So who talks listens for an answer, and who is silent asks only so often that address translators in between do not
+//  forget him.
+//
+//  How.  Anything authentic that arrives on the path is a sign of life. What we send starts a clock, unless it runs: it
+//  stops with the next sign of life. When it has run for `askAfter` we ask (a ping, which the other side must answer),
+//  and again and again; when it has run for `deadAfter`, or four round trips, the path is down.
+//
+//      probing ──heard──▶ up ──nothing heard for deadAfter──▶ down ──heard──▶ up
+//         │ ping: 0, 250 ms, then twice as long each time, 10 s at most          │ ping: the same
+//
+//  So an idle path costs one ping in `keepAlive` on the side that knows the other's address, and nothing on the other.
+//
+//  Rejected.  Heartbeats at a fixed rate: 10 per second are too many when idle and too few for a path that dies under
+//  load. Counting lost pings: a path with 5 % loss would be called dead every few minutes.
+//
+//  Always true.  (1) While the clock runs there is a deadline. (2) `up` only after something authentic arrived.
+
+import Primitives
+
+struct Liveness: BitwiseCopyable {
+  enum State: UInt8, BitwiseCopyable {
+    /// Nothing was ever heard.
+    case probing
+    case up
+    case down
+  }
+
+  /// Long enough for an answer over most paths, so that busy paths never ask; short against `deadAfter`.
+  static let askAfter = Interval.milliseconds(250)
+  /// Shorter, and a full modem queue would look like death; longer, and whoever sends on it loses more.
+  static let deadAfter = Interval.seconds(1)
+  /// When all paths of a peer are silent for so long, he may have lost our keys: ask for new ones.
+  static let silentAfter = Interval.milliseconds(400)
+  /// Address translators forget UDP flows after 30 s and more (RFC 4787 asks for 120).
+  static let keepAlive = Interval.seconds(20)
+  static let firstRetry = Interval.milliseconds(250)
+  static let lastRetry = Interval.seconds(10)
+
+  private(set) var state = State.probing
+  private(set) var lastHeard: Instant?
+  /// When the first thing was sent that has seen no sign of life since.
+  private(set) var unansweredSince: Instant?
+  private(set) var smoothedRoundTrip = Interval.zero
+  private(set) var leastRoundTrip: Interval?
+  private var nextPing: Instant?
+  private var retry = Liveness.firstRetry
+  /// We know where the other side is, so we keep what is between us awake.
+  private let keepsAlive: Bool
+  /// Somebody wants a question at the next moment, whatever else holds.
+  private var isAsked = false
+
+  init(keepsAlive: Bool, at now: Instant) {
+    self.keepsAlive = keepsAlive
+    if keepsAlive { nextPing = now }
+  }
+
+  // MARK: What happens
+
+  /// True when the clock starts: the deadline may have moved forward.
+  @inline(__always)
+  mutating func sent(at now: Instant) -> Bool {
+    if unansweredSince != nil { return false }
+    return startClock(at: now)
+  }
+
+  private mutating func startClock(at now: Instant) -> Bool {
+    unansweredSince = now
+    guard state == .up else { return false }
+    nextPing = now + max(Liveness.askAfter, smoothedRoundTrip * 2)
+    return true
+  }
+
+  /// True when the path comes up.
+  @inline(__always)
+  mutating func heard(at now: Instant) -> Bool {
+    lastHeard = now
+    unansweredSince = nil
+    if state == .up { return false }
+    return comeUp(at: now)
+  }
+
+  private mutating func comeUp(at now: Instant) -> Bool {
+    state = .up
+    retry = Liveness.firstRetry
+    nextPing = keepsAlive ? now + Liveness.keepAlive : nil
+    return true
+  }
+
+  mutating func answered(after roundTrip: Interval) {
+    smoothedRoundTrip = smoothedRoundTrip == .zero ? roundTrip : smoothedRoundTrip * 7 / 8 + roundTrip / 8
+    leastRoundTrip = min(leastRoundTrip ?? roundTrip, roundTrip)
+  }
+
+  /// There are new keys: whoever waited for the next question need not wait any longer.
+  mutating func askNow(at now: Instant) {
+    guard keepsAlive || state != .probing else { return }
+    nextPing = now
+    retry = Liveness.firstRetry
+    isAsked = true
+  }
+
+  // MARK: Time
+
+  func isSilent(at now: Instant) -> Bool {
+    guard let since = unansweredSince else { return false }
+    return now - since >= max(Liveness.silentAfter, smoothedRoundTrip * 3)
+  }
+
+  var deadline: Instant? { nextPing }
+
+  enum Step: Equatable {
+    case wait
+    case ping
+    /// Down since just now; ask all the same.
+    case die
+  }
+
+  /// What is due.
+  mutating func expire(at now: Instant) -> Step {
+    guard let due = nextPing, due <= now else { return .wait }
+    if isAsked {
+      isAsked = false
+      nextPing = now + (state == .up ? max(Liveness.askAfter, smoothedRoundTrip) : retry)
+      return .ping
+    }
+    switch state {
+    case .probing, .down:
+      nextPing = now + retry
+      retry = min(retry * 2, Liveness.lastRetry)
+      return .ping
+    case .up:
+      guard let since = unansweredSince else {
+        // Idle. Whatever was heard or sent lately has kept the path awake as well.
+        let awake = keepsAlive ? (lastHeard ?? now) + Liveness.keepAlive : nil
+        if let awake, awake > now {
+          nextPing = awake
+          return .wait
+        }
+        nextPing = keepsAlive ? now + Liveness.keepAlive : nil
+        return keepsAlive ? .ping : .wait
+      }
+      if now - since >= max(Liveness.deadAfter, smoothedRoundTrip * 4) {
+        state = .down
+        retry = Liveness.firstRetry
+        nextPing = now + retry
+        return .die
+      }
+      nextPing = now + max(Liveness.askAfter, smoothedRoundTrip)
+      return .ping
+    }
+  }
+}

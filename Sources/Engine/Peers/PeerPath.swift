@@ -1,0 +1,54 @@
+//  PeerPath.swift — one way to a peer: from which socket, to which address, how it fares.
+//
+//  Both sides name a path with the same number, since the number is part of every nonce and of the replay window. Who
+//  finds a path names it: the gateway with the greater public key (the elder) takes 0 ... 31, the other 32 ... 63. When
+//  both find the same pair of addresses, the elder's stays.
+
+import Primitives
+import Wire
+
+struct PeerPath: BitwiseCopyable {
+  /// Names of paths between two gateways; each can have one window against replay per key.
+  static let mostIDs = 64
+  static let idsOfOneSide = 32
+  /// Paths that are there at one time.
+  static let mostPaths = 16
+
+  struct Traffic: BitwiseCopyable {
+    var datagrams: UInt64 = 0
+    var bytes: UInt64 = 0
+  }
+
+  var id: UInt8
+  var peer: UInt32
+  var route: Route
+  var liveness: Liveness
+  /// Bytes of text in a full datagram.
+  var payload: Int
+  var openBatch: UInt16?
+  /// It is in the list of paths with an open batch.
+  var isListed = false
+  /// Whether we found it: then it is ours to keep awake and to give up.
+  var isOurs: Bool
+  /// What was sent from here, so that a new address is taken only from something newer.
+  var newestHeard: UInt64 = 0
+  var sent = Traffic()
+  var received = Traffic()
+  var replayed: UInt64 = 0
+
+  init(id: UInt8, peer: UInt32, route: Route, mtu: Int, isOurs: Bool, at now: Instant) {
+    self.id = id
+    self.peer = peer
+    self.route = route
+    self.isOurs = isOurs
+    payload = PeerPath.payload(mtu: mtu, to: route.remote)
+    liveness = Liveness(keepsAlive: isOurs, at: now)
+  }
+
+  /// What an IP packet of `mtu` bytes leaves for our text.
+  static func payload(mtu: Int, to remote: Endpoint) -> Int {
+    let network = remote.address.family == .ipv4 ? 20 : 40
+    let udp = 8
+    return mtu - network - udp - DataHeader.overhead
+  }
+}

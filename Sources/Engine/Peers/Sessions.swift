@@ -1,0 +1,176 @@
+//  Sessions.swift — the keys in use, found by the number that the other side writes into every datagram.
+//
+//  A session's number is its place in the table and sixteen random bits, so a stranger who guesses places still has to
+//  guess the rest before we spend a decryption on him. Places are lent to a peer's handshake, which says when a session
+//  begins and when it is over:
+//
+//      free ──lend──▶ lent ──install──▶ in use ──destroy──▶ lent ──giveBack──▶ free
+//
+//  Always true.  (1) A place's keys are destroyed before it is used again. (2) `slot(of:)` returns only places in use.
+//  (3) A peer has eight places, so no peer can take another's.
+
+import Handshake
+import Primitives
+import Sealing
+
+/// What the way out needs of a session.
+struct SendingSession: BitwiseCopyable {
+  var key: SealingKey
+  var remoteIndex: UInt32
+  var slot: Int
+}
+
+/// What the way in needs of it.
+struct ReceivingSession: BitwiseCopyable {
+  var key: SealingKey
+  var peer: UInt32
+}
+
+struct Session: BitwiseCopyable {
+  var localIndex: UInt32
+  var sending: SendingSession
+  var receiving: ReceivingSession
+  /// Both sides are known to have the keys.
+  var isConfirmed: Bool
+  var sealedBytes: UInt64 = 0
+  var since: Instant
+}
+
+struct Sessions: ~Copyable {
+  /// Four that a handshake keeps, one that it asks for, two in its hand, and one that is on its way back.
+  static let perPeer = 8
+  /// A key is changed long before GCM's bounds, by bytes or by time.
+  static let mostBytes: UInt64 = 1 << 40
+
+  private let table: UnsafeMutablePointer<Session?>
+  private let isLent: UnsafeMutablePointer<Bool>
+  /// One for each path's name that was heard with a session's keys.
+  private var windows: FixedArray<ReplayWindow?>
+  private let cryptography: any Cryptography
+  let count: Int
+  /// A session that has sealed its fill: its peer must begin a new one.
+  private(set) var exhausted: Int?
+
+  init(peers: Int, _ cryptography: any Cryptography) {
+    self.cryptography = cryptography
+    count = peers * Sessions.perPeer
+    precondition(count <= 1 << 16, "a session's number has room for 65,536 of them")
+    table = .allocate(capacity: max(1, count))
+    table.initialize(repeating: nil, count: max(1, count))
+    isLent = .allocate(capacity: max(1, count))
+    isLent.initialize(repeating: false, count: max(1, count))
+    windows = FixedArray(count: count * PeerPath.mostIDs) { _ in nil }
+  }
+
+  deinit {
+    for slot in 0..<count {
+      guard let session = table[slot] else { continue }
+      cryptography.destroy(session.sending.key)
+      cryptography.destroy(session.receiving.key)
+    }
+    table.deallocate()
+    isLent.deallocate()
+  }
+
+  @inline(__always)
+  subscript(slot: Int) -> Session {
+    guard let session = table[slot] else { preconditionFailure("no session in this place") }
+    return session
+  }
+
+  /// The place of a session that somebody names; nil when there is none with this number.
+  @inline(__always)
+  func slot(of index: UInt32) -> Int? {
+    let slot = Int(index & 0xffff)
+    guard slot < count, let session = table[slot], session.localIndex == index else { return nil }
+    return slot
+  }
+
+  func isInUse(_ slot: Int) -> Bool { table[slot] != nil }
+
+  /// Whose handshake this number was lent to.
+  func peer(of index: UInt32) -> Int? {
+    let slot = Int(index & 0xffff)
+    return slot < count ? slot / Sessions.perPeer : nil
+  }
+
+  // MARK: Places
+
+  /// A number for a peer's next session: one of its places, and what makes it hard to guess. nil when all are taken.
+  mutating func lend(to peer: Int) -> UInt32? {
+    let first = peer * Sessions.perPeer
+    for slot in first..<first + Sessions.perPeer where !isLent[slot] {
+      isLent[slot] = true
+      var random: UInt16 = 0
+      withUnsafeMutableBytes(of: &random) { cryptography.random($0) }
+      return UInt32(slot) | UInt32(random) << 16
+    }
+    return nil
+  }
+
+  mutating func install(_ session: consuming NewSession, peer: UInt32, at now: Instant) {
+    let slot = Int(session.localIndex & 0xffff)
+    precondition(isLent[slot] && table[slot] == nil, "a session comes with a number that was lent for it")
+    let sealing = cryptography.expand(
+      session.suite, sealing: session.sending.sealing, masking: session.sending.masking)
+    let opening = cryptography.expand(
+      session.suite, sealing: session.receiving.sealing, masking: session.receiving.masking)
+    table[slot] = Session(
+      localIndex: session.localIndex,
+      sending: SendingSession(key: sealing, remoteIndex: session.remoteIndex, slot: slot),
+      receiving: ReceivingSession(key: opening, peer: peer), isConfirmed: session.isInitiator, since: now)
+  }
+
+  /// The keys go; the number stays with the handshake.
+  mutating func destroy(_ slot: Int) {
+    guard let session = table[slot] else { return }
+    cryptography.destroy(session.sending.key)
+    cryptography.destroy(session.receiving.key)
+    table[slot] = nil
+    for id in 0..<PeerPath.mostIDs { windows[slot * PeerPath.mostIDs + id] = nil }
+  }
+
+  mutating func giveBack(_ index: UInt32) {
+    let slot = Int(index & 0xffff)
+    destroy(slot)
+    isLent[slot] = false
+  }
+
+  mutating func confirm(_ slot: Int) { table[slot]?.isConfirmed = true }
+
+  // MARK: Replay
+
+  /// Whether this counter may be opened: never seen on this path, and not too old. Changes nothing.
+  @inline(__always)
+  func isFresh(_ counter: UInt64, path: UInt8, in slot: Int) -> Bool {
+    guard Int(path) < PeerPath.mostIDs else { return false }
+    guard let verdict = windows[slot * PeerPath.mostIDs + Int(path)]?.check(counter) else { return true }
+    return verdict == .fresh
+  }
+
+  /// It was genuine. False: a copy of it came in the same batch.
+  @inline(__always)
+  mutating func accept(_ counter: UInt64, path: UInt8, in slot: Int) -> Bool {
+    let place = slot * PeerPath.mostIDs + Int(path)
+    if let verdict = windows[place]?.accept(counter) { return verdict == .fresh }
+    var window = ReplayWindow()
+    _ = window.accept(counter)
+    windows[place] = consume window
+    return true
+  }
+
+  // MARK: Use
+
+  @inline(__always)
+  mutating func noteSealed(bytes: Int, by session: SendingSession) {
+    let before = table[session.slot]?.sealedBytes ?? 0
+    table[session.slot]?.sealedBytes = before &+ UInt64(bytes)
+    if before < Sessions.mostBytes && before &+ UInt64(bytes) >= Sessions.mostBytes { exhausted = session.slot }
+  }
+
+  /// The session whose bytes have run out since the last call.
+  mutating func takeExhausted() -> Int? {
+    defer { exhausted = nil }
+    return exhausted
+  }
+}

@@ -1,0 +1,150 @@
+//  Ways.swift — the paths of a peer: how they are found, kept, moved and given up.
+//
+//  Who knows an address of the other asks over every pair (one of our sockets, one of his addresses) that has no path yet: a
+//  ping under a fresh name, sealed with the session's keys. A pair that answers is a path; one that does not is asked
+//  less and less often, every ten seconds in the end, so a cable that is plugged in later is found.
+//
+//  Roaming.  A newer authentic datagram from another address moves the path there. That is all there is to it: address
+//  translators that forget, laptops that travel, LTE cells.
+//
+//  Always true.  (1) Only a path that is up carries segments, unless none is: then the one that was heard last does.
+//  (2) Of two paths between the same two addresses the elder gateway's stays.
+
+import Primitives
+import Resequencer
+import Striper
+import Wire
+
+extension Engine {
+  /// Spread of one-way delays that nobody has measured yet, and what timers and schedulers add.
+  static let leastPatience = Interval.milliseconds(20)
+  static let mostPatience = Interval.milliseconds(500)
+  /// A segment may be so many full batches long, also on a single path: hosts make super-packets a little longer than a
+  /// batch, and each alone would cost two calls (34 µs instead of 39 for 64 KiB, measured).
+  static let leastBatches = 4
+
+  /// Begins to ask over each pair of addresses that has no path.
+  mutating func seekPaths(of index: Int, at now: Instant) {
+    for endpoint in peers[index].settings.endpoints {
+      for socket in localPaths.indices {
+        let route = Route(socket: UInt8(socket), remote: endpoint)
+        if peers[index].firstPlace(where: { $0.route.leadsTo(route) }) != nil { continue }
+        guard let id = peers[index].freshID() else { return counters.count(.tooManyPaths) }
+        let path = PeerPath(
+          id: id, peer: UInt32(index), route: route, mtu: localPaths[socket].mtu, isOurs: true, at: now)
+        guard peers[index].add(path) != nil else { return counters.count(.tooManyPaths) }
+      }
+    }
+    peerDeadlineChanged(index, at: now)
+  }
+
+  /// The other side uses a name that we do not know yet: a path that he has found. nil when it is not his to name, or
+  /// there are too many.
+  mutating func adopt(_ id: UInt8, _ route: Route, for index: Int, at now: Instant) -> Int? {
+    guard peers[index].isTheirs(id) else { return nil }
+    if let twin = peers[index].firstPlace(where: { $0.route.leadsTo(route) }) {
+      // Both found it. His stays if he is the elder; else he will learn from ours.
+      if peers[index].isElder { return nil }
+      forget(twin, of: index)
+    }
+    let socket = Int(route.socket)
+    guard socket < localPaths.count else { return nil }
+    let path = PeerPath(
+      id: id, peer: UInt32(index), route: route, mtu: localPaths[socket].mtu, isOurs: false, at: now)
+    guard let place = peers[index].add(path) else { return nil }
+    report(.pathFound, peer: index, path: place)
+    return place
+  }
+
+  mutating func move(_ place: Int, of index: Int, to route: Route, at now: Instant) {
+    let before = peers[index].paths[place].route
+    peers[index].paths[place].route = route
+    closeBatch(place, of: index)
+    // A first answer from another address than we asked, or only our own address became known: nothing to tell.
+    if before.remote != route.remote || before.socket != route.socket {
+      report(.pathMoved, peer: index, path: place)
+      pathsChanged(of: index, at: now)
+    }
+  }
+
+  /// The other side gave it up.
+  mutating func removePath(_ place: Int, of index: Int, at now: Instant) {
+    forget(place, of: index)
+    pathsChanged(of: index, at: now)
+  }
+
+  private mutating func forget(_ place: Int, of index: Int) {
+    closeBatch(place, of: index)
+    peers[index].remove(place)
+  }
+
+  /// Tells the cores which paths there are.
+  mutating func pathsChanged(of index: Int, at now: Instant) {
+    var chosen: UInt32 = 0
+    var lastHeard: (place: Int, at: Instant)?
+    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
+      let liveness = peers[index].paths[place].liveness
+      if liveness.state == .up { chosen |= 1 << UInt32(place) }
+      if let heard = liveness.lastHeard, heard > lastHeard?.at ?? .zero { lastHeard = (place, heard) }
+    }
+    if chosen == 0, let lastHeard { chosen = 1 << UInt32(lastHeard.place) }
+    var list: [Striper.Path] = []
+    let batchesOfPart = max(1, Engine.leastBatches / max(1, chosen.nonzeroBitCount))
+    var slowest = Interval.zero
+    var quickest: Interval?
+    for place in 0..<PeerPath.mostPaths where chosen & 1 << UInt32(place) != 0 {
+      let path = peers[index].paths[place]
+      let datagram = path.payload + DataHeader.overhead
+      let pieces = min(SendBatches.mostBytes / datagram, batches.mostPieces)
+      list.append(
+        Striper.Path(
+          id: UInt8(place), weight: localPaths[Int(path.route.socket)].weight, mostBytes: batchesOfPart * pieces * path.payload,
+          payload: path.payload))
+      slowest = max(slowest, path.liveness.smoothedRoundTrip)
+      quickest = min(quickest ?? path.liveness.smoothedRoundTrip, path.liveness.smoothedRoundTrip)
+    }
+    peers[index].striper.setPaths(list)
+    peers[index].carryingPaths = list.count
+    if let laneSet = peers[index].laneSet {
+      resequencer.setPaths(chosen, for: laneSet)
+      // The spread of the round trips bounds that of the ways here; twice that, since a queue may come and go.
+      let spread = (slowest - (quickest ?? .zero)) * 2
+      resequencer.setPatience(
+        min(Engine.mostPatience, max(Engine.leastPatience, Engine.leastPatience + spread)), for: laneSet)
+    }
+    peerDeadlineChanged(index, at: now)
+  }
+
+  /// What is due on the paths of a peer.
+  mutating func expirePaths(of index: Int, at now: Instant) {
+    var isChanged = false
+    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
+      switch peers[index].paths[place].liveness.expire(at: now) {
+      case .wait: break
+      case .ping: send(ControlMessage(.ping, mark: now.nanoseconds), on: place, of: index, at: now)
+      case .die:
+        isChanged = true
+        report(.pathDown, peer: index, path: place)
+        send(ControlMessage(.ping, mark: now.nanoseconds), on: place, of: index, at: now)
+      }
+    }
+    if isChanged { pathsChanged(of: index, at: now) }
+  }
+
+  /// Every path that should answer has been silent for too long: he may have lost our keys.
+  func isSilent(_ index: Int, at now: Instant) -> Bool {
+    var isAnyUp = false
+    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
+      let liveness = peers[index].paths[place].liveness
+      if liveness.state == .probing { continue }
+      isAnyUp = true
+      if !liveness.isSilent(at: now) && liveness.state == .up { return false }
+    }
+    return isAnyUp
+  }
+}
+
+extension Route {
+  /// The same two ends, whether or not we know yet which of our addresses is used.
+  func leadsTo(_ other: Route) -> Bool { socket == other.socket && remote == other.remote }
+}

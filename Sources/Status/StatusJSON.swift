@@ -1,0 +1,112 @@
+//  StatusJSON.swift — a snapshot as JSON: what scripts read, and so what must not change without a word in CHANGELOG.
+//
+//  Units are in the keys. 64-bit numbers that are names and not amounts (the incarnation) are text, because many
+//  readers of JSON round beyond 2⁵³.
+
+public import Primitives
+
+extension StatusSnapshot {
+  /// Everything: `/v1/status`.
+  public func json(_ layout: JSONText.Layout = .line) -> String {
+    JSONText.object(layout) {
+      $0.member("verdict", verdict.rawValue)
+      $0.member("version", version)
+      $0.member("uptime_ms", uptime.nanoseconds / 1_000_000)
+      $0.member("incarnation", hexadecimal(incarnation))
+      $0.member("public_key", "\(publicKey)")
+      $0.member("interface", interface)
+      $0.object("cipher") {
+        $0.member("suite", "\(suite)")
+        $0.member("implementation", suiteImplementation)
+      }
+      $0.object("resequencer") {
+        $0.member("held_bytes", resequencer.heldBytes)
+        $0.member("held_segments", resequencer.heldSegments)
+        $0.member("most_bytes", resequencer.mostBytes)
+      }
+      $0.array("peers") { for peer in peers { $0.object { peer.write(to: &$0, withPaths: true) } } }
+      $0.array("counters") {
+        for counter in counters {
+          $0.object {
+            $0.member("group", counter.group)
+            $0.member("verdict", counter.verdict)
+            $0.member("count", counter.count)
+          }
+        }
+      }
+    }
+  }
+
+  /// `/v1/peers`
+  public func peersJSON(_ layout: JSONText.Layout = .line) -> String {
+    JSONText.object(layout) {
+      $0.array("peers") { for peer in peers { $0.object { peer.write(to: &$0, withPaths: false) } } }
+    }
+  }
+
+  /// `/v1/paths`
+  public func pathsJSON(_ layout: JSONText.Layout = .line) -> String {
+    JSONText.object(layout) {
+      $0.array("paths") {
+        for peer in peers {
+          for path in peer.paths {
+            $0.object {
+              $0.member("peer", peer.name)
+              path.write(to: &$0)
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// `/healthz`
+  public func healthJSON(_ layout: JSONText.Layout = .line) -> String {
+    JSONText.object(layout) { $0.member("verdict", verdict.rawValue) }
+  }
+}
+
+extension StatusSnapshot.Peer {
+  fileprivate func write(to object: inout JSONText.Object, withPaths: Bool) {
+    object.member("name", name)
+    object.member("public_key", "\(publicKey)")
+    object.member("state", state.rawValue)
+    object.member("since_ms", since.nanoseconds / 1_000_000)
+    object.member("last_handshake_ms", lastHandshake.map { $0.nanoseconds / 1_000_000 })
+    traffic.write(to: &object)
+    if withPaths {
+      object.array("paths") { for path in paths { $0.object { path.write(to: &$0) } } }
+    } else {
+      object.member("paths_up", paths.count { $0.state == .up })
+      object.member("paths", paths.count)
+    }
+  }
+}
+
+extension StatusSnapshot.Path {
+  fileprivate func write(to object: inout JSONText.Object) {
+    object.member("name", name)
+    object.member("interface", interface)
+    object.member("remote", remote)
+    object.member("state", state.rawValue)
+    object.member("rtt_ms", roundTrip?.inMilliseconds, decimals: 3)
+    object.member("weight", weight)
+    traffic.write(to: &object)
+    object.member("mtu_bytes", mtu.value)
+    object.member("offload", hasOffload)
+  }
+}
+
+extension StatusSnapshot.Traffic {
+  fileprivate func write(to object: inout JSONText.Object) {
+    object.member("received_bytes", receivedBytes)
+    object.member("received_packets", receivedPackets)
+    object.member("sent_bytes", sentBytes)
+    object.member("sent_packets", sentPackets)
+  }
+}
+
+private func hexadecimal(_ number: UInt64) -> String {
+  let digits = String(number, radix: 16)
+  return String(repeating: "0", count: 16 - digits.count) + digits
+}

@@ -1,0 +1,166 @@
+//  StatusSnapshot.swift — how a gateway is at one moment: a plain value that the data path fills when it is asked.
+//
+//  Why here.  Three parties must agree on it who do not import each other: the driver fills it, the control socket
+//  renders it, and the tests make some up. So it is a value without any machinery, below all of them.
+//
+//  Times are spans that end now, not points in time: whoever reads them has another clock. What has not happened yet is
+//  nil and becomes null. Counters count since the gateway started.
+
+public import Primitives
+public import Sealing
+
+public struct StatusSnapshot: Equatable, Sendable {
+  public var version: String
+  public var uptime: Interval
+  /// The random number of this start; the peers see a restart by it.
+  public var incarnation: UInt64
+  public var publicKey: PublicKey
+  /// The virtual interface.
+  public var interface: String
+  /// What seals new sessions, and which library does it.
+  public var suite: CipherSuite
+  public var suiteImplementation: String
+  public var peers: [Peer] = []
+  /// One for each verdict, those that never happened included.
+  public var counters: [Counter] = []
+  public var resequencer = Resequencer()
+
+  public init(
+    version: String, uptime: Interval, incarnation: UInt64, publicKey: PublicKey, interface: String, suite: CipherSuite,
+    suiteImplementation: String
+  ) {
+    self.version = version
+    self.uptime = uptime
+    self.incarnation = incarnation
+    self.publicKey = publicKey
+    self.interface = interface
+    self.suite = suite
+    self.suiteImplementation = suiteImplementation
+  }
+
+  public struct Peer: Equatable, Sendable {
+    public enum State: String, CaseIterable, Sendable {
+      /// There is a session.
+      case connected
+      /// There is none, and nobody wants one.
+      case idle
+      /// A handshake is under way.
+      case connecting
+      /// Handshakes remain without an answer.
+      case unreachable
+    }
+
+    public var name: String
+    public var publicKey: PublicKey
+    public var state: State
+    /// How long it has been in this state.
+    public var since: Interval
+    /// How long ago the last handshake was completed.
+    public var lastHandshake: Interval?
+    public var traffic = Traffic()
+    public var paths: [Path] = []
+
+    public init(name: String, publicKey: PublicKey, state: State, since: Interval) {
+      self.name = name
+      self.publicKey = publicKey
+      self.state = state
+      self.since = since
+    }
+  }
+
+  public struct Path: Equatable, Sendable {
+    public enum State: String, CaseIterable, Sendable {
+      case up
+      /// Not known to work, and being tried.
+      case probing
+      /// Known not to work.
+      case down
+    }
+
+    public var name: String
+    public var interface: String
+    /// Where the peer was heard last, or is tried: `192.0.2.1:51820`.
+    public var remote: String?
+    public var state: State
+    public var roundTrip: Interval?
+    /// Its share of the bytes, against the weights of the others.
+    public var weight: UInt32
+    public var traffic = Traffic()
+    /// The largest IP packet that is sent on it.
+    public var mtu: ByteCount
+    /// Whether the kernel cuts our batches; if not, every datagram is a call of its own.
+    public var hasOffload: Bool
+
+    public init(name: String, interface: String, state: State, weight: UInt32, mtu: ByteCount, hasOffload: Bool) {
+      self.name = name
+      self.interface = interface
+      self.state = state
+      self.weight = weight
+      self.mtu = mtu
+      self.hasOffload = hasOffload
+    }
+  }
+
+  /// Of a peer: inner packets. Of a path: our datagrams, with all that is ours in them.
+  public struct Traffic: Equatable, Sendable {
+    public var receivedBytes: UInt64 = 0
+    public var receivedPackets: UInt64 = 0
+    public var sentBytes: UInt64 = 0
+    public var sentPackets: UInt64 = 0
+
+    public init() {}
+  }
+
+  public struct Counter: Equatable, Sendable {
+    /// Who counts: `resequencer`.
+    public var group: String
+    /// What happened: `duplicate`.
+    public var verdict: String
+    public var count: UInt64
+
+    public init(_ group: String, _ verdict: String, _ count: UInt64) {
+      self.group = group
+      self.verdict = verdict
+      self.count = count
+    }
+  }
+
+  /// What waits for what is missing.
+  public struct Resequencer: Equatable, Sendable {
+    public var heldBytes: UInt64 = 0
+    public var heldSegments: UInt64 = 0
+    public var mostBytes: UInt64 = 0
+
+    public init() {}
+  }
+
+  /// Everything in one word, which is also an exit code.
+  public enum Verdict: String, CaseIterable, Sendable {
+    case fine
+    /// Traffic flows, but not over everything that is configured.
+    case degraded
+    /// Nothing can flow.
+    case down
+
+    public var exitCode: Int32 {
+      switch self {
+      case .fine: 0
+      case .degraded: 1
+      case .down: 2
+      }
+    }
+  }
+
+  public var verdict: Verdict {
+    if peers.allSatisfy(\.isWhole) && !peers.isEmpty { return .fine }
+    return peers.contains(where: \.isReachable) ? .degraded : .down
+  }
+}
+
+extension StatusSnapshot.Peer {
+  /// What is idle worked when it was used last.
+  public var isReachable: Bool { state == .connected || state == .idle }
+
+  /// Nothing of what is configured is missing. Of an idle peer nobody knows how its paths are, and nobody minds.
+  public var isWhole: Bool { state == .idle || state == .connected && paths.allSatisfy { $0.state == .up } }
+}

@@ -1,0 +1,85 @@
+//  StatusText.swift — a snapshot as people read it: tables, with amounts in units that fit.
+
+import Primitives
+
+extension StatusSnapshot {
+  /// What `hawser status` prints: the gateway, then a table of its paths, then what was dropped or odd.
+  public func text() -> String {
+    let facts = [
+      ["gateway", "\(interface), \(verdict.rawValue), up for \(age(uptime)), version \(version)"],
+      ["public key", "\(publicKey)"],
+      ["cipher", "\(suite) (\(suiteImplementation))"],
+      [
+        "resequencer",
+        "\(amount(resequencer.heldBytes)) of \(amount(resequencer.mostBytes)) held, "
+          + "in \(resequencer.heldSegments) segments",
+      ],
+    ]
+    var text = alignedColumns(facts, right: [])
+    if !peers.isEmpty { text += "\n" + peersText() }
+    if peers.contains(where: { !$0.paths.isEmpty }) { text += "\n" + pathsText() }
+    let odd = counters.filter { $0.count > 0 }
+    if !odd.isEmpty {
+      text += "\n" + alignedColumns(odd.map { [$0.group, $0.verdict, "\($0.count)"] }, right: [2])
+    }
+    return text
+  }
+
+  /// What `hawser peers` prints.
+  public func peersText() -> String {
+    if peers.isEmpty { return "no peers\n" }
+    let head = ["PEER", "STATE", "SINCE", "HANDSHAKE", "PATHS", "RECEIVED", "SENT", "PUBLIC KEY"]
+    let rows = peers.map { peer in
+      [
+        peer.name, peer.state.rawValue, age(peer.since), peer.lastHandshake.map { age($0) + " ago" } ?? "never",
+        "\(peer.paths.count { $0.state == .up })/\(peer.paths.count)", amount(peer.traffic.receivedBytes),
+        amount(peer.traffic.sentBytes), "\(peer.publicKey)",
+      ]
+    }
+    return alignedColumns([head] + rows, right: [2, 4, 5, 6])
+  }
+
+  /// What `hawser paths` prints.
+  public func pathsText() -> String {
+    let head = [
+      "PEER", "PATH", "STATE", "INTERFACE", "REMOTE", "RTT", "WEIGHT", "MTU", "OFFLOAD", "RECEIVED", "SENT",
+    ]
+    let rows = peers.flatMap { peer in
+      peer.paths.map { path in
+        [
+          peer.name, path.name, path.state.rawValue, path.interface, path.remote ?? "-",
+          path.roundTrip.map { plainDecimal($0.inMilliseconds, decimals: 1) + " ms" } ?? "-", "\(path.weight)",
+          "\(path.mtu.value)", path.hasOffload ? "yes" : "no", amount(path.traffic.receivedBytes),
+          amount(path.traffic.sentBytes),
+        ]
+      }
+    }
+    return rows.isEmpty ? "no paths\n" : alignedColumns([head] + rows, right: [5, 6, 7, 9, 10])
+  }
+
+  /// What `/healthz` answers to people.
+  public func healthText() -> String { verdict.rawValue + "\n" }
+}
+
+/// 1.5 MB: three digits are enough to see what is going on.
+private func amount(_ bytes: UInt64) -> String {
+  let units = ["B", "kB", "MB", "GB", "TB", "PB"]
+  var value = Double(bytes)
+  var unit = 0
+  while value >= 999.5 && unit < units.count - 1 {
+    value /= 1_000
+    unit += 1
+  }
+  let decimals = unit == 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2
+  return plainDecimal(value, decimals: decimals) + " " + units[unit]
+}
+
+/// 3 d 4 h, 2 h 5 min, 1 min 3 s, 12 s.
+private func age(_ span: Interval) -> String {
+  let seconds = max(0, span.nanoseconds / 1_000_000_000)
+  let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60)
+  if days > 0 { return "\(days) d \(hours) h" }
+  if hours > 0 { return "\(hours) h \(minutes) min" }
+  if minutes > 0 { return "\(minutes) min \(seconds % 60) s" }
+  return "\(seconds) s"
+}

@@ -1,0 +1,3 @@
+//  libmicrohttpd: HTTP/1.1 on a thread of its own.
+#pragma once
+#include <microhttpd.h>

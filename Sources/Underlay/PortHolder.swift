@@ -1,0 +1,66 @@
+//  PortHolder.swift — which program has a UDP port: for the one sentence that says why we did not get it.
+//
+//  /proc lists the sockets with their ports and inode numbers, and each process's descriptors as links that name
+//  inodes. That is all that `ss -p` does. Without root we see our own processes only; then there is nobody to name.
+
+import Glibc
+
+enum PortHolder {
+  /// "openvpn (process 812)"; nil when it cannot be told.
+  static func name(ofPort port: UInt16) -> String? {
+    let inodes = ["udp", "udp6"].flatMap {
+      PortHolder.inodes(in: contents(of: "/proc/thread-self/net/\($0)") ?? "", port: port)
+    }
+    guard !inodes.isEmpty, let process = process(holding: Set(inodes.map { "socket:[\($0)]" })) else { return nil }
+    let name = contents(of: "/proc/\(process)/comm").map { $0.prefix { $0 != "\n" } } ?? "a program"
+    return "\(name) (process \(process))"
+  }
+
+  /// The lines of /proc/net/udp: number, local address:port, … and the inode as the tenth field.
+  static func inodes(in table: String, port: UInt16) -> [Substring] {
+    table.split(separator: "\n").dropFirst().compactMap { line in
+      let fields = line.split(separator: " ")
+      guard fields.count > 9, let hex = fields[1].split(separator: ":").last, UInt16(hex, radix: 16) == port else {
+        return nil
+      }
+      return fields[9]
+    }
+  }
+
+  private static func process(holding links: Set<String>) -> Int32? {
+    for process in names(in: "/proc").compactMap({ Int32($0) }) {
+      let directory = "/proc/\(process)/fd"
+      for descriptor in names(in: directory) {
+        var target = [CChar](repeating: 0, count: 64)
+        let count = readlink("\(directory)/\(descriptor)", &target, target.count)
+        if count > 0, links.contains(String(decoding: target[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)) {
+          return process
+        }
+      }
+    }
+    return nil
+  }
+
+  private static func names(in directory: String) -> [String] {
+    guard let stream = opendir(directory) else { return [] }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      names.append(
+        withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+    }
+    return names
+  }
+
+  private static func contents(of path: String) -> String? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    if descriptor < 0 { return nil }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    var piece = [UInt8](repeating: 0, count: 4_096)
+    while case let count = read(descriptor, &piece, piece.count), count > 0, bytes.count < 1 << 22 {
+      bytes += piece[..<count]
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}

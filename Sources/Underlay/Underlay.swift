@@ -1,1 +1,0 @@
-//  Underlay — being built.

@@ -1,0 +1,51 @@
+//  Words.swift — everything that hawser can be told, as one declaration: the parser, the help and the completions come
+//  from it.
+
+import Commands
+
+enum Words {
+  static let json = Flag("json", "print one JSON object")
+  static let config = Option(required: "config", .file(ending: ".conf"), "the configuration; see hawser.conf(5)")
+  static let file = Argument("FILE", .file(ending: ".conf"), "the configuration; see hawser.conf(5)")
+  static let interface = Argument(
+    optional: "INTERFACE", .text("the name of a virtual interface"), "whose gateway; needed where several run")
+  static let socket = Option(
+    "socket", value: "PATH", .file(ending: ".sock"), "the control socket, where it has its own path")
+
+  static let gateway = Command(
+    "gateway", "runs the gateway of a configuration", [config],
+    details:
+      "Runs until it is ended by SIGTERM or SIGINT. What is wrong with the configuration is told as check-config does.")
+  static let checkConfig = Command(
+    "check-config", "tells everything that is wrong with a configuration", [file, json],
+    details: """
+      First the file itself, then whether this machine has what it names: interfaces, and files with secrets that \
+      nobody else can read.
+      """,
+    exitCodes: [0: "it can be used here", 2: "it is right, and cannot be used on this machine", 64: "it is wrong"])
+  static let genkey = Command("genkey", "prints a new private key")
+  static let genpsk = Command("genpsk", "prints a new secret for two gateways to share")
+  static let pubkey = Command("pubkey", "reads a private key and prints its public key")
+  static let status = Command("status", "shows a running gateway", [interface, socket, json], exitCodes: answers)
+  static let peers = Command(
+    "peers", "lists the peers of a running gateway", [interface, socket, json], exitCodes: answers)
+  static let paths = Command(
+    "paths", "lists the paths of a running gateway", [interface, socket, json], exitCodes: answers)
+  static let doctor = Command(
+    "doctor", "tells whether this machine can carry a gateway", [json],
+    details: """
+      Tries what a gateway will do, changes nothing, and prints a line for each check: ok, warn or FAIL, \
+      what was found, and what to do about it.
+      """,
+    exitCodes: [0: "fine", 1: "degraded: a gateway runs, but see the warnings", 2: "a gateway cannot run here"])
+
+  private static let answers: KeyValuePairs<Int32, String> = [
+    0: "fine", 1: "degraded: not everything that is configured works",
+    2: "down: no peer can be reached, or no gateway runs",
+  ]
+
+  static let program = Program(
+    "hawser", "lays many network paths into one",
+    commands: [gateway, checkConfig, genkey, genpsk, pubkey, status, peers, paths, doctor],
+    exitCodes: [0: "fine", 1: "degraded", 2: "down or refused", 64: "wrong usage, or a mistake in a file"])
+}

@@ -1,0 +1,327 @@
+//  ControlTests.swift — a running gateway's socket, asked by curl, by our own client, and by those who misbehave.
+
+import Control
+import Foundation
+import Status
+import Synchronization
+import Testing
+
+@Suite struct `Asking a running gateway` {
+  @Test func `curl gets JSON over the Unix socket, every page with its keys`() throws {
+    let gateway = try Standing()
+    let status = try object(gateway.curl("/v1/status"))
+    #expect(status["verdict"] as? String == "degraded" && status["interface"] as? String == "hawser0")
+    #expect(status["uptime_ms"] as? Int == 3_725_000 && status["incarnation"] as? String == "00000000deadbeef")
+    #expect((status["cipher"] as? [String: String])?["suite"] == "AES-128-GCM")
+    let peers = try #require(status["peers"] as? [[String: Any]])
+    #expect(peers.map { $0["name"] as? String } == ["hq", "lab"])
+    let paths = try #require(peers[0]["paths"] as? [[String: Any]])
+    #expect(paths[0]["rtt_ms"] as? Double == 8.125 && paths[0]["offload"] as? Bool == true)
+    #expect(paths[1]["state"] as? String == "down" && paths[1]["rtt_ms"] is NSNull)
+
+    let listed = try #require(try object(gateway.curl("/v1/peers"))["peers"] as? [[String: Any]])
+    #expect(listed[0]["paths_up"] as? Int == 1 && listed[0]["paths"] as? Int == 2)
+    #expect(listed[1]["last_handshake_ms"] is NSNull)
+    let all = try #require(try object(gateway.curl("/v1/paths"))["paths"] as? [[String: Any]])
+    #expect(all.map { $0["peer"] as? String } == ["hq", "hq"])
+    #expect(try object(gateway.curl("/healthz"))["verdict"] as? String == "degraded")
+  }
+
+  @Test func `a query does not change the page, and HEAD gets no body`() throws {
+    let gateway = try Standing()
+    #expect(try gateway.curl("/healthz?x=1") == gateway.curl("/healthz"))
+    let head = gateway.raw("HEAD /v1/status HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    #expect(head.hasPrefix("HTTP/1.1 200") && head.contains("Content-Type: application/json"))
+    #expect(head.hasSuffix("\r\n\r\n"))
+  }
+
+  @Test func `who accepts only text gets the tables that hawser prints`() throws {
+    let gateway = try Standing()
+    let answer = try ControlClient.get("/v1/status", at: gateway.path, asText: true)
+    #expect(answer.status == 200 && answer.verdict == .degraded)
+    #expect(answer.body == sample.text())
+    #expect(try ControlClient.get("/v1/paths", at: gateway.path, asText: true).body == sample.pathsText())
+  }
+
+  @Test func `what is not there, not read or too much is refused with a sentence`() throws {
+    let gateway = try Standing()
+    let unknown = gateway.curlWithStatus("/v1/statsu")
+    #expect(unknown.status == "404")
+    #expect(
+      try object(unknown.body)["error"] as? String
+        == "there is no /v1/statsu here; there are /v1/status, /v1/peers, /v1/paths, /healthz")
+    let post = gateway.curlWithStatus("/v1/status", "-X POST -d x=1")
+    #expect(post.status == "405")
+    #expect(try object(post.body)["error"] as? String == "POST changes nothing here; use GET")
+    #expect(gateway.curlWithStatus("/v1/status", "-X DELETE -D -").body.contains("Allow: GET, HEAD"))
+    #expect(gateway.curlWithStatus("/v1/status", "-X GET -d x=1").status == "413")
+    #expect(gateway.curlWithStatus("/v1/status", "-H 'X: \(String(repeating: "x", count: 20_000))'").status == "431")
+    #expect(gateway.curlWithStatus("/healthz").status == "200")
+  }
+
+  @Test(arguments: [
+    "\r\n\r\n\r\n", "nonsense\r\n\r\n", "GET\r\n\r\n", "GET /v1/status HTTP/9.9\r\n\r\n", "\u{0}\u{1}\u{2}\u{3}",
+    "GET /v1/status HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
+    "GET /v1/status HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
+    "GET /../../etc/passwd HTTP/1.1\r\nHost: h\r\n\r\n",
+  ])
+  func `garbage is no answer of ours, and the next who asks is served`(request: String) throws {
+    let gateway = try Standing()
+    let answer = gateway.raw(request, half: true)
+    #expect(!answer.contains("HTTP/1.1 200"), "\(answer)")
+    #expect(gateway.curlWithStatus("/healthz").status == "200")
+  }
+
+  @Test func `somebody who sends his request byte by byte keeps nobody waiting`() throws {
+    let gateway = try Standing()
+    let slow = try #require(gateway.connection())
+    defer { close(slow) }
+    for byte in "GET /v1/status HTTP/1.1\r\nHos".utf8 {
+      #expect(send(slow, [byte], 1, Int32(MSG_NOSIGNAL)) == 1)
+      #expect(try ControlClient.get("/healthz", at: gateway.path, asText: true).status == 200)
+    }
+  }
+
+  @Test func `many at once are all answered, also more than there are places for`() throws {
+    let gateway = try Standing()
+    let answered = Atomic<Int>(0)
+    Threads.perform(count: 40) { _ in
+      if (try? ControlClient.get("/v1/status", at: gateway.path, asText: false))?.status == 200 {
+        answered.add(1, ordering: .relaxed)
+      }
+    }
+    #expect(answered.load(ordering: .relaxed) == 40)
+    // The data path made far fewer snapshots than there were questions.
+    #expect(gateway.snapshots < 40)
+  }
+
+  @Test func `a gateway that does not answer is a sentence after a second, and at once for those who come then`() throws
+  {
+    let gateway = try Standing(answers: false)
+    let first = gateway.curlWithStatus("/v1/status")
+    #expect(first.status == "503")
+    #expect(
+      try object(first.body)["error"] as? String
+        == "the gateway has not answered for a second; it is overloaded, or it hangs")
+    // Ten more do not take ten seconds: libmicrohttpd would answer one after the other.
+    let began = Date()
+    for _ in 0..<10 { #expect(gateway.curlWithStatus("/healthz").status == "503") }
+    #expect(Date().timeIntervalSince(began) < 9)
+    // It comes back to life: whoever asks next is served.
+    gateway.answers = true
+    #expect(gateway.curlWithStatus("/healthz").status == "200")
+  }
+
+  @Test func `a gateway whose peers are all lost is down, and /healthz says so by its status`() throws {
+    let gateway = try Standing { $0.peers[0].state = .unreachable }
+    #expect(gateway.curlWithStatus("/healthz").status == "503")
+    #expect(gateway.curlWithStatus("/v1/status").status == "200")
+    #expect(try ControlClient.get("/v1/status", at: gateway.path, asText: false).verdict == .down)
+  }
+}
+
+@Suite struct `The control socket` {
+  @Test func `only its owner and its group may use it, whatever the umask says`() throws {
+    let before = umask(0o022)
+    defer { umask(before) }
+    let gateway = try Standing()
+    var status = stat()
+    #expect(stat(gateway.path, &status) == 0 && status.st_mode & 0o777 == 0o660)
+  }
+
+  @Test func `it is gone with its server`() throws {
+    let path: String
+    do {
+      let gateway = try Standing()
+      path = gateway.path
+      #expect(access(path, F_OK) == 0)
+    }
+    #expect(access(path, F_OK) != 0)
+    #expect(throws: ControlFailure.nobody(path: path)) { try ControlClient.get("/healthz", at: path, asText: true) }
+  }
+
+  @Test func `what a killed gateway left is replaced`() throws {
+    let folder = try Folder()
+    let path = folder.path + "/g.sock"
+    #expect(abandonSocket(at: path) && access(path, F_OK) == 0)
+    let gateway = try Standing(at: path)
+    #expect(gateway.curlWithStatus("/healthz").status == "200")
+  }
+
+  @Test func `a second gateway is told that the first one lives`() throws {
+    let first = try Standing()
+    #expect(throws: ControlFailure.inUse(path: first.path)) { _ = try Standing(at: first.path) }
+    #expect("\(ControlFailure.inUse(path: "/run/x"))".contains("another gateway answers on /run/x; stop it"))
+    #expect(first.curlWithStatus("/healthz").status == "200")
+  }
+
+  @Test func `a file that is no socket is left alone`() throws {
+    let folder = try Folder()
+    let path = folder.path + "/precious"
+    #expect(shell("echo 1 > \(path)").status == 0)
+    #expect(throws: ControlFailure.notASocket(path: path)) { _ = try Standing(at: path) }
+    #expect(access(path, F_OK) == 0)
+  }
+
+  @Test func `a directory that is missing is made, a path that is too long is refused`() throws {
+    let folder = try Folder()
+    let gateway = try Standing(at: folder.path + "/run/g.sock")
+    #expect(gateway.curlWithStatus("/healthz").status == "200")
+    let long = folder.path + "/" + String(repeating: "x", count: 100)
+    #expect(throws: ControlFailure.pathTooLong(path: long)) { _ = try Standing(at: long) }
+  }
+
+  @Test func `where one gateway runs it is found, where several run they are named`() throws {
+    let folder = try Folder()
+    #expect(throws: ControlFailure.none(directory: folder.path)) { try ControlClient.onlySocket(in: folder.path) }
+    let one = try Standing(at: folder.path + "/one.sock")
+    #expect(try ControlClient.onlySocket(in: folder.path) == one.path)
+    #expect(abandonSocket(at: folder.path + "/dead.sock"))
+    #expect(try ControlClient.onlySocket(in: folder.path) == one.path)
+    let two = try Standing(at: folder.path + "/two.sock")
+    #expect(throws: ControlFailure.several([one.path, two.path])) { try ControlClient.onlySocket(in: folder.path) }
+  }
+}
+
+// MARK: Helpers
+
+/// A gateway without a data path: a thread that answers when it is woken, as a driver's loop does.
+private final class Standing: Sendable {
+  let path: String
+  private let folder: Folder?
+  private let board: StatusBoard
+  private let server: Mutex<ControlServer?>
+  private let state: Shared
+
+  private final class Shared: Sendable {
+    let answers: Atomic<Bool>
+    let made = Atomic<Int>(0)
+    let wakes = DispatchSemaphore(value: 0)
+    let isOver = Atomic<Bool>(false)
+    init(answers: Bool) { self.answers = Atomic(answers) }
+  }
+
+  init(at given: String? = nil, answers: Bool = true, _ change: (inout StatusSnapshot) -> Void = { _ in }) throws {
+    let folder = try given == nil ? Folder() : nil
+    self.folder = folder
+    path = given ?? (folder?.path ?? "") + "/hawser0.sock"
+    let state = Shared(answers: answers)
+    self.state = state
+    let board = StatusBoard { state.wakes.signal() }
+    self.board = board
+    var snapshot = sample
+    change(&snapshot)
+    server = Mutex(try ControlServer.start(at: path, board: board))
+    let made = snapshot
+    Thread.detachNewThread {
+      while true {
+        state.wakes.wait()
+        if state.isOver.load(ordering: .relaxed) { return }
+        guard state.answers.load(ordering: .relaxed), board.isAsked else { continue }
+        state.made.add(1, ordering: .relaxed)
+        board.publish(made)
+      }
+    }
+  }
+
+  deinit {
+    server.withLock { $0 = nil }
+    state.isOver.store(true, ordering: .relaxed)
+    state.wakes.signal()
+  }
+
+  var snapshots: Int { state.made.load(ordering: .relaxed) }
+  var answers: Bool {
+    get { state.answers.load(ordering: .relaxed) }
+    set { state.answers.store(newValue, ordering: .relaxed) }
+  }
+
+  func curl(_ page: String) throws -> String {
+    let answer = shell("curl --silent --show-error --max-time 20 --unix-socket \(path) 'http://hawser\(page)'")
+    #expect(answer.status == 0, "\(answer.output)")
+    return answer.output
+  }
+
+  func curlWithStatus(_ page: String, _ options: String = "") -> (status: String, body: String) {
+    let answer = shell(
+      "curl --silent --max-time 20 -w '%{http_code}' \(options) --unix-socket \(path) http://hawser\(page)")
+    return (String(answer.output.suffix(3)), String(answer.output.dropLast(3)))
+  }
+
+  func connection() -> Int32? {
+    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+    if withAddress(path, { connect(descriptor, __CONST_SOCKADDR_ARG(__sockaddr__: $0), $1) }) == 0 { return descriptor }
+    close(descriptor)
+    return nil
+  }
+
+  /// What comes back until the other side hangs up; `half` says that nothing more will be sent.
+  func raw(_ request: String, half: Bool = false) -> String {
+    guard let descriptor = connection() else { return "" }
+    defer { close(descriptor) }
+    _ = send(descriptor, request, request.utf8.count, Int32(MSG_NOSIGNAL))
+    if half { shutdown(descriptor, Int32(SHUT_WR)) }
+    var text: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 4_096)
+    while case let count = recv(descriptor, &chunk, chunk.count, 0), count > 0 { text += chunk[..<count] }
+    return String(decoding: text, as: UTF8.self)
+  }
+}
+
+private func withAddress(_ path: String, _ call: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
+  var address = sockaddr_un()
+  address.sun_family = sa_family_t(AF_UNIX)
+  withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+  return withUnsafePointer(to: &address) {
+    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { call($0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+  }
+}
+
+/// What a killed gateway leaves: a socket's file that nobody listens at.
+private func abandonSocket(at path: String) -> Bool {
+  let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+  defer { close(descriptor) }
+  return withAddress(path) { bind(descriptor, __CONST_SOCKADDR_ARG(__sockaddr__: $0), $1) } == 0
+}
+
+/// A folder of its own that is gone afterwards.
+private final class Folder: Sendable {
+  let path: String
+
+  init() throws {
+    var name = Array("/tmp/hawser-control.XXXXXX".utf8CString)
+    guard mkdtemp(&name) != nil else { throw CocoaError(.fileWriteUnknown) }
+    path = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+}
+
+private enum Threads {
+  /// Runs a body on as many threads at once and waits for all of them.
+  static func perform(count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+    let group = DispatchGroup()
+    for index in 0..<count {
+      group.enter()
+      Thread.detachNewThread {
+        body(index)
+        group.leave()
+      }
+    }
+    group.wait()
+  }
+}
+
+private func object(_ json: String) throws -> [String: Any] {
+  try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any], "\(json)")
+}
+
+/// Both streams, and the exit code.
+private func shell(_ line: String) -> (status: Int32, output: String) {
+  guard let pipe = popen("{ \(line); } 2>&1 </dev/null", "re") else { return (-1, "") }
+  var output: [UInt8] = []
+  var buffer = [UInt8](repeating: 0, count: 4096)
+  while case let count = fread(&buffer, 1, buffer.count, pipe), count > 0 { output += buffer[..<count] }
+  let status = pclose(pipe)
+  return (status & 0x7f == 0 ? status >> 8 & 0xff : -1, String(decoding: output, as: UTF8.self))
+}

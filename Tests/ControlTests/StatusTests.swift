@@ -1,0 +1,84 @@
+import Primitives
+import Sealing
+import Status
+import Testing
+
+@Suite struct `A status` {
+  @Test
+  func `is fine when everything works or is not wanted, degraded when something is missing, down when nothing goes`() {
+    func verdict(_ change: (inout StatusSnapshot) -> Void) -> StatusSnapshot.Verdict {
+      var snapshot = sample
+      change(&snapshot)
+      return snapshot.verdict
+    }
+    #expect(verdict { _ in } == .degraded)
+    #expect(verdict { $0.peers[0].paths[1].state = .up } == .degraded)
+    #expect(
+      verdict {
+        $0.peers[0].paths[1].state = .up
+        $0.peers[1].state = .idle
+      } == .fine)
+    #expect(verdict { for at in $0.peers.indices { $0.peers[at].state = .idle } } == .fine)
+    #expect(verdict { $0.peers[0].state = .connecting } == .down)
+    #expect(verdict { $0.peers = [] } == .down)
+  }
+
+  @Test func `is read by people as tables`() {
+    #expect(
+      sample.text() == """
+        gateway      hawser0, degraded, up for 1 h 2 min, version 0.1.0
+        public key   BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=
+        cipher       AES-128-GCM (Intel ipsec-mb)
+        resequencer  12.3 kB of 16.8 MB held, in 3 segments
+
+        PEER  STATE           SINCE  HANDSHAKE  PATHS  RECEIVED   SENT  PUBLIC KEY
+        hq    connected   1 h 1 min  12 s ago     1/2    1.5 GB  999 B  CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=
+        lab   connecting        4 s  never        0/0       0 B    0 B  CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=
+
+        PEER  PATH   STATE  INTERFACE  REMOTE              RTT  WEIGHT   MTU  OFFLOAD  RECEIVED  SENT
+        hq    fibre  up     eth0       192.0.2.1:51820  8.1 ms       3  1500  yes           0 B   0 B
+        hq    lte    down   wwan0      -                     -       1  1400  no            0 B   0 B
+
+        resequencer  duplicate  12
+        handshake    badMAC      3
+
+        """)
+  }
+
+  @Test func `is one line of JSON for scripts, and indented for people`() {
+    #expect(!sample.json().contains("\n") && sample.json(.indented).contains("\n  \"verdict\": \"degraded\""))
+  }
+}
+
+/// A gateway with two peers: one with a path that is down, one that has not answered yet.
+let sample: StatusSnapshot = {
+  func key(_ byte: UInt8) -> PublicKey {
+    guard let key = PublicKey(KeyText.text([UInt8](repeating: byte, count: 32))) else {
+      preconditionFailure("32 bytes are a key")
+    }
+    return key
+  }
+  var snapshot = StatusSnapshot(
+    version: "0.1.0", uptime: .seconds(3_725), incarnation: 0xdead_beef, publicKey: key(7), interface: "hawser0",
+    suite: .aes128GCM, suiteImplementation: "Intel ipsec-mb")
+  snapshot.resequencer.heldBytes = 12_345
+  snapshot.resequencer.heldSegments = 3
+  snapshot.resequencer.mostBytes = 16 << 20
+  snapshot.counters = [
+    .init("resequencer", "duplicate", 12), .init("resequencer", "late", 0), .init("handshake", "badMAC", 3),
+  ]
+  var hq = StatusSnapshot.Peer(name: "hq", publicKey: key(8), state: .connected, since: .seconds(3_700))
+  hq.lastHandshake = .seconds(12)
+  hq.traffic.receivedBytes = 1_499_600_000
+  hq.traffic.sentBytes = 999
+  var fibre = StatusSnapshot.Path(
+    name: "fibre", interface: "eth0", state: .up, weight: 3, mtu: ByteCount(1_500), hasOffload: true)
+  fibre.remote = "192.0.2.1:51820"
+  fibre.roundTrip = .microseconds(8_125)
+  let lte = StatusSnapshot.Path(
+    name: "lte", interface: "wwan0", state: .down, weight: 1, mtu: ByteCount(1_400), hasOffload: false)
+  hq.paths = [fibre, lte]
+  let lab = StatusSnapshot.Peer(name: "lab", publicKey: key(9), state: .connecting, since: .seconds(4))
+  snapshot.peers = [hq, lab]
+  return snapshot
+}()
