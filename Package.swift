@@ -76,7 +76,7 @@ let package = Package(
     sansIO("Commands", ["Primitives"]),
     // L1
     sansIO("Topology", ["Primitives"]),
-    sansIO("Wire", ["Primitives"]),
+    sansIO("Wire"),
     sansIO("Packets", ["Primitives"]),
     sansIO("Configuration", ["Primitives", "Sealing"]),
     sansIO("Status", ["Primitives", "Sealing"]),

@@ -69,8 +69,8 @@ struct SourceAllowances: ~Copyable {
     return Allowance.take(&table[place].nextOnTime, spacing: spacing, ahead: ahead, at: now)
   }
 
-  /// Who owns an IPv6 address owns its /64; an IPv4 address is whole, also in IPv6's clothes. The last two bytes are the
-  /// port.
+  /// Who owns an IPv6 address owns its /64; an IPv4 address is whole, also in IPv6's clothes. The last two bytes are
+  /// the port.
   private static func network(of source: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
     guard source.count == 18 else { return unsafe UnsafeRawBufferPointer(rebasing: source.dropLast(2)) }
     let high = unsafe source.loadUnaligned(fromByteOffset: 0, as: UInt64.self)

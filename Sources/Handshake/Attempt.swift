@@ -1,8 +1,8 @@
 //  Attempt.swift — a question of ours that waits for its answer: what was said, when to say it again, and what to add.
 //
-//  It is repeated byte by byte, so that an answer to any of the copies fits; with a new question for every repetition, an
-//  answer that takes longer than the pause would never be of use (a satellite's takes 600 ms). After `initiationLife` it
-//  is asked anew, so that an ephemeral key never lives for long.
+//  It is repeated byte by byte, so that an answer to any of the copies fits; with a new question for every repetition,
+//  an answer that takes longer than the pause would never be of use (a satellite's takes 600 ms). After
+//  `initiationLife` it is asked anew, so that an ephemeral key never lives for long.
 
 import Primitives
 import Sealing

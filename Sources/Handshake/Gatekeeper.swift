@@ -1,7 +1,7 @@
 //  Gatekeeper.swift — all that a stranger can reach: every handshake message comes here first, and most end here.
 //
-//  Why.  To open an initiation costs a multiplication on the curve, some 40 µs: 25,000 of them a second are a core. What a
-//  stranger can make us do must cost him more than us, and must not cost our peers their session.
+//  Why.  To open an initiation costs a multiplication on the curve, some 40 µs: 25,000 of them a second are a core.
+//  What a stranger can make us do must cost him more than us, and must not cost our peers their session.
 //
 //  How.  The cheapest question first; whoever does not answer it right is counted and gone:
 //
@@ -13,8 +13,8 @@
 //      our share                  ── else overLimit  ◀──┘
 //      who asks (X25519, AEAD)    ── else notForUs
 //
-//  A gateway is busy from the moment when `calmPerSecond` is exceeded until a second after. A busy one asks for a cookie,
-//  which proves that its owner receives at his address; then his address has an allowance. The last limit holds
+//  A gateway is busy from the moment when `calmPerSecond` is exceeded until a second after. A busy one asks for a
+//  cookie, which proves that its owner receives at his address; then his address has an allowance. The last limit holds
 //  even against ten thousand true addresses.
 //
 //  Responses come the same way, as they make us compute as well; cookie replies only when they are for a message that

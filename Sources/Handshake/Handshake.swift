@@ -1,7 +1,8 @@
-//  Handshake.swift — one peer's side of agreeing on keys, again and again: who asks, who answers, and what if all goes wrong.
+//  Handshake.swift — one peer's side of agreeing on keys, again and again: who asks, who answers, and what if all goes
+//  wrong.
 //
-//  Why.  Keys change every two minutes while traffic flows, over paths that lose, repeat and reorder, between gateways that
-//  restart without notice and may both begin at once. Nothing of it may stop the traffic, and nobody in the middle
+//  Why.  Keys change every two minutes while traffic flows, over paths that lose, repeat and reorder, between gateways
+//  that restart without notice and may both begin at once. Nothing of it may stop the traffic, and nobody in the middle
 //  may gain from sending old messages again.
 //
 //  How.  A question (initiation) and an answer (response). Three states, beside the ring of sessions:
@@ -20,12 +21,12 @@
 //      confirm(session)  │ send with it         │ send with it ▶ idle   │ send with it ▶ idle
 //      pause is over     │                      │ repeat; after 10 s, ask anew; a yielding one is asking again
 //
-//  *Both begin at once.* Each answers the other; the elder (the greater public key) goes by the answer that he gets, the
-//  younger, having answered, does not. So one session comes out of it, without a word more. If his answer was lost,
+//  *Both begin at once.* Each answers the other; the elder (the greater public key) goes by the answer that he gets,
+//  the younger, having answered, does not. So one session comes out of it, without a word more. If his answer was lost,
 //  the elder repeats the question; if the elder is gone, the younger asks again after `yieldFor`.
 //
-//  *Confirmation.* An answerer sends with the new keys only when something authentic came with them (`confirm`), since his
-//  answer may be lost. Until then he uses the old ones, which both still have: a rekey stops nothing.
+//  *Confirmation.* An answerer sends with the new keys only when something authentic came with them (`confirm`), since
+//  his answer may be lost. Until then he uses the old ones, which both still have: a rekey stops nothing.
 //
 //  An initiator sends a ping with the new session at once, and again after each pause until something comes back
 //  (`nextProof`): without traffic of his own, a single datagram that is lost would leave the other side mute.
@@ -42,78 +43,16 @@
 //  Rejected.  Deciding a crossing by who answers at all: an elder whose questions do not arrive would never hear one.
 //  A new question for each repetition: see Attempt.swift.
 //
-//  Always true.  (1) At most one question is open. (2) Whatever is not authentic changes nothing but a counter. (3) A session
-//  comes from a question that was never answered before. (4) No index is in two places.
+//  Always true.  (1) At most one question is open. (2) Whatever is not authentic changes nothing but a counter. (3) A
+//  session comes from a question that was never answered before. (4) No index is in two places.
 
 public import Primitives
 public import Sealing
 public import Wire
 
 @safe public struct Handshake: ~Copyable {
-  public struct Timing: Sendable {
-    /// Before the first repetition; it doubles up to `mostPause`. Shorter than most round trips would be noise; a gateway
-    /// that restarts should be back within a second.
-    public var firstPause = Interval.milliseconds(250)
-    public var mostPause = Interval.seconds(5)
-    /// How long one question is repeated.
-    public var initiationLife = Interval.seconds(10)
-    /// How long who has answered waits for the confirmation before he asks himself.
-    public var yieldFor = Interval.seconds(1)
-    public var askBackEvery = Interval.seconds(5)
-    /// The initiator renews a session at this age; up to `rekeyEarly` before, by chance, so that a hub's thousand
-    /// branches, once together, drift apart.
-    public var rekeyAfter = Interval.seconds(120)
-    public var rekeyEarly = Interval.seconds(10)
-    /// The responder does at this age, when the initiator did not.
-    public var rekeyAfterAsResponder = Interval.seconds(130)
-    /// Keys are destroyed at this age, whatever happened.
-    public var sessionLife = Interval.seconds(180)
-    /// The other side forgets its secret after 2 to 4 minutes.
-    public var cookieLife = Interval.seconds(120)
-
-    public init() {}
-  }
-
-  public enum Verdict: Equatable, CaseIterable, Sendable {
-    /// A question was answered: there is a session that waits for its confirmation.
-    case answered
-    /// An answer came: there is a session.
-    case completed
-    /// A copy of what came before.
-    case repeated
-    /// A question older than one that we know.
-    case stale
-    /// An answer to a question that we gave up for theirs.
-    case crossed
-    /// An answer or a cookie to nothing that we asked.
-    case unexpected
-    /// Not from this peer, or changed on the way.
-    case notAuthentic
-    case noCommonSuite
-    /// The engine lent no index.
-    case noIndex
-    case cookieTaken
-  }
-
-  public struct Counters: Equatable, Sendable {
-    public var answered: UInt64 = 0
-    public var completed: UInt64 = 0
-    public var repeated: UInt64 = 0
-    public var stale: UInt64 = 0
-    public var crossed: UInt64 = 0
-    public var unexpected: UInt64 = 0
-    public var notAuthentic: UInt64 = 0
-    public var noCommonSuite: UInt64 = 0
-    public var noIndex: UInt64 = 0
-    public var cookieTaken: UInt64 = 0
-    /// Questions of ours, and repetitions of them.
-    public var asked: UInt64 = 0
-    public var askedAgain: UInt64 = 0
-    public var confirmed: UInt64 = 0
-  }
-
   /// The last question that was answered.
-  private struct Answer {
+  struct Answer {
     let question: PublicKey
     let localIndex: UInt32
     var message: HandshakeMessage
@@ -121,36 +60,38 @@ public import Wire
   }
 
   public let remote: PublicKey
-  private let identity: Identity
-  private let timing: Timing
-  private let presharedKey: Secret
-  private let staticShared: Secret
+  let identity: Identity
+  let timing: Timing
+  let presharedKey: Secret
+  let staticShared: Secret
   /// What the first code of each message to the peer is computed with.
-  private let firstKey: Secret
-  private let isElder: Bool
-  private let incarnation: UInt64
+  let firstKey: Secret
+  let isElder: Bool
+  let incarnation: UInt64
   private let wallClockAtZero: WallTime
 
-  private var attempt: Attempt?
+  var attempt: Attempt?
   /// What the attempt's answer needs.
-  private var noise: NoiseInitiator?
+  var noise: NoiseInitiator?
   /// When to ask next, if nothing happens before.
-  private var beginAt: Instant?
+  var beginAt: Instant?
+  /// The engine wants it, not the age of a session.
+  private var isWanted = false
   private var lastAsked: WallTime?
-  private var lastAskedBack: Instant?
-  private var latest: (time: WallTime, incarnation: UInt64)?
-  private var answer: Answer?
-  private var cookie: (value: Cookie, until: Instant)?
-  private var ring: KeyRing<UInt32>
+  var lastAskedBack: Instant?
+  var latest: (time: WallTime, incarnation: UInt64)?
+  var answer: Answer?
+  var cookie: (value: Cookie, until: Instant)?
+  var ring: KeyRing<UInt32>
   /// The session that we began and that nothing has come with yet.
   private var unheard: (localIndex: UInt32, pause: Interval, nextPing: Instant)?
   private var owesPing = false
 
-  private var indices: [UInt32] = []
+  var indices: [UInt32] = []
   private var retired: [UInt32] = []
-  private var messages: [HandshakeMessage] = []
-  private var session: NewSession?
-  public private(set) var counters = Counters()
+  var messages: [HandshakeMessage] = []
+  var session: NewSession?
+  public internal(set) var counters = Counters()
 
   /// nil when the peer's key is our own, or of small order. `wallClockAtZero` is what the wall clock showed at the zero
   /// of the clock that `at now` comes from.
@@ -178,9 +119,12 @@ public import Wire
   /// The engine lends until this is false, first thing and after each input: one for asking, one for answering.
   public var wantsIndex: Bool { indices.count < 2 }
 
-  public mutating func lend(_ index: UInt32) { indices.append(index) }
+  public mutating func lend(_ index: UInt32) {
+    precondition(wantsIndex, "an index that nobody asked for")
+    indices.append(index)
+  }
 
-  /// An index that is free again; if it had a session, its keys are to be destroyed.
+  /// An index that is free again; if it had a session, its keys are to be destroyed. Drained after the sessions.
   public mutating func nextRetired() -> UInt32? { retired.isEmpty ? ring.nextRetired() : retired.removeFirst() }
 
   // MARK: Sessions
@@ -214,13 +158,14 @@ public import Wire
 
   // MARK: Asking
 
-  /// Agree on keys now: at first contact, when a session has carried too much, or when the peer is silent. It goes on until
-  /// it succeeds or `cease`.
+  /// Agree on keys now: at first contact, when a session has carried too much, or when the peer is silent. It goes on
+  /// until it succeeds or `cease`.
   public mutating func begin(at now: Instant) {
     if attempt != nil {
       attempt?.endsAt = nil
     } else if let waiting = ring.unconfirmed, waiting.born + timing.yieldFor > now {
       beginAt = waiting.born + timing.yieldFor
+      isWanted = true
     } else {
       ask(at: now, endsAt: nil)
     }
@@ -230,6 +175,7 @@ public import Wire
   public mutating func cease() {
     endAttempt()
     beginAt = nil
+    isWanted = false
   }
 
   /// The peer is no peer any more: all goes.
@@ -268,16 +214,18 @@ public import Wire
     } else if let beginAt, beginAt <= now {
       // Who answered renews only as long as there is something to renew: the initiator may be gone for good.
       let sending = ring.sending
-      let isOurs = sending?.isInitiator ?? true
+      let isOurs = isWanted || sending?.isInitiator ?? true
       ask(at: now, endsAt: isOurs ? nil : sending.map { $0.born + timing.sessionLife })
     }
   }
 
-  private mutating func ask(at now: Instant, endsAt: Instant?, isAnswer: Bool = false) {
+  mutating func ask(at now: Instant, endsAt: Instant?, isAnswer: Bool = false) {
     beginAt = nil
+    isWanted = false
     guard !indices.isEmpty, makeAttempt(indices[0], at: now) else {
       counters.noIndex += 1
       beginAt = now + timing.firstPause
+      isWanted = endsAt == nil
       return
     }
     indices.removeFirst()
@@ -326,7 +274,7 @@ public import Wire
   }
 
   /// Says it again at once, to where something came from that makes it worth while; once in each pause.
-  private mutating func hurry() {
+  mutating func hurry() {
     guard attempt?.wasHurried == false, var message = attempt?.message else { return }
     message.isAnswer = true
     messages.append(message)
@@ -341,7 +289,7 @@ public import Wire
     giveBack(old.localIndex)
   }
 
-  private mutating func pingAgain(_ localIndex: UInt32, after pause: Interval, at now: Instant) {
+  mutating func pingAgain(_ localIndex: UInt32, after pause: Interval, at now: Instant) {
     unheard = nil
     guard ring.sending?.token == localIndex else { return }
     owesPing = true
@@ -352,7 +300,8 @@ public import Wire
     if wantsIndex { indices.append(index) } else { retired.append(index) }
   }
 
-  private mutating func planRekey() {
+  mutating func planRekey() {
+    isWanted = false
     guard let sending = ring.sending else { return }
     beginAt =
       sending.isInitiator
@@ -365,192 +314,8 @@ public import Wire
     return .nanoseconds(Int64(share))
   }
 
-  private func validCookie(at now: Instant) -> Cookie? {
+  func validCookie(at now: Instant) -> Cookie? {
     guard let cookie, now < cookie.until else { return nil }
     return cookie.value
   }
-
-  // MARK: Messages, as the gatekeeper lets them in
-
-  public mutating func receive(_ initiation: consuming OpenedInitiation, at now: Instant) -> Verdict {
-    count(judge(initiation, at: now))
-  }
-
-  /// A response, or a cookie reply, whose `receiver` is an index that was lent to this handshake.
-  public mutating func receive(_ message: UnsafeRawBufferPointer, at now: Instant) -> Verdict {
-    switch unsafe HandshakeHeader(message) {
-    case .response(let sender, let receiver):
-      count(unsafe judge(message, sender: sender, receiver: receiver, at: now))
-    case .cookieReply(let receiver):
-      count(unsafe judge(cookieReply: message, receiver: receiver, at: now))
-    case .initiation, nil:
-      count(.unexpected)
-    }
-  }
-
-  private mutating func judge(_ initiation: consuming OpenedInitiation, at now: Instant) -> Verdict {
-    guard initiation.remote == remote, let payload = initiation.readPayload(staticShared: staticShared) else {
-      return .notAuthentic
-    }
-    let question = initiation.noise.theirEphemeral
-    if let latest, payload.time <= latest.time {
-      if let answer, answer.question == question {
-        if ring.unconfirmed?.token == answer.localIndex { messages.append(answer.message) }
-        return .repeated
-      }
-      if payload.incarnation != latest.incarnation { askBack(at: now) }
-      return .stale
-    }
-    let ours = identity.cryptography.suites
-    let suite = CipherSuites.choose(
-      CipherSuites(ours), favourite: ours.favourite, CipherSuites(rawValue: payload.suites),
-      favourite: payload.favourite)
-    guard let suite else { return .noCommonSuite }
-    guard let index = indices.last else { return .noIndex }
-
-    var message = HandshakeMessage(.response(sender: index, receiver: initiation.sender), isAnswer: true)
-    let remoteIndex = initiation.sender
-    let finished = respond(initiation, suite, into: &message)
-    guard let finished else { return .notAuthentic }
-    indices.removeLast()
-    latest = (payload.time, payload.incarnation)
-    answer = Answer(question: question, localIndex: index, message: message)
-    messages.append(message)
-    ring.add(index, isInitiator: false, at: now)
-    session = NewSession(
-      localIndex: index, remoteIndex: remoteIndex, suite: suite, isInitiator: false,
-      incarnation: payload.incarnation, split: finished.split(), identity.cryptography)
-    if let nextSend = attempt?.nextSend {
-      attempt?.isYielding = true
-      attempt?.nextSend = max(nextSend, now + timing.yieldFor)
-    } else if let planned = beginAt {
-      beginAt = max(planned, now + timing.yieldFor)
-    }
-    return .answered
-  }
-
-  private func respond(
-    _ initiation: borrowing OpenedInitiation, _ suite: CipherSuite, into message: inout HandshakeMessage
-  ) -> Finished? {
-    let cryptography = identity.cryptography
-    var text = InlineArray<16, UInt8>(repeating: 0)
-    let payload = ResponsePayload(incarnation: incarnation, suite: suite.rawValue)
-    unsafe withUnsafeMutableBytes(of: &text) { text in
-      if let start = text.baseAddress { unsafe payload.write(to: start) }
-    }
-    let finished = unsafe withUnsafeBytes(of: text) { text in
-      unsafe message.withMutableBytes { bytes in
-        unsafe initiation.noise.respond(
-          ephemeral: cryptography.randomSecret(), presharedKey: presharedKey, payload: text,
-          ephemeralOut: bytes.part(Response.ephemeral, PublicKey.length),
-          payloadOut: bytes.part(Response.sealedPayload, ResponsePayload.length + Noise.tagLength))
-      }
-    }
-    MessageCodes.response.seal(&message, firstKey: firstKey, cookie: cookie?.value, cryptography)
-    return finished
-  }
-
-  /// Somebody sends an old question of another incarnation: either the peer, with its clock set back, or a replayer.
-  private mutating func askBack(at now: Instant) {
-    if attempt != nil { return hurry() }
-    if let lastAskedBack, now - lastAskedBack < timing.askBackEvery { return }
-    lastAskedBack = now
-    let planned = beginAt
-    ask(at: now, endsAt: now + timing.initiationLife, isAnswer: true)
-    beginAt = planned
-  }
-
-  private mutating func judge(
-    _ message: UnsafeRawBufferPointer, sender: UInt32, receiver: UInt32, at now: Instant
-  ) -> Verdict {
-    guard attempt?.localIndex == receiver else { return ring.contains(receiver) ? .repeated : .unexpected }
-    if attempt?.isYielding == true && !isElder { return .crossed }
-    guard let ephemeral = unsafe PublicKey(message.part(Response.ephemeral, PublicKey.length)) else {
-      return .notAuthentic
-    }
-    var text = InlineArray<16, UInt8>(repeating: 0)
-    let sealed = unsafe message.part(Response.sealedPayload, ResponsePayload.length + Noise.tagLength)
-    let finished = unsafe withUnsafeMutableBytes(of: &text) { text in
-      unsafe noise?.finish(
-        privateKey: identity.privateKey, presharedKey: presharedKey, theirEphemeral: ephemeral, sealedPayload: sealed,
-        into: text)
-    }
-    let payload = unsafe withUnsafeBytes(of: text) { unsafe ResponsePayload($0) }
-    guard let finished, let payload else { return .notAuthentic }
-    guard let suite = CipherSuite(rawValue: payload.suite),
-      CipherSuites(identity.cryptography.suites).contains(suite)
-    else { return .noCommonSuite }
-    attempt = nil
-    noise = nil
-    ring.add(receiver, isInitiator: true, at: now)
-    session = NewSession(
-      localIndex: receiver, remoteIndex: sender, suite: suite, isInitiator: true, incarnation: payload.incarnation,
-      split: finished.split(), identity.cryptography)
-    pingAgain(receiver, after: timing.firstPause, at: now)
-    planRekey()
-    return .completed
-  }
-
-  /// The peer is busy, and wants to see that we are where we say.
-  private mutating func judge(
-    cookieReply message: UnsafeRawBufferPointer, receiver: UInt32, at now: Instant
-  ) -> Verdict {
-    if attempt?.localIndex == receiver, var question = attempt?.message {
-      guard let cookie = unsafe open(message, to: question, .initiation) else { return .notAuthentic }
-      self.cookie = (cookie, now + timing.cookieLife)
-      MessageCodes.initiation.prove(&question, cookie, identity.cryptography)
-      attempt?.message = question
-      hurry()
-      return .cookieTaken
-    }
-    guard var last = answer, last.localIndex == receiver, ring.unconfirmed?.token == receiver else {
-      return .unexpected
-    }
-    guard let cookie = unsafe open(message, to: last.message, .response) else { return .notAuthentic }
-    self.cookie = (cookie, now + timing.cookieLife)
-    MessageCodes.response.prove(&last.message, cookie, identity.cryptography)
-    if !last.wasHurried { messages.append(last.message) }
-    last.wasHurried = true
-    answer = last
-    return .cookieTaken
-  }
-
-  private func open(
-    _ reply: UnsafeRawBufferPointer, to message: HandshakeMessage, _ layout: MessageCodes
-  ) -> Cookie? {
-    let cryptography = identity.cryptography
-    var cookie = Cookie()
-    let isOurs = unsafe message.withBytes { bytes in
-      let mac1 = unsafe bytes.part(layout.mac1, HandshakeHeader.macLength)
-      let key = unsafe cryptography.cookieKey(remote, mac1: mac1)
-      let keyBytes = unsafe key.bytes
-      return unsafe cookie.withMutableBytes { cookie in
-        unsafe cryptography.openCookie(
-          key: keyBytes, nonce: reply.part(CookieReply.nonce, CookieReply.nonceLength), header: mac1,
-          reply.part(CookieReply.sealedCookie, CookieReply.cookieLength + Noise.tagLength), into: cookie)
-      }
-    }
-    return isOurs ? cookie : nil
-  }
-
-  private mutating func count(_ verdict: Verdict) -> Verdict {
-    switch verdict {
-    case .answered: counters.answered += 1
-    case .completed: counters.completed += 1
-    case .repeated: counters.repeated += 1
-    case .stale: counters.stale += 1
-    case .crossed: counters.crossed += 1
-    case .unexpected: counters.unexpected += 1
-    case .notAuthentic: counters.notAuthentic += 1
-    case .noCommonSuite: counters.noCommonSuite += 1
-    case .noIndex: counters.noIndex += 1
-    case .cookieTaken: counters.cookieTaken += 1
-    }
-    return verdict
-  }
-}
-
-extension [CipherSuite] {
-  /// The number of the fastest; zero when there is none.
-  var favourite: UInt8 { first?.rawValue ?? 0 }
 }

@@ -1,7 +1,7 @@
 //  Identity.swift — who this gateway is: its private key, and what follows from it.
 //
-//  One for the whole gateway, shared by its gatekeeper and by the handshake of each peer. It is a class because it is one
-//  thing that many look at and nobody changes; it is never touched for a datagram.
+//  One for the whole gateway, shared by its gatekeeper and by the handshake of each peer. It is a class because it is
+//  one thing that many look at and nobody changes; it is never touched for a datagram.
 
 public import Sealing
 

@@ -9,12 +9,13 @@
 //      begun ─────▶ confirmed ──▶ older ──▶ retired          has, because only that proves that his answer arrived
 //                   (at once)
 //
-//  Sent is with the session that was confirmed last. Everything in the ring opens. A ring holds the sending one, two older
-//  ones and one that waits for its confirmation; what is more retires, oldest first, and everything retires with age.
+//  Sent is with the session that was confirmed last. Everything in the ring opens. A ring holds the sending one, two
+//  older ones and one that waits for its confirmation; what is more retires, oldest first, and everything retires with
+//  age.
 //
 //  When both sides begin at once, two sessions may come to be, and each side could prefer another one. So, where the
-//  session that we send with is the younger one of the two, the one begun by the elder gateway wins; the elder is who has
-//  the greater public key.
+//  session that we send with is the younger one of the two, the one begun by the elder gateway wins; the elder is who
+//  has the greater public key.
 //
 //  Always true.  (1) At most four tokens. (2) Each token that came in retires once. (3) `sending` is confirmed.
 

@@ -1,8 +1,8 @@
 //  MessageCodes.swift — the two codes at the end of an initiation and of a response.
 //
-//  mac1 is keyed with the receiver's public key: who cannot compute it is not answered, so a scan finds nothing. mac2 is
-//  keyed with a cookie that the receiver, when busy, gives to who can receive at the address that he sends from; without
-//  one it is zeros. Both cover all bytes before them.
+//  mac1 is keyed with the receiver's public key: who cannot compute it is not answered, so a scan finds nothing. mac2
+//  is keyed with a cookie that the receiver, when busy, gives to who can receive at the address that he sends from;
+//  without one it is zeros. Both cover all bytes before them.
 
 import Sealing
 import Wire

@@ -4,8 +4,8 @@
 //             │               └─ HMAC("hawser masking" ‖ suite) ──▶ masks their headers
 //             └─ responder's ─┬─ …
 //
-//  The suite is part of the derivation, so no key is ever used with two ciphers. The secrets are wiped when this value is
-//  gone: whoever takes it expands them into the contexts of a cipher and lets go.
+//  The suite is part of the derivation, so no key is ever used with two ciphers. The secrets are wiped when this value
+//  is gone: whoever takes it expands them into the contexts of a cipher and lets go.
 
 public import Sealing
 

@@ -4,8 +4,8 @@
 //  datagrams overtaken by the next one is as many as 64, and several queues of an adapter reorder whole batches: the
 //  8,192 of the window are 100 ms at a gigabit a second.
 //
-//  How.  A ring of bits, counter n at bit n modulo 8,192. `next` is the counter behind the greatest one that was accepted;
-//  what moves it forward clears the bits between:
+//  How.  A ring of bits, counter n at bit n modulo 8,192. `next` is the counter behind the greatest one that was
+//  accepted; what moves it forward clears the bits between:
 //
 //            next − 8192                          next
 //               ▼                                   ▼
@@ -14,11 +14,11 @@
 //  `check` comes before a datagram is opened, since a repetition is not worth the work; `accept` after it, since only
 //  what is authentic may move the window. Two copies in one batch both pass the check, so `accept` looks again.
 //
-//  Rejected.  Clearing whole words only (RFC 6479): it needs no masks, but a window that is sometimes a word shorter than
-//  it says.
+//  Rejected.  Clearing whole words only (RFC 6479): it needs no masks, but a window that is sometimes a word shorter
+//  than it says.
 //
-//  Always true.  (1) `accept` says `fresh` at most once for each counter. (2) A counter within the window and not seen is
-//  fresh. (3) `check` changes nothing. The property tests compare with a set.
+//  Always true.  (1) `accept` says `fresh` at most once for each counter. (2) A counter within the window and not seen
+//  is fresh. (3) `check` changes nothing. The property tests compare with a set.
 
 @safe public struct ReplayWindow: ~Copyable {
   public enum Verdict: Equatable, Sendable {

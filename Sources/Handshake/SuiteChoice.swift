@@ -1,8 +1,8 @@
 //  SuiteChoice.swift — which cipher two gateways use, when each has a favourite.
 //
 //  The same rule whoever begins, or the cipher would change with every other rekey. If both have the same favourite, it
-//  is that. If not, one of them has no AES in hardware: AES would cost him much more than ChaCha20 costs the other, so it is
-//  ChaCha20-Poly1305. Both sets travel inside what is authenticated, so nobody between them can shorten one.
+//  is that. If not, one of them has no AES in hardware: AES would cost him much more than ChaCha20 costs the other, so
+//  it is ChaCha20-Poly1305. Both sets travel inside what is authenticated, so nobody between them can shorten one.
 
 import Sealing
 

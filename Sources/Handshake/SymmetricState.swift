@@ -1,5 +1,5 @@
-//  SymmetricState.swift — what both sides of a Noise handshake know so far: a chain of secrets, and a digest of all that
-//  was said.
+//  SymmetricState.swift — what both sides of a Noise handshake know so far: a chain of secrets, and a digest of all
+//  that was said.
 //
 //  Section 5.2 of the Noise specification, and its words. Each secret that the two come to share is mixed into the
 //  chain, and gives the key of what is sealed next; each byte that travels is mixed into the digest, which everything

@@ -4,9 +4,10 @@
 //      │ kind │ state │ reserved │ number/time  │
 //      └──────┴───────┴──────────┴──────────────┘
 //
-//  A control message is the text of a sealed datagram whose location has the flag `control`. A ping carries the sender's clock,
-//  which only he understands; the pong brings it back unchanged on the same path, and the difference is the round trip.
-//  That makes nothing to remember for either side. A pong is also the proof that the path works both ways.
+//  A control message is the text of a sealed datagram whose location has the flag `control`. A ping carries the
+//  sender's clock, which only he understands; the pong brings it back unchanged on the same path, and the difference is
+//  the round trip. That makes nothing to remember for either side. A pong is also the proof that the path works both
+//  ways.
 
 public struct ControlMessage: Equatable, Sendable {
   public enum Kind: UInt8, Sendable {

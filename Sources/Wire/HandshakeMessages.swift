@@ -1,5 +1,5 @@
-//  HandshakeMessages.swift — the three messages that make a session, byte by byte. What the sealed parts mean is known to
-//  `Handshake` only; here is where they lie.
+//  HandshakeMessages.swift — the three messages that make a session, byte by byte. What the sealed parts mean is known
+//  to `Handshake` only; here is where they lie.
 //
 //      initiation    0      1       4        8           40              88               136    152    168
 //                    │ kind │ zeros │ sender │ ephemeral │ static, sealed │ payload, sealed │ mac1 │ mac2 │
@@ -11,9 +11,9 @@
 //  Why.  Each kind has one length, so a length tells nobody anything and every offset is a constant. Each answer is
 //  shorter than its question, so nobody can use a gateway to multiply a flood.
 //
-//  `sender` and `receiver` are session indices: a number that a gateway makes up for its own look-up, and that the other
-//  one puts into everything that it sends. mac1 proves that the sender knows whom he talks to, mac2 that he can receive
-//  at the address that he sends from; both are zero-allocation checks before any curve is touched.
+//  `sender` and `receiver` are session indices: a number that a gateway makes up for its own look-up, and that the
+//  other one puts into everything that it sends. mac1 proves that the sender knows whom he talks to, mac2 that he can
+//  receive at the address that he sends from; both are zero-allocation checks before any curve is touched.
 //
 //  All numbers are little-endian.
 

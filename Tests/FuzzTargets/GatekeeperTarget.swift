@@ -9,8 +9,8 @@
 //      4  time          `rest` × 100 ms go by
 //      5  begin         the gateway asks
 //
-//  Whatever comes: nothing traps, every message is counted once, only unchanged messages make sessions, and in the end the two
-//  come to an agreement in one round trip.
+//  Whatever comes: nothing traps, every message is counted once, only unchanged messages make sessions, and in the end
+//  the two come to an agreement in one round trip.
 
 import Crypto
 import Handshake

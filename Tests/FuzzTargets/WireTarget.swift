@@ -1,4 +1,5 @@
-//  WireTarget.swift — every reader of Sources/Wire on the same bytes: a value or nothing, and a value writes what was read.
+//  WireTarget.swift — every reader of Sources/Wire on the same bytes: a value or nothing, and a value writes what was
+//  read.
 
 import Wire
 
