@@ -199,6 +199,10 @@ import Testing
     var cut = Array(specimen.bytes[..<47])
     cut[5] = 7
     try expect(.extensionHeaders, cut, "not one whole header")
+    specimen.extensions = [(44, [0, 0, 8, 0, 0, 0, 9])]
+    cut = Array(specimen.bytes[..<47])
+    cut[5] = 7
+    try expect(.extensionHeaders, cut, "not one whole header, of a later fragment")
   }
 
   /// Copies, so that reading one byte too many would be seen by the address sanitizer.
