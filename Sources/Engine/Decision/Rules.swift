@@ -9,8 +9,9 @@
 //  begin small: a call, not a download, unless the rules changed in between.
 //
 //  For the decision each rule is a row of numbers: sets of bits for what is small, ranges in two arrays that all rows
-//  share. A rule as it was written holds six arrays, and to ask 256 of those took 6 µs, most of it counting references. `explain`
-//  asks the rules as they were written, says of each which condition did not hold, and tests hold the two together.
+//  share. A rule as it was written holds six arrays, and to ask 256 of those took 6 µs, most of it counting references.
+//  `explain` asks the rules as they were written, says of each which condition did not hold, and tests hold the two
+//  together.
 //
 //  Rejected.  A decision tree over all conditions: rows are asked in order as everyone reads them, in some nanoseconds.
 
