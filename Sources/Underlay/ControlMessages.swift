@@ -1,6 +1,6 @@
 //  ControlMessages.swift — what goes beside a datagram: its segment size, its traffic class, the address it is for.
 //
-//      │ length 8 │ level 4 │ type 4 │ data …, padded to 8 │ length │ …     length: header and data, not the padding
+//      │ length 8 │ level 4 │ type 4 │ data …, padded to 8 │ length │ …     the padding is not in the length
 //
 //  The C library's macros for this list (CMSG_FIRSTHDR and its like) do not come through to Swift; the layout is the
 //  kernel's interface and will not change.

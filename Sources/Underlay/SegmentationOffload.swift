@@ -10,7 +10,6 @@
 //  address that is gone) is tried again singly, and the singles' own result tells.
 
 import Glibc
-internal import Primitives
 
 public struct SegmentationOffload: Sendable {
   public enum Outcome: Equatable, Sendable {
