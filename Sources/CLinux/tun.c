@@ -13,11 +13,11 @@ const unsigned hawser_tun_checksum = TUN_F_CSUM, hawser_tun_tso4 = TUN_F_TSO4, h
 // Linux 6.2; Debian 12's headers are older.
 const unsigned hawser_tun_uso4 = 0x20, hawser_tun_uso6 = 0x40;
 
-int hawser_tun_attach(int fd, const char *name, int layer) {
+int hawser_tun_attach(int fd, const char *name, int layer, int is_one_of_many) {
   struct ifreq request;
   memset(&request, 0, sizeof request);
   strncpy(request.ifr_name, name, IFNAMSIZ - 1);
-  request.ifr_flags = (short)(layer | IFF_NO_PI | IFF_VNET_HDR);
+  request.ifr_flags = (short)(layer | IFF_NO_PI | IFF_VNET_HDR | (is_one_of_many ? IFF_MULTI_QUEUE : 0));
   return ioctl(fd, TUNSETIFF, &request) < 0 ? -errno : 0;
 }
 

@@ -40,16 +40,22 @@ public struct LinkSettings: Hashable, Sendable {
   public var hardware: HardwareAddress?
   public var mtu: UInt32?
   public var queueLength: UInt32?
+  /// The longest super-packet that the kernel hands to it.
+  public var longestSuperPacket: UInt32?
+  /// Whether IPv6 gives it a link-local address by itself.
+  public var makesLinkLocalAddress: Bool?
   public var isUp: Bool?
 
   public init(
     name: String? = nil, hardware: HardwareAddress? = nil, mtu: UInt32? = nil, queueLength: UInt32? = nil,
-    isUp: Bool? = nil
+    longestSuperPacket: UInt32? = nil, makesLinkLocalAddress: Bool? = nil, isUp: Bool? = nil
   ) {
     self.name = name
     self.hardware = hardware
     self.mtu = mtu
     self.queueLength = queueLength
+    self.longestSuperPacket = longestSuperPacket
+    self.makesLinkLocalAddress = makesLinkLocalAddress
     self.isUp = isUp
   }
 }
@@ -213,6 +219,8 @@ extension LinkSettings: CustomStringConvertible {
     if let hardware { text += " address \(hardware)" }
     if let mtu { text += " mtu \(mtu)" }
     if let queueLength { text += " txqueuelen \(queueLength)" }
+    if let longestSuperPacket { text += " gso_max_size \(longestSuperPacket)" }
+    if let makesLinkLocalAddress { text += " addrgenmode \(makesLinkLocalAddress ? "eui64" : "none")" }
     if let isUp { text += isUp ? " up" : " down" }
     return text
   }

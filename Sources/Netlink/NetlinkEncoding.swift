@@ -103,6 +103,15 @@ struct NetlinkEncoder {
     if let hardware = settings.hardware { put(IFLA_ADDRESS, hardware.bytes) }
     if let mtu = settings.mtu { put(IFLA_MTU, mtu) }
     if let queueLength = settings.queueLength { put(IFLA_TXQLEN, queueLength) }
+    if let length = settings.longestSuperPacket { put(IFLA_GSO_MAX_SIZE, length) }
+    if let makesAddress = settings.makesLinkLocalAddress {
+      let families = nest(IFLA_AF_SPEC)
+      let family = nest(AF_INET6)
+      let mode = makesAddress ? IN6_ADDR_GEN_MODE_EUI64 : IN6_ADDR_GEN_MODE_NONE
+      mnl_attr_put_u8(header, UInt16(IFLA_INET6_ADDR_GEN_MODE), UInt8(mode.rawValue))
+      end(family)
+      end(families)
+    }
   }
 
   private func put(_ address: InterfaceAddress) {

@@ -8,7 +8,10 @@
 //  An interface that may take unfinished checksums (`.checksum`) is also what lets a program above it send many
 //  datagrams with one call (UDP_SEGMENT) at full speed; where it may not, older kernels answer such a call with EIO.
 //
-//  The interface goes when the descriptor is closed. It lives in the network namespace of the thread that opens it.
+//  Several queues are several descriptors: the kernel spreads flows over them, and each may have a thread of its own.
+//
+//  The interface goes when the last descriptor is closed. It lives in the network namespace of the thread that opens
+//  it.
 //
 //  Not here.  Addresses, MTU, up and down (Netlink); reading and writing (Ring).
 
@@ -41,45 +44,90 @@ public struct VNIC: ~Copyable {
   }
 
   public let name: String
-  public let descriptor: Int32
+  /// One for each queue.
+  public let descriptors: [Int32]
+  /// What it takes: all that was asked for, and of what was wished for all or nothing.
+  public let offloads: Offloads
 
-  private init(name: String, descriptor: Int32) {
+  /// Of the first queue.
+  public var descriptor: Int32 { descriptors[0] }
+
+  private init(name: String, _ attached: Attached) {
     self.name = name
-    self.descriptor = descriptor
+    descriptors = attached.descriptors
+    offloads = attached.offloads
   }
 
-  deinit { close(descriptor) }
+  deinit { for descriptor in descriptors { close(descriptor) } }
 
-  /// Makes the interface, in this network namespace or in that of the calling thread.
+  /// Makes the interface, in this network namespace or in that of the calling thread. An older kernel may refuse
+  /// `ifPossible`, and gets `offloads` alone then.
   public static func open(
-    _ name: String, kind: Kind, offloads: Offloads, in namespace: Int32? = nil
+    _ name: String, kind: Kind, offloads: Offloads, ifPossible wished: Offloads = [], queues: Int = 1,
+    in namespace: Int32? = nil
   ) throws(OpenFailure) -> VNIC {
+    precondition((1...mostQueues).contains(queues), "an interface has 1 … 256 queues")
     guard isValid(name) else { throw OpenFailure(name, .name, errno: EINVAL) }
-    guard let namespace else { return VNIC(name: name, descriptor: try attach(name, kind, offloads)) }
-    var result = Result<Int32, OpenFailure>.failure(OpenFailure(name, .enterNamespace, errno: EINVAL))
+    let order = Order(name: name, kind: kind, offloads: offloads, wished: wished, queues: queues)
+    guard let namespace else { return VNIC(name: name, try attach(order)) }
+    var result = Result<Attached, OpenFailure>.failure(OpenFailure(name, .enterNamespace, errno: EINVAL))
     let entered = onThread(in: namespace) {
       do throws(OpenFailure) {
-        result = .success(try attach(name, kind, offloads))
+        result = .success(try attach(order))
       } catch {
         result = .failure(error)
       }
     }
     guard entered == 0 else { throw OpenFailure(name, .enterNamespace, errno: entered) }
-    return VNIC(name: name, descriptor: try result.get())
+    return VNIC(name: name, try result.get())
   }
 
-  private static func attach(_ name: String, _ kind: Kind, _ offloads: Offloads) throws(OpenFailure) -> Int32 {
+  /// The kernel's own limit.
+  private static let mostQueues = 256
+
+  private struct Order {
+    var name: String
+    var kind: Kind
+    var offloads: Offloads
+    var wished: Offloads
+    var queues: Int
+  }
+
+  private struct Attached {
+    var descriptors: [Int32] = []
+    var offloads: Offloads
+  }
+
+  private static func attach(_ order: Order) throws(OpenFailure) -> Attached {
+    // The first of several queues would join an interface that another program holds, and share its packets.
+    if order.queues > 1 && if_nametoindex(order.name) != 0 { throw OpenFailure(order.name, .attach, errno: EBUSY) }
+    var attached = Attached(offloads: order.offloads.union(order.wished))
+    do throws(OpenFailure) {
+      for _ in 0..<order.queues {
+        attached.descriptors.append(try attachQueue(order.name, order.kind, isOneOfMany: order.queues > 1))
+      }
+      // They are the interface's, whichever queue they are set through.
+      var refusal = hawser_tun_set_offloads(attached.descriptors[0], attached.offloads.rawValue)
+      if refusal == -EINVAL && attached.offloads != order.offloads {
+        attached.offloads = order.offloads
+        refusal = hawser_tun_set_offloads(attached.descriptors[0], order.offloads.rawValue)
+      }
+      if refusal != 0 { throw OpenFailure(order.name, .setOffloads, errno: -refusal) }
+    } catch {
+      for descriptor in attached.descriptors { close(descriptor) }
+      throw error
+    }
+    return attached
+  }
+
+  private static func attachQueue(_ name: String, _ kind: Kind, isOneOfMany: Bool) throws(OpenFailure) -> Int32 {
     let descriptor = Glibc.open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw OpenFailure(name, .openDevice, errno: errno) }
-    let attached = hawser_tun_attach(descriptor, name, kind == .tap ? hawser_tun_layer2 : hawser_tun_layer3)
+    let attached = hawser_tun_attach(
+      descriptor, name, kind == .tap ? hawser_tun_layer2 : hawser_tun_layer3, isOneOfMany ? 1 : 0)
     guard attached == 0 else {
       close(descriptor)
       throw OpenFailure(name, .attach, errno: -attached)
-    }
-    let offloaded = hawser_tun_set_offloads(descriptor, offloads.rawValue)
-    guard offloaded == 0 else {
-      close(descriptor)
-      throw OpenFailure(name, .setOffloads, errno: -offloaded)
     }
     return descriptor
   }
