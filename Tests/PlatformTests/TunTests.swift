@@ -177,7 +177,7 @@ private final class Tunnel {
         }
         sent += max(0, count)
       }
-      while receiver >= 0, case let count = recv(receiver, &buffer, buffer.count, 0), count > 0 {
+      while receiver >= 0, case let count = recv(receiver, &buffer, buffer.count, Int32(MSG_DONTWAIT)), count > 0 {
         received += buffer[..<count]
       }
     }
