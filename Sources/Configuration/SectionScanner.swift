@@ -31,7 +31,8 @@ struct Section {
 
 struct SectionScanner {
   private let text: [UInt8]
-  private let note: (Place, String) -> Void
+  private let report: (Place, String) -> Void
+  private var reported = 0
   private(set) var sections: [Section] = []
   /// Sections that somebody meant but misspelt.
   private(set) var excused: Set<String> = []
@@ -52,10 +53,19 @@ struct SectionScanner {
   /// Twice the longest name of the schema; a secret is longer.
   private static let mostKeyBytes = 32
 
-  init(_ text: [UInt8], note: @escaping (Place, String) -> Void) {
+  init(_ text: [UInt8], report: @escaping (Place, String) -> Void) {
     self.text = text
-    self.note = note
+    self.report = report
   }
+
+  private mutating func note(_ place: Place, _ sentence: String) {
+    reported += 1
+    report(place, sentence)
+  }
+
+  /// Nobody will read more: a megabyte of nonsense has a hundred thousand mistakes, and each would cost a search for
+  /// the word that was meant.
+  private var isEnough: Bool { reported >= Mistakes.most }
 
   mutating func scan() {
     // What some editors of other systems put before the first character.
@@ -132,6 +142,10 @@ struct SectionScanner {
     let wordEnd = text[inside].firstIndex { !isWordCharacter($0) } ?? inside.upperBound
     let word = String(decoding: text[inside.lowerBound..<wordEnd], as: UTF8.self)
     guard let form = Schema.section(named: word) else {
+      if isEnough {
+        isDoubtful = true
+        return note(place, "")
+      }
       let known = Schema.sections.map { (name: $0.name, elsewhere: $0.elsewhere) }
       let hint = Schema.hint(word, among: known)
       if let meant = hint.meant { excused.insert(meant) }
@@ -153,7 +167,8 @@ struct SectionScanner {
     if form.hasName {
       let isQuoted = rest.count >= 2 && text[rest].first == UInt8(ascii: "\"") && text[rest].last == UInt8(ascii: "\"")
       let bare = isQuoted ? rest.lowerBound + 1..<rest.upperBound - 1 : rest
-      name = String(decoding: text[bare], as: UTF8.self)
+      // A name that is none is told of, and later messages repeat it: it too must be fit for a terminal.
+      name = shown(text[bare])
       if rest.isEmpty {
         note(place, "[\(form.name)] has no name: expected \(form.example)")
       } else if !isQuoted {
@@ -204,6 +219,10 @@ struct SectionScanner {
     }
     let word = String(decoding: text[key], as: UTF8.self)
     guard let setting = form.settings.first(where: { $0.name.lowercased() == word.lowercased() }) else {
+      if isEnough {
+        sections[index].isDoubtful = true
+        return note(start, "")
+      }
       let hint = Schema.hint(word, among: form.settings.map { (name: $0.name, elsewhere: $0.elsewhere) })
       if let meant = hint.meant { sections[index].excused.insert(meant) }
       return note(start, "unknown key '\(shown(text[key]))' in [\(form.name)]; \(hint.text)")

@@ -183,7 +183,8 @@ extension Rule {
     let action: Action =
       switch rule.stack {
       case .striped: .striped
-      case .single(let name): .single(path: name.flatMap { name in paths.firstIndex { $0.name == name } }.map { UInt8($0) })
+      case .single(let name):
+        .single(path: name.flatMap { name in paths.firstIndex { $0.name == name } }.map { UInt8($0) })
       case .raw: .raw
       }
     self.init(name: rule.name, action)

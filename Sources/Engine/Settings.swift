@@ -84,7 +84,8 @@ public enum SettingsConflict: Error, Equatable, CustomStringConvertible {
     case .sameKey(let one, let other): "peers \(one) and \(other) have the same public key; each gateway has its own"
     case .samePrefix(let prefix, let one, let other):
       "peers \(one) and \(other) both claim \(prefix); an address belongs to one peer"
-    case .weakKey(let name): "the public key of peer \(name) is no usable X25519 key; copy it from `hawser pubkey` there"
+    case .weakKey(let name):
+      "the public key of peer \(name) is no usable X25519 key; copy it from `hawser pubkey` there"
     }
   }
 }

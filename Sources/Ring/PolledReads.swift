@@ -38,6 +38,8 @@ struct PolledReads {
     /// The caller has asked and not yet heard of an end.
     var isWanted = true
     var isReadable = false
+    /// It has ended in this turn. Asked for again, it goes on in the next: the caller may have no buffer before.
+    var isOver = false
     /// How many buffers may be filled in a turn, and how many of them are left in this one.
     var round: Int
     var budget: Int
@@ -100,6 +102,7 @@ struct PolledReads {
     for place in reads.indices {
       guard let read = reads[place] else { continue }
       reads[place]?.budget = read.round
+      reads[place]?.isOver = false
       if read.isReadable && read.isWanted { isHungry = true }
     }
     return isHungry
@@ -116,7 +119,7 @@ extension Ring {
     }
     if let place = known {
       polledReads.reads[place]?.isWanted = true
-      polledReads.setReadable(place)  // what came since the end was announced to nobody
+      polledReads.reads[place]?.isReadable = true  // what came since the end was announced to nobody
       return
     }
     // On a descriptor that is none this fails, and the poll says so.
@@ -157,10 +160,10 @@ extension Ring {
   }
 
   private mutating func readOnce(_ place: Int) -> Completion? {
-    guard let read = polledReads.reads[place], read.isWanted, read.isReadable else { return nil }
+    guard let read = polledReads.reads[place], read.isWanted, read.isReadable, !read.isOver else { return nil }
     guard let buffer = firstBuffer(of: read.group) else {
       polledReads.reads[place]?.isWanted = false
-      polledReads.reads[place]?.isReadable = false
+      polledReads.reads[place]?.isOver = true
       return Completion(read.tag, result: -ENOBUFS)
     }
     if read.budget == 0 { return nil }

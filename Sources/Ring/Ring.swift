@@ -30,8 +30,8 @@
 //  for each operation: 160 to 700 ns against 40.
 //
 //  Always true.  (1) Buffer groups live as long as the ring: their memory goes after the ring has gone. (2) What a
-//  `write` points to must stay until its completion; what a group was given belongs to the kernel until a completion
-//  names it.
+//  `write` or a `send` points to must stay until its completion, a receive's layout until its end; what a group was
+//  given belongs to the kernel until a completion names it.
 //
 //  Not here.  What the bytes mean, who owns the buffers, when to wait.
 

@@ -98,6 +98,15 @@ public struct Striper: ~Copyable {
     var owed = 0
     /// Of the segment that is being split.
     var given = 0
+    /// What a part's length is a multiple of: a full datagram, or the whole packets that fit one.
+    var unit = 0
+    /// A part's least length; a batch may be shorter still.
+    var least = 0
+
+    mutating func setUnit(_ granularity: Int) {
+      unit = granularity == 1 ? payload : max(granularity, payload / granularity * granularity)
+      least = min(Striper.leastDatagrams, mostBytes / unit) * unit
+    }
   }
 
   public private(set) var counters = Counters()
@@ -110,6 +119,8 @@ public struct Striper: ~Copyable {
   /// What all batches together can carry.
   private var capacity = 0
   private var heaviest = 0
+  /// What the accounts' units are made for.
+  private var granularity = 1
 
   // The segment that is being handed out.
   private var waiting = 0
@@ -131,6 +142,7 @@ public struct Striper: ~Copyable {
       precondition(path.payload > 0 && path.mostBytes >= path.payload, "a batch holds at least one datagram")
       accounts[count] = Account(
         id: path.id, weight: Int(path.weight), mostBytes: path.mostBytes, payload: path.payload)
+      accounts[count].setUnit(granularity)
       if accounts[count].weight > accounts[heaviest].weight { heaviest = count }
       totalWeight += Int(path.weight)
       capacity += path.mostBytes
@@ -171,8 +183,12 @@ public struct Striper: ~Copyable {
       tail = 0
       return
     }
+    if granularity != self.granularity {
+      self.granularity = granularity
+      for index in 0..<count { accounts[index].setUnit(granularity) }
+    }
     charge(length)
-    tail = giveRest(giveWholeParts(length, granularity), granularity)
+    tail = giveRest(giveWholeParts(length))
     if resume > 0 { makeRoom(resume) }
     settle()
   }
@@ -231,30 +247,19 @@ public struct Striper: ~Copyable {
 
   // MARK: Step 2: give it out
 
-  /// What a part's length is a multiple of: a full datagram, or the whole packets that fit one.
-  private func unit(_ index: Int, _ granularity: Int) -> Int {
-    let payload = accounts[index].payload
-    return granularity == 1 ? payload : max(granularity, payload / granularity * granularity)
-  }
-
-  /// A part's least length; a batch may be shorter still.
-  private func least(_ index: Int, _ unit: Int) -> Int {
-    min(Striper.leastDatagrams, accounts[index].mostBytes / unit) * unit
-  }
-
   private mutating func give(_ bytes: Int, to index: Int) {
     accounts[index].given += bytes
     accounts[index].owed -= bytes * totalWeight
   }
 
   /// To each the whole datagrams that it is owed. Returns what is left of the segment.
-  private mutating func giveWholeParts(_ length: Int, _ granularity: Int) -> Int {
+  private mutating func giveWholeParts(_ length: Int) -> Int {
     var rest = length
     for index in 0..<count where accounts[index].owed > 0 {
-      let unit = unit(index, granularity)
+      let unit = accounts[index].unit
       let owed = min(accounts[index].owed / totalWeight, accounts[index].mostBytes, rest)
+      if owed < max(unit, accounts[index].least) { continue }
       let whole = owed / unit * unit
-      if whole < least(index, unit) { continue }
       give(whole, to: index)
       rest -= whole
     }
@@ -263,14 +268,14 @@ public struct Striper: ~Copyable {
 
   /// The rest, less than `leastDatagrams` for each path as a rule. Returns who carries the end of the segment: the one
   /// with a short datagram, if there is one.
-  private mutating func giveRest(_ length: Int, _ granularity: Int) -> Int {
+  private mutating func giveRest(_ length: Int) -> Int {
     var rest = length
     var short: Int?
     while rest > 0 {
-      let index = neediest(rest, granularity)
-      let unit = unit(index, granularity)
+      let index = neediest(rest)
+      let unit = accounts[index].unit
       let room = accounts[index].mostBytes - accounts[index].given
-      let wanted = max(unit, accounts[index].given == 0 ? least(index, unit) : 0)
+      let wanted = accounts[index].given == 0 ? max(unit, accounts[index].least) : unit
       var bytes = min(wanted, rest, room)
       if bytes > unit && bytes < rest { bytes = bytes / unit * unit }
       give(bytes, to: index)
@@ -281,11 +286,11 @@ public struct Striper: ~Copyable {
   }
 
   /// Who takes the next piece of the rest.
-  private func neediest(_ rest: Int, _ granularity: Int) -> Int {
+  private func neediest(_ rest: Int) -> Int {
     var best = 0
     var bestRank = -1
     for index in 0..<count {
-      let rank = rank(index, rest, granularity)
+      let rank = rank(index, rest)
       if rank > bestRank || (rank == bestRank && accounts[index].owed > accounts[best].owed) {
         best = index
         bestRank = rank
@@ -297,13 +302,12 @@ public struct Striper: ~Copyable {
 
   /// 3: has a part already, or is owed enough to begin one. 2: would begin one too early. 1: has room, but for no full
   /// datagram. -1: its batch is full.
-  private func rank(_ index: Int, _ rest: Int, _ granularity: Int) -> Int {
+  private func rank(_ index: Int, _ rest: Int) -> Int {
     let room = accounts[index].mostBytes - accounts[index].given
-    let unit = unit(index, granularity)
     if room == 0 { return -1 }
-    if room < min(unit, rest) { return 1 }
+    if room < min(accounts[index].unit, rest) { return 1 }
     if accounts[index].given > 0 { return 3 }
-    let least = least(index, unit)
+    let least = accounts[index].least
     return rest >= least && accounts[index].owed >= least * totalWeight / 2 ? 3 : 2
   }
 

@@ -10,7 +10,8 @@
 //
 //  Several queues are several descriptors: the kernel spreads flows over them, and each may have a thread of its own.
 //
-//  The interface goes when the last descriptor is closed. It lives in the network namespace of the thread that opens it.
+//  The interface goes when the last descriptor is closed. It lives in the network namespace of the thread that opens
+//  it.
 //
 //  Not here.  Addresses, MTU, up and down (Netlink); reading and writing (Ring).
 

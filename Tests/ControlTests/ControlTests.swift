@@ -183,7 +183,51 @@ import Testing
   }
 }
 
+@Suite struct `hawser status, peers and paths` {
+  @Test func `print what the gateway says, and end with its verdict`() throws {
+    let gateway = try Standing()
+    for (words, text) in [
+      ("status", sample.text()), ("peers", sample.peersText()), ("paths", sample.pathsText()),
+    ] {
+      let answer = shell("\(hawser) \(words) --socket \(gateway.path)")
+      #expect(answer.status == 1 && answer.output == text)
+      let json = shell("\(hawser) \(words) --json --socket \(gateway.path)")
+      #expect(json.status == 1)
+      #expect(try !object(json.output).isEmpty)
+    }
+  }
+
+  @Test func `tell in a sentence that a gateway hangs`() throws {
+    let gateway = try Standing(answers: false)
+    let answer = shell("\(hawser) status --socket \(gateway.path)")
+    #expect(answer.status == 2)
+    #expect(
+      answer.output == "hawser: the gateway has not answered for a second; it is overloaded, or it hangs\n")
+    #expect(try object(shell("\(hawser) status --json --socket \(gateway.path)").output)["error"] != nil)
+  }
+
+  @Test(.enabled(if: getuid() == 0, "needs root: gives its rights up"))
+  func `tell who may ask, when somebody else does`() throws {
+    let folder = try Folder()
+    #expect(chmod(folder.path, 0o755) == 0)
+    let gateway = try Standing(at: folder.path + "/g.sock")
+    let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all"
+    let answer = shell(
+      "cp \(hawser) \(folder.path)/hawser && \(nobody) \(folder.path)/hawser status --socket \(gateway.path)")
+    #expect(answer.status == 2)
+    #expect(answer.output.hasSuffix("Permission denied; run it as root, or as a member of the socket's group\n"))
+  }
+}
+
 // MARK: Helpers
+
+/// The release program where there is one, else the one beside the tests.
+private let hawser: String = {
+  let tests = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+  let folder =
+    ProcessInfo.processInfo.environment["HAWSER_RELEASE_BIN"] ?? (tests as NSString).deletingLastPathComponent
+  return folder + "/hawser"
+}()
 
 /// A gateway without a data path: a thread that answers when it is woken, as a driver's loop does.
 private final class Standing: Sendable {

@@ -8,7 +8,7 @@ import Testing
     claims.filter { $0.prefix.contains(address) }.max { $0.prefix.length < $1.prefix.length }?.peer
   }
 
-  @Test(arguments: 0..<200) func `however prefixes nest`(seed: UInt64) throws {
+  @Test(arguments: 0..<80) func `however prefixes nest`(seed: UInt64) throws {
     var random = SeededRandom(seed: seed)
     var claims: [AllowedAddresses.Claim] = []
     for _ in 0..<random.below(200) {
@@ -19,14 +19,16 @@ import Testing
       if !claims.contains(where: { $0.prefix == claim.prefix }) { claims.append(claim) }
     }
     let allowed = try AllowedAddresses(claims)
-    for _ in 0..<2_000 {
+    var wrong: [IPAddress] = []
+    for _ in 0..<1_000 {
       var address = Specimen.address(&random)
       // Near the ends of a prefix most mistakes live.
       if random.below(2) == 0, !claims.isEmpty {
         address = Specimen.neighbour(of: claims[Int(random.below(UInt64(claims.count)))].prefix, &random)
       }
-      #expect(allowed.peer(of: address) == Self.model(claims, address), "seed \(seed): \(address) in \(claims)")
+      if allowed.peer(of: address) != Self.model(claims, address) { wrong.append(address) }
     }
+    #expect(wrong.isEmpty, "seed \(seed): in \(claims)")
   }
 
   @Test func `as in the drawing at the top of the source`() throws {

@@ -123,6 +123,20 @@ import Testing
     #expect(served.allSatisfy { $0 > 0 }, "seed \(seed): \(served)")
   }
 
+  @Test func `comes once to each of 100,000 flows before it comes to anyone again`() {
+    let count = 100_000
+    var station = Station(flows: count, mostWaiting: 2 * count, seed: 1)
+    for _ in 0..<2 { for flow in 0..<count { _ = station.append(20_000, to: flow, segmentSize: 1_400) } }
+    var wrong = 0
+    // A turn is one packet here, since its bytes are more than a round's.
+    for turn in 0..<(2 * count) {
+      guard let slot = station.queues.nextFlow() else { return #expect(Bool(false), "nothing waits in turn \(turn)") }
+      let run = station.queues.takeRun(of: slot, mostBytes: 30_000, in: &station.table)
+      if slot != station.slots[turn % count] || run.packets.count != 1 { wrong += 1 }
+    }
+    #expect(wrong == 0 && station.queues.nextFlow() == nil && station.queues.waiting == 0)
+  }
+
   @Test func `is an urgent packet's before all that waits`() {
     var station = Station(flows: 4, mostWaiting: 400, seed: 1)
     for flow in 0..<3 { for _ in 0..<5 { _ = station.append(60_000, to: flow) } }

@@ -10,7 +10,8 @@ import Testing
     var liveness = Liveness(keepsAlive: true, at: at(0))
     var asked: [Int64] = []
     while asked.count < 9, let due = liveness.deadline {
-      #expect(liveness.expire(at: due) == .ping)
+      let step = liveness.expire(at: due)
+      #expect(step == .ping)
       _ = liveness.sent(at: due)
       asked.append((due - at(0)).nanoseconds / 1_000_000)
     }
@@ -25,12 +26,17 @@ import Testing
 
   @Test func `while answers come, a busy path never asks`() {
     var liveness = Liveness(keepsAlive: false, at: at(0))
-    #expect(liveness.heard(at: at(0)))
+    let comesUp = liveness.heard(at: at(0))
+    #expect(comesUp)
     for step in 1...1_000 {
       let now = at(Int64(step) * 5)
       _ = liveness.sent(at: now)
-      #expect(!liveness.heard(at: now + .milliseconds(3)))
-      if let due = liveness.deadline, due <= now { #expect(liveness.expire(at: now + .milliseconds(3)) != .ping) }
+      let comesUpAgain = liveness.heard(at: now + .milliseconds(3))
+      #expect(!comesUpAgain)
+      if let due = liveness.deadline, due <= now {
+        let step = liveness.expire(at: now + .milliseconds(3))
+        #expect(step != .ping)
+      }
     }
     #expect(liveness.state == .up)
   }
@@ -38,7 +44,8 @@ import Testing
   @Test func `a path that stops answering is asked within 250 ms and down after a second`() {
     var liveness = Liveness(keepsAlive: false, at: at(0))
     _ = liveness.heard(at: at(0))
-    #expect(liveness.sent(at: at(10)))
+    let startsClock = liveness.sent(at: at(10))
+    #expect(startsClock)
     var steps: [Liveness.Step] = []
     while liveness.state == .up, let due = liveness.deadline {
       steps.append(liveness.expire(at: due))
@@ -54,7 +61,8 @@ import Testing
     _ = liveness.sent(at: at(1))
     while liveness.state == .up, let due = liveness.deadline { _ = liveness.expire(at: due) }
     #expect(liveness.state == .down)
-    #expect(liveness.heard(at: at(60_000)))
+    let comesUp = liveness.heard(at: at(60_000))
+    #expect(comesUp)
     #expect(liveness.state == .up)
   }
 

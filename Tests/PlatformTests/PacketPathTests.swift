@@ -92,17 +92,17 @@ struct `Packets on their way through a real kernel` {
     family: IPAddress.Family, seed: UInt64
   ) throws {
     let hosts = try ThreeHosts()
-    let listener = try Endpoint(family, SOCK_STREAM, in: hosts.receiver)
+    let listener = try HostEndpoint(family, SOCK_STREAM, in: hosts.receiver)
     try listener.bind(ThreeHosts.address(ofReceiver: family), port: 9_001)
     #expect(listen(listener.descriptor, 1) == 0)
-    let source = try Endpoint(family, SOCK_STREAM, in: hosts.sender)
+    let source = try HostEndpoint(family, SOCK_STREAM, in: hosts.sender)
     #expect(source.connect(ThreeHosts.address(ofReceiver: family), port: 9_001) == EINPROGRESS)
 
     var random = SeededRandom(seed: seed)
     let sent = (0..<1_500_000).map { UInt8(truncatingIfNeeded: $0 &* 31 ^ $0 >> 11) }
     var sentCount = 0
     var received: [UInt8] = []
-    var sink: Endpoint?
+    var sink: HostEndpoint?
     var cuts = 0
     var holes = 0
     let deadline = seconds() + 30
@@ -252,10 +252,10 @@ struct `Packets on their way through a real kernel` {
 
 extension ThreeHosts {
   /// A connected sender and a bound receiver.
-  fileprivate func datagramSockets(_ family: IPAddress.Family) throws -> (source: Endpoint, sink: Endpoint) {
-    let sink = try Endpoint(family, SOCK_DGRAM, in: receiver)
+  fileprivate func datagramSockets(_ family: IPAddress.Family) throws -> (source: HostEndpoint, sink: HostEndpoint) {
+    let sink = try HostEndpoint(family, SOCK_DGRAM, in: receiver)
     try sink.bind(ThreeHosts.address(ofReceiver: family), port: 9_001)
-    let source = try Endpoint(family, SOCK_DGRAM, in: sender)
+    let source = try HostEndpoint(family, SOCK_DGRAM, in: sender)
     #expect(source.connect(ThreeHosts.address(ofReceiver: family), port: 9_001) == 0)
     return (source, sink)
   }

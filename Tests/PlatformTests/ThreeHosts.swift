@@ -140,7 +140,7 @@ final class ThreeHosts {
 }
 
 /// A socket in one of the namespaces that never waits.
-final class Endpoint {
+final class HostEndpoint {
   let descriptor: Int32
 
   init(_ family: IPAddress.Family, _ type: __socket_type, in namespace: Int32) throws {
@@ -166,17 +166,17 @@ final class Endpoint {
   }
 
   func bind(_ address: String, port: UInt16) throws {
-    #expect(Endpoint.with(address, port) { Glibc.bind(descriptor, $0, $1) } == 0)
+    #expect(HostEndpoint.with(address, port) { Glibc.bind(descriptor, $0, $1) } == 0)
   }
 
   /// 0, or an errno. TCP goes on in the background.
   func connect(_ address: String, port: UInt16) -> Int32 {
-    Endpoint.with(address, port) { Glibc.connect(descriptor, $0, $1) } == 0 ? 0 : errno
+    HostEndpoint.with(address, port) { Glibc.connect(descriptor, $0, $1) } == 0 ? 0 : errno
   }
 
-  func accept() -> Endpoint? {
+  func accept() -> HostEndpoint? {
     let accepted = accept4(descriptor, __SOCKADDR_ARG(), nil, Int32(SOCK_NONBLOCK.rawValue))
-    return accepted < 0 ? nil : Endpoint(taking: accepted)
+    return accepted < 0 ? nil : HostEndpoint(taking: accepted)
   }
 
   /// How many bytes were taken, or the negative errno.

@@ -33,6 +33,16 @@ import Wire
     receiver.core.audit()
   }
 
+  @Test func `the last datagram of a segment that waits is taken once`() {
+    let receiver = Receiver()
+    for start in stride(from: 0, to: 1_000, by: 100) {
+      #expect(receiver.receive(datagram(segment: 1, start..<start + 100), at: .zero) == .accepted)
+    }
+    #expect(receiver.receive(datagram(segment: 1, 900..<1_000), at: .zero) == .duplicate)
+    #expect(receiver.receive(datagram(segment: 1, 0..<100), at: .zero) == .duplicate)
+    receiver.core.audit()
+  }
+
   @Test func `datagrams of one segment must agree about it`() {
     let receiver = Receiver()
     receiver.receive(datagram(0..<100), at: .zero)

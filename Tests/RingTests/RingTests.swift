@@ -232,6 +232,22 @@ private let ways: [Ring.Feature] = [[], .repeatingReads]
     #expect(next?.result == 3)
   }
 
+  @Test func `end once a turn while there are no buffers, however often they are asked for`() throws {
+    var line = try Line(buffers: 2, without: .repeatingReads)
+    for size in 1...3 { line.send(size) }
+    line.ring.read(line.inner, into: line.group, tag: Tag(Kind.read))
+    var results: [Int32] = []
+    for turn in 0..<3 {
+      line.ring.submit()
+      while let completion = line.nextRead(), results.count < 10 {
+        results.append(completion.result)
+        if !completion.isRepeating { line.ring.read(line.inner, into: line.group, tag: Tag(Kind.read)) }
+      }
+      if turn == 1 { line.lendAll() }
+    }
+    #expect(results == [1, 2, -ENOBUFS, -ENOBUFS, 3])
+  }
+
   @Test func `go on after each pause`() throws {
     var line = try Line(buffers: 2, without: .repeatingReads)
     line.ring.read(line.inner, into: line.group, tag: Tag(Kind.read))

@@ -117,13 +117,16 @@ struct Step {
     _ segment: inout UInt32, _ rounds: Int
   ) {
     let now = Instant.zero
+    let scratch = UnsafeMutableRawPointer.allocate(byteCount: 2_048, alignment: 64)
+    scratch.initializeMemory(as: UInt8.self, repeating: 0, count: 2_048)
+    defer { scratch.deallocate() }
     steps.withUnsafeBufferPointer { steps in
       bytes.withUnsafeBytes { bytes in
         for _ in 0..<rounds {
           for index in steps.indices {
             var location = steps[index].location
             location.segment = segment
-            take(&core, set, location, steps[index].length, steps[index].path, bytes, packet, now)
+            take(&core, set, location, steps[index].length, steps[index].path, bytes, packet, scratch, now)
           }
           segment &+= 1
           while let delivery = core.nextDelivery() { core.finish(delivery.handle) }
@@ -134,7 +137,7 @@ struct Step {
 
   @inline(__always) static func take(
     _ core: inout Resequencer, _ set: Resequencer.LaneSet, _ location: Location, _ length: Int, _ path: UInt8,
-    _ bytes: UnsafeRawBufferPointer, _ packet: Int, _ now: Instant
+    _ bytes: UnsafeRawBufferPointer, _ packet: Int, _ scratch: UnsafeMutableRawPointer, _ now: Instant
   ) {
     switch core.place(location, textLength: length, from: set, at: now) {
     case .into(let place, let claim):
@@ -149,12 +152,10 @@ struct Step {
       }
       core.accept(claim, path: path, congestion: false, at: now)
     case .aside(let claim):
-      withUnsafeTemporaryAllocation(byteCount: 2_048, alignment: 8) { text in
-        ResumeRecord(packetOffset: location.offset / UInt32(packet) * UInt32(packet), headerLength: 52)
-          .write(to: text.baseAddress.unsafelyUnwrapped)
-        core.accept(
-          claim, path: path, congestion: false, text: UnsafeRawBufferPointer(rebasing: text[..<length]), at: now)
-      }
+      ResumeRecord(packetOffset: location.offset / UInt32(packet) * UInt32(packet), headerLength: 52)
+        .write(to: scratch)
+      core.accept(
+        claim, path: path, congestion: false, text: UnsafeRawBufferPointer(start: scratch, count: length), at: now)
     case .refused(let verdict): preconditionFailure("a datagram in order was refused: \(verdict)")
     }
   }

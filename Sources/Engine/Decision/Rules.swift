@@ -8,8 +8,12 @@
 //  A condition on size or DSCP is about the packet that is decided on. So a rule for small packets catches flows that
 //  begin small: a call, not a download, unless the rules changed in between.
 //
-//  Rejected.  A decision tree over all conditions: for 256 rules it saves a microsecond for each flow, and nobody could
-//  explain its answer. `explain` says of each rule whether it held, and which condition did not.
+//  For the decision each rule is a row of numbers: sets of bits for what is small, ranges in two arrays that all rows
+//  share. A rule as it was written holds six arrays, and to ask 256 of those took 6 µs, most of it counting references.
+//  `explain` asks the rules as they were written, says of each which condition did not hold, and tests hold the two
+//  together.
+//
+//  Rejected.  A decision tree over all conditions: rows are asked in order as everyone reads them, in some nanoseconds.
 
 public import Packets
 public import Primitives
@@ -56,7 +60,8 @@ public struct FlowFacts: Equatable, Sendable, BitwiseCopyable {
 }
 
 public struct Rules: Sendable {
-  /// Ten times what anyone writes by hand; a flow's first packet waits for all of them, which takes some microseconds.
+  /// Ten times what anyone writes by hand; a flow's first packet waits for all of them, which takes a microsecond or
+  /// two.
   public static let most = 256
 
   public let rules: [Rule]
@@ -66,10 +71,72 @@ public struct Rules: Sendable {
   /// The first rules of a gateway.
   public init(_ rules: [Rule] = []) { self.init(rules, revision: 1) }
 
+  private let rows: [Row]
+  private var ports: [ClosedRange<UInt16>] = []
+  private var prefixes: [IPPrefix] = []
+
   private init(_ rules: [Rule], revision: UInt32) {
     precondition(rules.count <= Rules.most, "more rules than a gateway takes")
     self.rules = rules
     self.revision = revision
+    var rows: [Row] = []
+    for rule in rules {
+      var row = Row()
+      row.family = rule.family?.rawValue ?? 0
+      for number in rule.protocols { row.protocols[Int(number) / 64] |= 1 << UInt64(number % 64) }
+      row.hasProtocols = !rule.protocols.isEmpty
+      for value in rule.dscp { row.dscp |= 1 << UInt64(value) }
+      if rule.dscp.isEmpty { row.dscp = .max }
+      row.ports = ports.count..<(ports.count + rule.ports.count)
+      ports += rule.ports
+      row.from = prefixes.count..<(prefixes.count + rule.from.count)
+      prefixes += rule.from
+      row.to = prefixes.count..<(prefixes.count + rule.to.count)
+      prefixes += rule.to
+      row.leastLength = rule.lengths?.lowerBound ?? 0
+      row.mostLength = rule.lengths?.upperBound ?? .max
+      rows.append(row)
+    }
+    self.rows = rows
+  }
+
+  /// A rule as numbers.
+  private struct Row {
+    /// 0: either.
+    var family: UInt8 = 0
+    var hasProtocols = false
+    var protocols = InlineArray<4, UInt64>(repeating: 0)
+    var dscp: UInt64 = 0
+    var leastLength = 0
+    var mostLength = Int.max
+    /// Places in the arrays of all rules; empty: holds for everything.
+    var ports = 0..<0
+    var from = 0..<0
+    var to = 0..<0
+  }
+
+  private func holds(_ row: Row, for facts: FlowFacts) -> Bool {
+    let tuple = facts.tuple
+    if row.family != 0 && row.family != tuple.source.family.rawValue { return false }
+    if row.hasProtocols && row.protocols[Int(tuple.transport) / 64] >> UInt64(tuple.transport % 64) & 1 == 0 {
+      return false
+    }
+    if row.dscp >> UInt64(facts.dscp) & 1 == 0 { return false }
+    if facts.length < row.leastLength || facts.length > row.mostLength { return false }
+    if !row.ports.isEmpty {
+      var isFound = false
+      for index in row.ports where !isFound {
+        isFound = ports[index].contains(tuple.sourcePort) || ports[index].contains(tuple.destinationPort)
+      }
+      if !isFound { return false }
+    }
+    return contains(row.from, tuple.source) && contains(row.to, tuple.destination)
+  }
+
+  private func contains(_ range: Range<Int>, _ address: IPAddress) -> Bool {
+    if range.isEmpty { return true }
+    for index in range where prefixes[index].contains(address) { return true }
+    return false
   }
 
   /// The rules that come instead of these: every flow is decided again.
@@ -78,7 +145,7 @@ public struct Rules: Sendable {
   }
 
   public func plan(for facts: FlowFacts) -> Plan {
-    for index in rules.indices where rules[index].obstacle(for: facts) == nil {
+    for index in rows.indices where holds(rows[index], for: facts) {
       return switch rules[index].action {
       case .striped: Plan(.striped, path: nil, rule: index, revision: revision)
       case .single(let path): Plan(.single, path: path, rule: index, revision: revision)

@@ -45,30 +45,30 @@ struct Sessions: ~Copyable {
   private let table: UnsafeMutablePointer<Session?>
   private let isLent: UnsafeMutablePointer<Bool>
   /// One for each path's name that was heard with a session's keys.
-  private var windows: FixedArray<ReplayWindow?>
+  private let windows: UnsafeMutablePointer<Window?>
   private let cryptography: any Cryptography
   let count: Int
   /// A session that has sealed its fill: its peer must begin a new one.
   private(set) var exhausted: Int?
 
   init(peers: Int, _ cryptography: any Cryptography) {
+    let places = peers * Sessions.perPeer
+    precondition(places <= 1 << 16, "a session's number has room for 65,536 of them")
+    let room = max(1, places)
     self.cryptography = cryptography
-    count = peers * Sessions.perPeer
-    precondition(count <= 1 << 16, "a session's number has room for 65,536 of them")
-    table = .allocate(capacity: max(1, count))
-    table.initialize(repeating: nil, count: max(1, count))
-    isLent = .allocate(capacity: max(1, count))
-    isLent.initialize(repeating: false, count: max(1, count))
-    windows = FixedArray(count: count * PeerPath.mostIDs) { _ in nil }
+    count = places
+    table = .allocate(capacity: room)
+    table.initialize(repeating: nil, count: room)
+    isLent = .allocate(capacity: room)
+    isLent.initialize(repeating: false, count: room)
+    windows = .allocate(capacity: room * PeerPath.mostIDs)
+    windows.initialize(repeating: nil, count: room * PeerPath.mostIDs)
   }
 
   deinit {
-    for slot in 0..<count {
-      guard let session = table[slot] else { continue }
-      cryptography.destroy(session.sending.key)
-      cryptography.destroy(session.receiving.key)
-    }
+    for slot in 0..<count { Sessions.destroy(slot, table, windows, cryptography) }
     table.deallocate()
+    windows.deallocate()
     isLent.deallocate()
   }
 
@@ -122,12 +122,20 @@ struct Sessions: ~Copyable {
   }
 
   /// The keys go; the number stays with the handshake.
-  mutating func destroy(_ slot: Int) {
+  mutating func destroy(_ slot: Int) { Sessions.destroy(slot, table, windows, cryptography) }
+
+  private static func destroy(
+    _ slot: Int, _ table: UnsafeMutablePointer<Session?>, _ windows: UnsafeMutablePointer<Window?>,
+    _ cryptography: any Cryptography
+  ) {
     guard let session = table[slot] else { return }
     cryptography.destroy(session.sending.key)
     cryptography.destroy(session.receiving.key)
     table[slot] = nil
-    for id in 0..<PeerPath.mostIDs { windows[slot * PeerPath.mostIDs + id] = nil }
+    for place in slot * PeerPath.mostIDs..<(slot + 1) * PeerPath.mostIDs {
+      windows[place]?.free()
+      windows[place] = nil
+    }
   }
 
   mutating func giveBack(_ index: UInt32) {
@@ -144,19 +152,19 @@ struct Sessions: ~Copyable {
   @inline(__always)
   func isFresh(_ counter: UInt64, path: UInt8, in slot: Int) -> Bool {
     guard Int(path) < PeerPath.mostIDs else { return false }
-    guard let verdict = windows[slot * PeerPath.mostIDs + Int(path)]?.check(counter) else { return true }
-    return verdict == .fresh
+    guard let window = windows[slot * PeerPath.mostIDs + Int(path)] else { return true }
+    return window.pointer.pointee.check(counter) == .fresh
   }
 
   /// It was genuine. False: a copy of it came in the same batch.
   @inline(__always)
   mutating func accept(_ counter: UInt64, path: UInt8, in slot: Int) -> Bool {
     let place = slot * PeerPath.mostIDs + Int(path)
-    if let verdict = windows[place]?.accept(counter) { return verdict == .fresh }
-    var window = ReplayWindow()
-    _ = window.accept(counter)
-    windows[place] = consume window
-    return true
+    guard let window = windows[place] else {
+      windows[place] = Window(accepting: counter)
+      return true
+    }
+    return window.pointer.pointee.accept(counter) == .fresh
   }
 
   // MARK: Use
@@ -172,5 +180,26 @@ struct Sessions: ~Copyable {
   mutating func takeExhausted() -> Int? {
     defer { exhausted = nil }
     return exhausted
+  }
+}
+
+/// A window against replay at a place of its own: a path has one from the first datagram that was heard on it.
+struct Window: BitwiseCopyable {
+  // Raw: the thread sanitizer's build does not take pointers to values that cannot be copied as fields.
+  private let memory: UnsafeMutableRawPointer
+
+  init(accepting counter: UInt64) {
+    memory = .allocate(byteCount: MemoryLayout<ReplayWindow>.stride, alignment: MemoryLayout<ReplayWindow>.alignment)
+    var window = ReplayWindow()
+    _ = window.accept(counter)
+    memory.bindMemory(to: ReplayWindow.self, capacity: 1).initialize(to: window)
+  }
+
+  @inline(__always)
+  var pointer: UnsafeMutablePointer<ReplayWindow> { memory.assumingMemoryBound(to: ReplayWindow.self) }
+
+  func free() {
+    pointer.deinitialize(count: 1)
+    memory.deallocate()
   }
 }

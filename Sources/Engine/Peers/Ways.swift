@@ -98,7 +98,8 @@ extension Engine {
       let pieces = min(SendBatches.mostBytes / datagram, batches.mostPieces)
       list.append(
         Striper.Path(
-          id: UInt8(place), weight: localPaths[Int(path.route.socket)].weight, mostBytes: batchesOfPart * pieces * path.payload,
+          id: UInt8(place), weight: localPaths[Int(path.route.socket)].weight,
+          mostBytes: batchesOfPart * pieces * path.payload,
           payload: path.payload))
       slowest = max(slowest, path.liveness.smoothedRoundTrip)
       quickest = min(quickest ?? path.liveness.smoothedRoundTrip, path.liveness.smoothedRoundTrip)

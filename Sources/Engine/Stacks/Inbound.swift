@@ -100,7 +100,8 @@ extension Engine {
           counters.count(.forged)
           continue
         }
-        guard let path = noteAuthentic(header, arrival, session: slot, of: index, bytes: length, &opened, at: now) else {
+        guard let path = noteAuthentic(header, arrival, session: slot, of: index, bytes: length, &opened, at: now)
+        else {
           continue
         }
         receiveControl(UnsafeRawBufferPointer(start: sealed, count: textLength), on: path, of: index, at: now)
@@ -119,7 +120,8 @@ extension Engine {
           resequencer.reject(claim)
           continue
         }
-        guard let path = noteAuthentic(header, arrival, session: slot, of: index, bytes: length, &opened, at: now) else {
+        guard let path = noteAuthentic(header, arrival, session: slot, of: index, bytes: length, &opened, at: now)
+        else {
           resequencer.reject(claim)
           continue
         }
@@ -131,7 +133,8 @@ extension Engine {
           resequencer.reject(claim)
           continue
         }
-        guard let path = noteAuthentic(header, arrival, session: slot, of: index, bytes: length, &opened, at: now) else {
+        guard let path = noteAuthentic(header, arrival, session: slot, of: index, bytes: length, &opened, at: now)
+        else {
           resequencer.reject(claim)
           continue
         }
@@ -177,7 +180,8 @@ extension Engine {
     _ header: ClearHeader, _ arrival: Arrival, session slot: Int, of index: Int, at now: Instant
   ) -> Int? {
     if !sessions[slot].isConfirmed { confirm(session: slot, of: index, at: now) }
-    guard let path = peers[index].place(of: header.path) ?? adopt(header.path, arrival.route, for: index, at: now) else {
+    guard let path = peers[index].place(of: header.path) ?? adopt(header.path, arrival.route, for: index, at: now)
+    else {
       counters.count(.tooManyPaths)
       return nil
     }

@@ -74,7 +74,11 @@ extension Engine {
       else { return counters.count(.noBatch) }
       location.offset = UInt32(offset)
       location.flags = segment.flags
-      if resume != nil { location.flags.insert(.resumes) } else if draft.isBeginning(offset) { location.flags.insert(.begins) }
+      if resume != nil {
+        location.flags.insert(.resumes)
+      } else if draft.isBeginning(offset) {
+        location.flags.insert(.begins)
+      }
       let counter = peers[index].nextCounter(of: path)
       ClearHeader(path: path, receiver: session.remoteIndex, counter: counter).write(to: place)
       location.write(to: place + DataHeader.clearLength)

@@ -71,18 +71,20 @@ struct SendBatches: ~Copyable {
 
   /// Each batch takes 64 KiB of `memory`.
   init(memory: UnsafeMutableRawBufferPointer) {
-    count = min(memory.count / SendBatches.capacity, Int(UInt16.max) - 1)
-    precondition(count > 0, "no memory for a single batch")
-    batches = .allocate(capacity: count)
-    free = RingBuffer(minimumCapacity: count)
-    ready = RingBuffer(minimumCapacity: count)
-    scratch = .allocate(byteCount: SendBatches.mostMasks * SealingKey.sampleLength, alignment: 64)
+    let number = min(memory.count / SendBatches.capacity, Int(UInt16.max) - 1)
+    guard let start = memory.baseAddress, number > 0 else { preconditionFailure("no memory for a single batch") }
     let nowhere = Route(socket: 0, remote: Endpoint(IPAddress(ipv4: 0), port: 0))
-    for index in (0..<count).reversed() {
-      guard let start = memory.baseAddress else { preconditionFailure("memory without an address") }
-      (batches + index).initialize(to: SendBatch(bytes: start + index * SendBatches.capacity, route: nowhere))
-      free.append(UInt16(index))
+    let blocks = UnsafeMutablePointer<SendBatch>.allocate(capacity: number)
+    var all = RingBuffer<UInt16>(minimumCapacity: number)
+    for index in (0..<number).reversed() {
+      (blocks + index).initialize(to: SendBatch(bytes: start + index * SendBatches.capacity, route: nowhere))
+      all.append(UInt16(index))
     }
+    count = number
+    batches = blocks
+    free = all
+    ready = RingBuffer(minimumCapacity: number)
+    scratch = .allocate(byteCount: SendBatches.mostMasks * SealingKey.sampleLength, alignment: 64)
   }
 
   deinit {
