@@ -90,8 +90,7 @@ extension Engine {
         continue
       }
       Location.toggle(datagram + DataHeader.clearLength, mask: masks + piece * SealingKey.sampleLength)
-      var location = Location(datagram + DataHeader.clearLength)
-      location.flags.remove(.begins)
+      let location = Location(datagram + DataHeader.clearLength)
       let sealed = datagram + DataHeader.length
       let textLength = length - DataHeader.overhead
       if location.flags.contains(.control) {
