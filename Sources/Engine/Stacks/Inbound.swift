@@ -187,7 +187,10 @@ extension Engine {
     if header.counter > peers[index].paths[path].newestHeard, peers[index].paths[path].route != arrival.route {
       move(path, of: index, to: arrival.route, at: now)
     }
-    if peers[index].paths[path].liveness.heard(at: now) { pathsChanged(of: index, at: now) }
+    if peers[index].paths[path].liveness.heard(at: now) {
+      report(.pathUp, peer: index, path: path)
+      pathsChanged(of: index, at: now)
+    }
     return path
   }
 
@@ -198,8 +201,6 @@ extension Engine {
     case .pong:
       let sent = Instant(nanoseconds: message.mark)
       if sent <= now { peers[index].paths[path].liveness.answered(after: now - sent) }
-    case .leave: removePath(path, of: index, at: now)
-    case .confirm: break
     }
   }
 }
