@@ -40,6 +40,7 @@ struct GatewayLoop: ~Copyable {
     case datagrams
     case sent
     case written
+    case answered
     case woken
   }
 
@@ -121,6 +122,7 @@ struct GatewayLoop: ~Copyable {
       case .datagrams: datagramsRead(completion)
       case .sent: batchSent(completion)
       case .written: deliveryWritten(completion)
+      case .answered: engine.answered(UInt8(truncatingIfNeeded: completion.tag.number))
       case .woken: isWoken = true
       case nil: preconditionFailure("a completion that nobody asked for")
       }
@@ -200,6 +202,9 @@ struct GatewayLoop: ~Copyable {
       ring.write(
         slices: slices, count: delivery.sliceCount, to: descriptor,
         tag: Tag(Kind.written, number: delivery.handle.index))
+    }
+    while let answer = engine.nextAnswer() {
+      ring.write(answer.bytes, to: descriptor, tag: Tag(Kind.answered, number: UInt32(answer.number)))
     }
     while let number = engine.nextFreeBuffer() { packets.giveBack(number) }
     packets.lend(

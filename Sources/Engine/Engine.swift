@@ -53,6 +53,7 @@ public struct Engine: ~Copyable {
   var freeBuffers = RingBuffer<UInt16>(minimumCapacity: 256)
   /// Paths with an open batch.
   var openBatches = RingBuffer<OpenBatch>(minimumCapacity: 64)
+  var refusals: Refusals
   let masks: UnsafeMutableRawPointer
   static let mostMasks = 128
   /// Lanes of their own for what has no flow.
@@ -131,6 +132,7 @@ public struct Engine: ~Copyable {
     resequencer = Resequencer(
       Resequencer.Limits(
         laneSets: max(1, list.count), mostSegmentLength: Engine.mostSegmentLength, memory: memory.segments))
+    refusals = Refusals(from: settings.addresses)
     masks = .allocate(byteCount: Engine.mostMasks * SealingKey.sampleLength, alignment: 64)
     timers = DeadlineQueue(count: list.count)
   }

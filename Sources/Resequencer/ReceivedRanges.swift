@@ -50,6 +50,7 @@ extension SegmentPool {
     }
     if joinsRight {
       list[index].lower = new.lower
+      list[index].begins = new.begins
       return index
     }
     for later in stride(from: count, to: index, by: -1) { list[later] = list[later - 1] }

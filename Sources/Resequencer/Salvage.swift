@@ -11,8 +11,9 @@
 //
 //  Of a TCP super-packet each range of payload that arrived becomes a super-packet of its own, with its sequence number.
 //  UDP has boundaries, so ranges shrink to whole datagrams. Any other packet is delivered whole or not at all. Where
-//  a header is missing, the next packet cannot be found: the walk goes on where a record says that a packet begins. Nothing
-//  else may say so: a payload can look like a packet, and whoever wrote it would love us to believe that.
+//  a header is missing, the next packet cannot be found: the walk goes on where a record says that a packet begins, or a
+//  datagram that it begins with one. Nothing else may say so: a payload can look like a packet, and whoever wrote it would
+//  love us to believe that.
 //
 //  Always true.  Only bytes that arrived leave, and each at most once.
 
@@ -98,10 +99,15 @@ extension SegmentPool {
     return sum
   }
 
-  /// Where the next packet begins behind this offset, as far as records know; or the segment's length.
+  /// Where the next packet begins behind this offset, as far as records and datagrams say; or the segment's length.
   func nextKnownPacket(behind offset: UInt32, in number: Number) -> UInt32 {
     let slot = slots + Int(number)
     var nearest = slot.pointee.length
+    let list = ranges(of: number)
+    for index in 0..<Int(slot.pointee.rangeCount) where list[index].begins && list[index].lower > offset {
+      nearest = list[index].lower
+      break
+    }
     var place = 0
     for _ in 0..<slot.pointee.recordCount {
       let rest = Int(slot.pointee.recordBytes) - place

@@ -27,6 +27,8 @@ import Wire
 struct ByteRange: BitwiseCopyable {
   var lower: UInt32
   var upper: UInt32
+  /// The first byte is the first of a packet: its datagram said so.
+  var begins = false
 }
 
 /// The number of something in a table, or none.

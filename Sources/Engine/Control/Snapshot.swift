@@ -109,6 +109,7 @@ extension Classifier.Counters {
   var named: [(String, UInt64)] {
     [
       ("classified", classified), ("fragments", fragments), ("tooShort", tooShort), ("malformed", malformedSum),
+      ("unreadable", unreadable),
       ("multicast", multicast), ("broadcast", broadcast), ("unknownOffload", unknownOffload),
     ]
   }

@@ -164,7 +164,10 @@ extension Engine {
       pump(index, from: nil, at: now)
     }
     expirePaths(of: index, at: now)
-    if isSilent(index, at: now) {
+    if peers[index].pathCount == 0 && peers[index].settings.endpoints.isEmpty {
+      // Nobody knows where he is: he will come.
+      peers[index].handshake.cease()
+    } else if isSilent(index, at: now) {
       peers[index].handshake.begin(at: now)
       pump(index, from: nil, at: now)
     }

@@ -67,12 +67,6 @@ extension Engine {
     }
   }
 
-  /// The other side gave it up.
-  mutating func removePath(_ place: Int, of index: Int, at now: Instant) {
-    forget(place, of: index)
-    pathsChanged(of: index, at: now)
-  }
-
   private mutating func forget(_ place: Int, of index: Int) {
     closeBatch(place, of: index)
     peers[index].remove(place)
@@ -120,6 +114,11 @@ extension Engine {
   mutating func expirePaths(of index: Int, at now: Instant) {
     var isChanged = false
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
+      if peers[index].paths[place].isForgotten(at: now) {
+        forget(place, of: index)
+        isChanged = true
+        continue
+      }
       switch peers[index].paths[place].liveness.expire(at: now) {
       case .wait: break
       case .ping: send(ControlMessage(.ping, mark: now.nanoseconds), on: place, of: index, at: now)

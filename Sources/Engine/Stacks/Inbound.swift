@@ -90,8 +90,7 @@ extension Engine {
         continue
       }
       Location.toggle(datagram + DataHeader.clearLength, mask: masks + piece * SealingKey.sampleLength)
-      var location = Location(datagram + DataHeader.clearLength)
-      location.flags.remove(.begins)
+      let location = Location(datagram + DataHeader.clearLength)
       let sealed = datagram + DataHeader.length
       let textLength = length - DataHeader.overhead
       if location.flags.contains(.control) {
@@ -188,7 +187,10 @@ extension Engine {
     if header.counter > peers[index].paths[path].newestHeard, peers[index].paths[path].route != arrival.route {
       move(path, of: index, to: arrival.route, at: now)
     }
-    if peers[index].paths[path].liveness.heard(at: now) { pathsChanged(of: index, at: now) }
+    if peers[index].paths[path].liveness.heard(at: now) {
+      report(.pathUp, peer: index, path: path)
+      pathsChanged(of: index, at: now)
+    }
     return path
   }
 
@@ -199,8 +201,6 @@ extension Engine {
     case .pong:
       let sent = Instant(nanoseconds: message.mark)
       if sent <= now { peers[index].paths[path].liveness.answered(after: now - sent) }
-    case .leave: removePath(path, of: index, at: now)
-    case .confirm: break
     }
   }
 }

@@ -37,7 +37,9 @@ extension Engine {
     if let pinned {
       return sealPart(0..<draft.length, of: location, on: Int(pinned), of: index, session, at: now)
     }
-    peers[index].striper.split(draft.length, granularity: max(1, draft.commonLength))
+    // Whole packets, but of a super-packet any range can be delivered.
+    let granularity = draft.segmentSize == 0 ? max(1, draft.commonLength) : 1
+    peers[index].striper.split(draft.length, granularity: granularity, resume: draft.resumeLength)
     var start = 0
     while let part = peers[index].striper.nextPart() {
       let end = draft.cut(near: part.range.upperBound, after: start)

@@ -120,6 +120,12 @@ struct SegmentDraft: ~Copyable {
     return view.headerLength
   }
 
+  /// What a part brings that starts within a packet: as much as one that starts within the first does.
+  var resumeLength: Int {
+    guard segmentSize > 0, let headers = headerLength(of: packets[0]) else { return 0 }
+    return ResumeRecord.fixedLength + headers
+  }
+
   /// What a part needs that starts here; nil when a packet begins here.
   mutating func record(at offset: Int) -> (record: ResumeRecord, headers: UnsafeRawPointer)? {
     let packet = packet(at: offset)
