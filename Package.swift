@@ -104,7 +104,12 @@ let package = Package(
         "VNIC", "Ring", "Netlink", "Primitives", "Sealing",
       ]),
     edge("Doctor", ["Primitives", "CLinux"]),
-    edge("Lab", ["Netlink", "Ring", "Packets", "VNIC", "CLinux", "Simulation", "Topology", "Primitives"]),
+    edge(
+      "Lab",
+      [
+        "Netlink", "Ring", "Packets", "VNIC", "CLinux", "Simulation", "Topology", "Primitives", "Configuration", "Sealing",
+        "Crypto", "Control", "Status",
+      ]),
     // X
     program(
       "hawser", ["Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "Primitives", "Sealing", "Status"]),
@@ -138,7 +143,9 @@ let package = Package(
     tests("VNICTests", ["VNIC", "Netlink", "Packets", "CLinux", "Primitives"]),
     tests("PlatformTests", ["Packets", "Ring", "Underlay", "VNIC", "Netlink", "CLinux", "Primitives"]),
     tests("DoctorTests", ["Doctor", "Primitives"]),
-    tests("LabTests", ["Lab", "Packets", "Netlink", "VNIC", "Simulation", "Topology", "Primitives", "CLinux"]),
+    tests(
+      "LabTests",
+      ["Lab", "Packets", "Netlink", "VNIC", "Simulation", "Topology", "Primitives", "CLinux", "Configuration", "Sealing"]),
     tests("HawserTests", []),
     tests("PathOracleCommandTests", []),
     tests("HouseTests", ["Configuration", "Topology"]),
