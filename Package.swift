@@ -120,6 +120,7 @@ let package = Package(
     benchmark("resequencer-bench", ["Resequencer", "Packets", "Wire", "Primitives"]),
     benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),
     benchmark("seal-bench", ["Crypto", "Sealing"]),
+    benchmark("gateway-seeds", ["TestWorld"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("SealingTests", ["Sealing", "Primitives"]),
@@ -133,9 +134,9 @@ let package = Package(
     tests("EngineTests", ["Engine", "Packets", "Primitives"]),
     tests("ResequencerTests", ["Primitives", "Packets", "Wire", "Resequencer", "Simulation"]),
     tests(
-      "HandshakeTests", ["Handshake", "Crypto", "FuzzTargets", "Primitives", "Sealing", "Wire"], data: ["Vectors"]),
+      "HandshakeTests", ["Handshake", "Crypto", "TestWorld", "Primitives", "Sealing", "Wire"], data: ["Vectors"]),
     tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
-    tests("ScenarioTests", ["Simulation", "Primitives", "Topology"]),
+    tests("ScenarioTests", ["TestWorld", "Engine", "Handshake", "Simulation", "Primitives", "Topology"]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Primitives"]),
     tests("CryptoTests", ["Crypto", "Sealing", "Primitives"], data: ["Vectors"]),
     tests("RingTests", ["Ring", "Primitives"]),
@@ -150,9 +151,17 @@ let package = Package(
     tests("PathOracleCommandTests", []),
     tests("HouseTests", ["Configuration", "Topology"]),
     .target(
+      name: "TestWorld",
+      dependencies: [
+        "Engine", "Resequencer", "Handshake", "Packets", "Wire", "Status", "Sealing", "Crypto", "Primitives",
+      ],
+      path: "Tests/TestWorld",
+      cSettings: glibc, swiftSettings: base),
+    .target(
       name: "FuzzTargets",
       dependencies: [
-        "Primitives", "Topology", "Simulation", "Configuration", "Packets", "Wire", "Handshake", "Sealing", "Crypto",
+        "TestWorld", "Primitives", "Topology", "Simulation", "Configuration", "Packets", "Wire", "Handshake", "Sealing",
+        "Crypto",
       ],
       path: "Tests/FuzzTargets",
       cSettings: glibc, swiftSettings: strict),

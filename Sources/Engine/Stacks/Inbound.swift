@@ -199,10 +199,18 @@ extension Engine {
   private mutating func receiveControl(_ text: UnsafeRawBufferPointer, on path: Int, of index: Int, at now: Instant) {
     guard let message = ControlMessage(text) else { return counters.count(.malformed) }
     switch message.kind {
-    case .ping: send(ControlMessage(.pong, mark: message.mark), on: path, of: index, at: now)
+    case .ping:
+      send(ControlMessage(.pong, mark: message.mark), on: path, of: index, at: now)
+      // Who was found has nothing to ask for, but for this: how long to wait for what comes on this path.
+      if peers[index].paths[path].liveness.smoothedRoundTrip == .zero {
+        send(ControlMessage(.ping, mark: now.nanoseconds), on: path, of: index, at: now)
+      }
     case .pong:
       let sent = Instant(nanoseconds: message.mark)
-      if sent <= now { peers[index].paths[path].liveness.answered(after: now - sent) }
+      if sent <= now {
+        peers[index].paths[path].liveness.answered(after: now - sent)
+        roundTripsChanged(of: index)
+      }
     }
   }
 }
