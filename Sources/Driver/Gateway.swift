@@ -1,8 +1,8 @@
 //  Gateway.swift — opens what a gateway needs, runs it until somebody ends it, and closes everything.
 //
-//  Order.  What can be refused comes first and what others notice comes last: keys and settings, sockets, the virtual NIC, the control
-//  socket. So a gateway that does not start has changed nothing, and all of it goes when the process goes: the
-//  virtual NIC with its descriptor, its routes with it.
+//  Order.  What can be refused comes first and what others notice comes last: keys and settings, sockets, the virtual
+//  NIC, the control socket. So a gateway that does not start has changed nothing, and all of it goes when the process
+//  goes: the virtual NIC with its descriptor, its routes with it.
 
 public import Configuration
 import Control

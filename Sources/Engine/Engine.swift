@@ -11,8 +11,9 @@
 //      nextBatch / nextDelivery / nextFreeBuffer / nextEvent           what the driver has to do now
 //      deadline, expire(at:)                                           when nothing else happens
 //
-//  The memory of all that is handed in once; a turn allocates nothing. A batch or a delivery belongs to the driver until
-//  he gives it back (`sent`, `written`); a packet's buffer comes back through `nextFreeBuffer`, usually in the same turn.
+//  The memory of all that is handed in once; a turn allocates nothing. A batch or a delivery belongs to the driver
+//  until he gives it back (`sent`, `written`); a packet's buffer comes back through `nextFreeBuffer`, usually in the
+//  same turn.
 //
 //  The folders are the picture of a virtual stack: Analysis looks at a packet, Decision chooses its flow's stack, Flows
 //  remembers flows and what waits in them, Stacks carries; Peers knows the other side, Control tells what is going on.

@@ -1,8 +1,8 @@
 //  Placing.swift — where a datagram is opened, and what it means once it is known to be authentic.
 //
 //  Why.  The place must be named before the datagram is known to be authentic, since it is opened right there. So up to
-//  `accept` nothing may change that `reject` cannot undo: a forger must not push a window on, evict what others hold, or
-//  write over bytes that have arrived.
+//  `accept` nothing may change that `reject` cannot undo: a forger must not push a window on, evict what others hold,
+//  or write over bytes that have arrived.
 //
 //  How.  A place is given only where no byte has arrived yet; what a forgery writes there is garbage that was never
 //  received. The first datagram of a segment takes a slot that belongs to the claim alone. All that cannot be undone
@@ -31,8 +31,8 @@ extension Resequencer {
 
   // MARK: Before it is authentic
 
-  /// Where a datagram's text belongs. `textLength` is what it has without headers and tag. The claim must be settled before
-  /// the next call.
+  /// Where a datagram's text belongs. `textLength` is what it has without headers and tag. The claim must be settled
+  /// before the next call.
   public mutating func place(
     _ location: Location, textLength: Int, from set: LaneSet, at now: Instant
   ) -> Placement {

@@ -1,7 +1,7 @@
 //  ReceivedRanges.swift — which bytes of a segment have arrived, as a short sorted list.
 //
-//  Each of k parts fills its range from the front, so there are k ranges that grow, and one more for each hole. A bit for
-//  each datagram would need to know their size, which differs by path.
+//  Each of k parts fills its range from the front, so there are k ranges that grow, and one more for each hole. A bit
+//  for each datagram would need to know their size, which differs by path.
 
 extension SegmentPool {
   /// What a datagram would be in a segment.

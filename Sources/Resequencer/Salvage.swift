@@ -1,19 +1,19 @@
 //  Salvage.swift — what is delivered of a segment with holes: all but the holes.
 //
-//  Why.  A lost datagram is two per cent of a super-packet. Dropping the segment would turn one loss into forty, and each of
-//  them costs the sender inside the tunnel a retransmission.
+//  Why.  A lost datagram is two per cent of a super-packet. Dropping the segment would turn one loss into forty, and
+//  each of them costs the sender inside the tunnel a retransmission.
 //
-//  How.  First, resume records fill in headers that are missing: a record's bytes are the packet's own. Then the segment
-//  is walked like a whole one, as far as headers are known:
+//  How.  First, resume records fill in headers that are missing: a record's bytes are the packet's own. Then the
+//  segment is walked like a whole one, as far as headers are known:
 //
 //      │ headers │ ████████████████ ··· ███████ │ headers │ ███████ │ ·······················│ headers │ ███ ···
 //                 whole range: cut                whole: as it is     header missing: skip     known from a record
 //
-//  Of a TCP super-packet each range of payload that arrived becomes a super-packet of its own, with its sequence number.
-//  UDP has boundaries, so ranges shrink to whole datagrams. Any other packet is delivered whole or not at all. Where
-//  a header is missing, the next packet cannot be found: the walk goes on where a record says that a packet begins, or a
-//  datagram that it begins with one. Nothing else may say so: a payload can look like a packet, and whoever wrote it would
-//  love us to believe that.
+//  Of a TCP super-packet each range of payload that arrived becomes a super-packet of its own, with its sequence
+//  number. UDP has boundaries, so ranges shrink to whole datagrams. Any other packet is delivered whole or not at all.
+//  Where a header is missing, the next packet cannot be found: the walk goes on where a record says that a packet
+//  begins, or a datagram that it begins with one. Nothing else may say so: a payload can look like a packet, and
+//  whoever wrote it would love us to believe that.
 //
 //  Always true.  Only bytes that arrived leave, and each at most once.
 

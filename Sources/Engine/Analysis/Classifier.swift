@@ -112,8 +112,8 @@ struct Classifier: ~Copyable {
       isUrgent: described.segmentSize == 0 && Classifier.isUrgent(view))
   }
 
-  /// What a packet is that `classify` could not read: where it goes and how long it is, by its IP header alone. nil when even
-  /// that makes no sense, or its checksum was to be finished by an adapter.
+  /// What a packet is that `classify` could not read: where it goes and how long it is, by its IP header alone. nil
+  /// when even that makes no sense, or its checksum was to be finished by an adapter.
   @inline(never)
   mutating func unreadable(_ frame: UnsafeMutableRawBufferPointer) -> (key: FiveTuple, length: Int)? {
     guard let offload = OffloadHeader(UnsafeRawBufferPointer(frame)), offload.flags == 0, offload.segmentKind == 0

@@ -1,8 +1,8 @@
 //  Refusals.swift — tells a sender inside that his packet goes no further, so that he need not find out by waiting.
 //
 //  An ICMP error goes back through the virtual NIC, from our own address there. There are few of them at a time: each
-//  lies in one of `mostWaiting` buffers until the driver has written it, and no more than `perSecond` are made; errors about
-//  every packet would double a flood (RFC 1812 §4.3.2.8). What is not told is only counted.
+//  lies in one of `mostWaiting` buffers until the driver has written it, and no more than `perSecond` are made; errors
+//  about every packet would double a flood (RFC 1812 §4.3.2.8). What is not told is only counted.
 
 import Packets
 import Primitives

@@ -4,8 +4,8 @@
 //                                  │                                  │
 //                                 raw: a length and two addresses     no route, no session: a verdict
 //
-//  A packet whose inside makes no sense is carried all the same, as long as its IP header says how long it is and where it goes: a
-//  tunnel is no firewall. Multicast is refused: there is no peer that it belongs to.
+//  A packet whose inside makes no sense is carried all the same, as long as its IP header says how long it is and where
+//  it goes: a tunnel is no firewall. Multicast is refused: there is no peer that it belongs to.
 
 import Packets
 public import Primitives
@@ -103,8 +103,8 @@ extension Engine {
     }
   }
 
-  /// The one path of a flow that has one, while it is up; nil: the flow is striped. Without a wish it is the path with the
-  /// shortest round trip at the time when one is needed; it stays with it, since to change means disorder.
+  /// The one path of a flow that has one, while it is up; nil: the flow is striped. Without a wish it is the path with
+  /// the shortest round trip at the time when one is needed; it stays with it, since to change means disorder.
   private mutating func pinnedPath(of slot: UInt32, _ index: Int) -> UInt8? {
     if flows[slot].plan.stack == .striped { return nil }
     if let pin = flows[slot].pin, peers[index].isUp(Int(pin)) { return pin }

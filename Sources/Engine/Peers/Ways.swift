@@ -1,8 +1,8 @@
 //  Ways.swift — the paths of a peer: how they are found, kept, moved and given up.
 //
-//  Who knows an address of the other asks over every pair (one of our sockets, one of his addresses) that has no path yet: a
-//  ping under a fresh name, sealed with the session's keys. A pair that answers is a path; one that does not is asked
-//  less and less often, every ten seconds in the end, so a cable that is plugged in later is found.
+//  Who knows an address of the other asks over every pair (one of our sockets, one of his addresses) that has no path
+//  yet: a ping under a fresh name, sealed with the session's keys. A pair that answers is a path; one that does not is
+//  asked less and less often, every ten seconds in the end, so a cable that is plugged in later is found.
 //
 //  Roaming.  A newer authentic datagram from another address moves the path there. That is all there is to it: address
 //  translators that forget, laptops that travel, LTE cells.

@@ -1,15 +1,15 @@
 //  Inbound.swift — datagrams arrive: whose are they, are they genuine, where do their bytes belong?
 //
-//  One read of a socket brings up to a hundred datagrams of one size (UDP_GRO). They are unmasked together, and then each is
-//  opened straight into its place in the segment's buffer: that is the only copy that we make on the way in.
+//  One read of a socket brings up to a hundred datagrams of one size (UDP_GRO). They are unmasked together, and then
+//  each is opened straight into its place in the segment's buffer: that is the only copy that we make on the way in.
 //
 //      bytes ─▶ clear header ─▶ session ─▶ path, replay window ─▶ unmask ─▶ Resequencer.place ─▶ open ─▶ accept
 //                    │             │              │                               │              │
 //                    ▼             ▼              ▼                               ▼              ▼
 //                 malformed     stranger       replayed                       its verdict      forged
 //
-//  Everything before `open` comes from anybody. So nothing before it leaves a trace: a place that was given and not used is taken
-//  back, a window moves only after, and each refusal is a counter.
+//  Everything before `open` comes from anybody. So nothing before it leaves a trace: a place that was given and not
+//  used is taken back, a window moves only after, and each refusal is a counter.
 
 import Handshake
 import Packets
@@ -152,8 +152,8 @@ extension Engine {
     var path = 0
   }
 
-  /// Something genuine arrived: it counts, it moves the window, it may move the path. Returns the path's place; nil when
-  /// there is no room for one more.
+  /// Something genuine arrived: it counts, it moves the window, it may move the path. Returns the path's place; nil
+  /// when there is no room for one more.
   @inline(__always)
   private mutating func noteAuthentic(
     _ header: ClearHeader, _ arrival: Arrival, session slot: Int, of index: Int, bytes: Int, _ run: inout OpenedRun,

@@ -1,15 +1,16 @@
 //  Outbound.swift — a segment leaves: cut into parts, each part into datagrams, each sealed on its way into a batch.
 //
 //  The only copy that we make of a user's byte on the way out is the one that seals it: `SealingKey.seal` reads the
-//  buffer that the virtual NIC was read into and writes the batch that the kernel sends. Where a datagram spans two packets, or
-//  starts with a resume record, its text is gathered in the batch first and sealed in place: one datagram of a part.
+//  buffer that the virtual NIC was read into and writes the batch that the kernel sends. Where a datagram spans two
+//  packets, or starts with a resume record, its text is gathered in the batch first and sealed in place: one datagram
+//  of a part.
 //
 //      draft    │ packet 0 ··················· │ packet 1 ··········· │ packet 2 ···· │
 //      parts    │ path A ·············│ path B ······················│ path A ········│     Striper, then `cut(near:)`
 //      texts    │1428│1428│1428│1428│r│1424│1428│1428│1428│1428│1428│r│1424│1428│ 600 │     r: resume record
 //
-//  Always true.  (1) A path's counter never repeats: it goes up by one with every datagram, over all keys. (2) A part begins with a
-//  packet or with a resume record.
+//  Always true.  (1) A path's counter never repeats: it goes up by one with every datagram, over all keys. (2) A part
+//  begins with a packet or with a resume record.
 
 import Packets
 import Primitives
@@ -18,8 +19,8 @@ import Striper
 import Wire
 
 extension Engine {
-  /// How many batches a segment may need at most: each path may have to end the one that is open and may end with one that
-  /// is half full, and between there are full ones, of 64 datagrams of half the usual length in the worst case.
+  /// How many batches a segment may need at most: each path may have to end the one that is open and may end with one
+  /// that is half full, and between there are full ones, of 64 datagrams of half the usual length in the worst case.
   static func batches(for length: Int, paths: Int) -> Int { 2 * paths + length / 30_000 + 1 }
 
   /// Sends the draft as the next segment of a lane. The caller has made sure that batches are free and the peer has a

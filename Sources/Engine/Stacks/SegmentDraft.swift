@@ -1,11 +1,11 @@
 //  SegmentDraft.swift — packets that will leave as one segment, as the places where they lie.
 //
-//  A segment is cut by bytes, and its bytes lie in as many read buffers as it has packets. The draft answers what the cutting
-//  needs: where a byte of the segment lies, whether a range is in one piece, where a cut may be, and what a reader needs
-//  who gets only what follows the cut.
+//  A segment is cut by bytes, and its bytes lie in as many read buffers as it has packets. The draft answers what the
+//  cutting needs: where a byte of the segment lies, whether a range is in one piece, where a cut may be, and what a
+//  reader needs who gets only what follows the cut.
 //
-//  Always true.  (1) Packets lie one after the other without gaps: `offset[i + 1] = offset[i] + length[i]`. (2) All have
-//  the same `segmentSize` and `needsChecksum`. (3) Nothing is copied into the draft.
+//  Always true.  (1) Packets lie one after the other without gaps: `offset[i + 1] = offset[i] + length[i]`. (2) All
+//  have the same `segmentSize` and `needsChecksum`. (3) Nothing is copied into the draft.
 
 import Packets
 import Primitives
