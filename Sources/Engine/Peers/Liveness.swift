@@ -109,9 +109,10 @@ struct Liveness: BitwiseCopyable {
 
   // MARK: Time
 
-  func isSilent(at now: Instant) -> Bool {
+  /// `start`: silence before that does not count.
+  func isSilent(at now: Instant, countedFrom start: Instant = .zero) -> Bool {
     guard let since = unansweredSince else { return false }
-    return now - since >= max(Liveness.silentAfter, smoothedRoundTrip * 3)
+    return now - max(since, start) >= max(Liveness.silentAfter, smoothedRoundTrip * 3)
   }
 
   var deadline: Instant? { nextPing }

@@ -155,11 +155,13 @@ extension Engine {
   /// Every path that should answer has been silent for too long: he may have lost our keys.
   func isSilent(_ index: Int, at now: Instant) -> Bool {
     var isAnyUp = false
+    // New keys have their time: asked for again at once, the other side would drop them before our first datagram is there.
+    let start = peers[index].current.map { sessions[$0].since } ?? .zero
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       let liveness = peers[index].paths[place].liveness
       if liveness.state == .probing { continue }
       isAnyUp = true
-      if !liveness.isSilent(at: now) && liveness.state == .up { return false }
+      if !liveness.isSilent(at: now, countedFrom: start) && liveness.state == .up { return false }
     }
     return isAnyUp
   }
