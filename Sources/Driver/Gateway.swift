@@ -137,6 +137,7 @@ public enum Gateway {
     var settings = GatewaySettings(
       wallClockAtZero: WallTime(seconds: zero / 1_000_000_000, nanoseconds: UInt32(zero % 1_000_000_000)))
     settings.mostPieces = SegmentationOffload.kernelLimit
+    settings.timing.renew(after: setup.configuration.rekeyAfter)
     settings.paths = try setup.configuration.paths.map { path throws(GatewayFailure) in
       LocalPath(name: path.name, weight: path.weight, mtu: try mtu(of: path))
     }
