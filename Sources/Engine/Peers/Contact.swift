@@ -64,6 +64,8 @@ extension Engine {
 
   /// Takes everything that a handshake has for us. `route` is where the input came from, if it was a message.
   mutating func pump(_ index: Int, from route: Route?, at now: Instant) {
+    // What was written with keys that are about to go, or to be followed by others, is masked with them first.
+    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) { closeBatch(place, of: index) }
     if let session = peers[index].handshake.nextSession() { install(session, for: index, at: now) }
     while let retired = peers[index].handshake.nextRetired() { sessions.giveBack(retired) }
     lendIndices(to: index)
