@@ -140,6 +140,7 @@ let package = Package(
     tests("DoctorTests", ["Doctor", "Primitives"]),
     tests("LabTests", ["Lab", "Packets", "Netlink", "VNIC", "Simulation", "Topology", "Primitives", "CLinux"]),
     tests("HawserTests", []),
+    tests("PipeTests", ["Lab", "CLinux", "COpenSSL", "Primitives"]),
     tests("PathOracleCommandTests", []),
     tests("HouseTests", ["Configuration", "Topology"]),
     .target(
