@@ -22,7 +22,7 @@ let strict = base + [.strictMemorySafety()]
 func sansIO(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
   .target(name: name, dependencies: dependencies, cSettings: glibc, swiftSettings: strict)
 }
-/// Sans-IO like the others, but nearly every line moves bytes that were checked before: the markers would hide the rest.
+/// Sans-IO too, but nearly every line moves bytes that were checked before: markers would hide the rest.
 func pump(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, cSettings: glibc, swiftSettings: base)
 }
@@ -64,93 +64,115 @@ let package = Package(
     // System libraries
     library("CUring", pkgConfig: "liburing", apt: "liburing-dev"),
     library("CMnl", pkgConfig: "libmnl", apt: "libmnl-dev"),
-    library("CMicrohttpd", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
+    library("CNftables", pkgConfig: "libnftables", apt: "libnftables-dev"),
     library("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
     library("CIpsecMb", apt: "libipsec-mb-dev"),  // x86 only: elsewhere nobody imports it, and nothing is linked
-    library("CNftables", pkgConfig: "libnftables", apt: "libnftables-dev"),
+    library("CMicrohttpd", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
     // L0
     .target(
       name: "Primitives", cSettings: glibc, swiftSettings: strict,
       linkerSettings: [.linkedLibrary("m")]),  // squareRoot() in debug builds
     sansIO("Sealing"),
-    sansIO("Commands", ["Primitives"]),
     // L1
+    sansIO("Commands", ["Primitives"]),
+    sansIO("Configuration", ["Primitives", "Sealing"]),
+    sansIO("Packets", ["Primitives"]),
+    sansIO("Status", ["Primitives", "Sealing"]),
     sansIO("Topology", ["Primitives"]),
     sansIO("Wire"),
-    sansIO("Packets", ["Primitives"]),
-    sansIO("Configuration", ["Primitives", "Sealing"]),
-    sansIO("Status", ["Primitives", "Sealing"]),
     // L2
-    sansIO("Striper", ["Primitives"]),
-    pump("Resequencer", ["Primitives", "Packets", "Wire"]),
     sansIO("Handshake", ["Primitives", "Sealing", "Wire"]),
+    pump("Resequencer", ["Packets", "Primitives", "Wire"]),
+    sansIO("Striper", ["Primitives"]),
     // L3
+    pump("Engine", ["Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Status", "Striper", "Wire"]),
     sansIO("Simulation", ["Primitives", "Topology"]),
-    pump("Engine", ["Primitives", "Status", "Sealing", "Wire", "Packets", "Striper", "Resequencer", "Handshake"]),
-    // E
+    // E0
     .target(name: "CLinux", cSettings: glibc),
-    edge("Netlink", ["CLinux", "CMnl", "CNftables", "Primitives"]),
-    edge("Crypto", ["Sealing", "COpenSSL", "CIpsecMb"]),
-    edge("Ring", ["CUring", "Primitives"]),
+    // E1
+    edge("Crypto", ["CIpsecMb", "COpenSSL", "Sealing"]),
     edge("HTTP", ["CMicrohttpd"]),
+    edge("Netlink", ["CLinux", "CMnl", "CNftables", "Primitives"]),
+    edge("Ring", ["CUring", "Primitives"]),
+    // E2
+    edge("Control", ["HTTP", "Primitives", "Status"]),
+    edge("Underlay", ["Primitives", "Ring"]),
     edge("VNIC", ["CLinux", "Netlink", "Primitives"]),
-    edge("Control", ["HTTP", "Status", "Primitives"]),
-    edge("Underlay", ["Ring", "Primitives"]),
     // L4
+    edge("Doctor", ["CLinux", "Primitives"]),
     edge(
       "Driver",
       [
-        "Engine", "Handshake", "Resequencer", "Packets", "Wire", "Configuration", "Status", "Control", "Crypto", "Underlay",
-        "VNIC", "Ring", "Netlink", "Primitives", "Sealing",
+        "Configuration", "Control", "Crypto", "Engine", "Handshake", "Netlink", "Packets", "Primitives", "Resequencer",
+        "Ring", "Sealing", "Status", "Underlay", "VNIC", "Wire",
       ]),
-    edge("Doctor", ["Primitives", "CLinux"]),
-    edge("Lab", ["Netlink", "Ring", "Packets", "VNIC", "CLinux", "Simulation", "Topology", "Primitives"]),
+    edge(
+      "Lab",
+      [
+        "CLinux", "Configuration", "Control", "Crypto", "Netlink", "Packets", "Primitives", "Ring", "Sealing", "Simulation",
+        "Status", "Topology", "VNIC",
+      ]),
     // X
     program(
-      "hawser", ["Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "Primitives", "Sealing", "Status"]),
-    program("netlab", ["Primitives", "Commands", "Topology", "Simulation", "Lab"]),
+      "hawser",
+      ["Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "Primitives", "Sealing", "Status"]),
+    program("netlab", ["Commands", "Lab", "Primitives", "Simulation", "Topology"]),
     program("path-oracle", ["Commands", "Primitives", "Resequencer", "Topology"]),
+    // Benchmarks
     yardstick("floor"),
-    benchmark("pipe-bench", ["Lab", "Topology", "Commands", "Primitives"]),
-    benchmark("resequencer-bench", ["Resequencer", "Packets", "Wire", "Primitives"]),
-    benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),
+    benchmark("gateway-seeds", ["TestWorld"]),
+    benchmark("pipe-bench", ["Commands", "Lab", "Primitives", "Topology"]),
+    benchmark("resequencer-bench", ["Packets", "Primitives", "Resequencer", "Wire"]),
     benchmark("seal-bench", ["Crypto", "Sealing"]),
+    benchmark("simulation-bench", ["Primitives", "Simulation", "Topology"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
-    tests("SealingTests", ["Sealing", "Primitives"]),
+    tests("SealingTests", ["Primitives", "Sealing"]),
     tests("CommandsTests", ["Commands"]),
-    tests("PacketsTests", ["Packets", "Primitives"]),
-    tests("TopologyTests", ["Topology", "Primitives"]),
-    tests("WireTests", ["Wire", "Primitives"]),
     tests("ConfigurationTests", ["Configuration", "Primitives", "Sealing"]),
-    tests("ControlTests", ["Control", "Status", "Primitives", "Sealing"]),
-    tests("StriperTests", ["Striper", "Primitives"]),
-    tests("EngineTests", ["Engine", "Packets", "Primitives"]),
-    tests("ResequencerTests", ["Primitives", "Packets", "Wire", "Resequencer", "Simulation"]),
+    tests("PacketsTests", ["Packets", "Primitives"]),
+    tests("TopologyTests", ["Primitives", "Topology"]),
+    tests("WireTests", ["Primitives", "Wire"]),
     tests(
-      "HandshakeTests", ["Handshake", "Crypto", "FuzzTargets", "Primitives", "Sealing", "Wire"], data: ["Vectors"]),
-    tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
-    tests("ScenarioTests", ["Simulation", "Primitives", "Topology"]),
-    tests("NetlinkTests", ["Netlink", "CLinux", "Primitives"]),
-    tests("CryptoTests", ["Crypto", "Sealing", "Primitives"], data: ["Vectors"]),
-    tests("RingTests", ["Ring", "Primitives"]),
-    tests("UnderlayTests", ["Underlay", "Ring", "Primitives"]),
-    tests("VNICTests", ["VNIC", "Netlink", "Packets", "CLinux", "Primitives"]),
-    tests("PlatformTests", ["Packets", "Ring", "Underlay", "VNIC", "Netlink", "CLinux", "Primitives"]),
+      "HandshakeTests", ["Crypto", "Handshake", "Primitives", "Sealing", "TestWorld", "Wire"], data: ["Vectors"]),
+    tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
+    tests("StriperTests", ["Primitives", "Striper"]),
+    tests("EngineTests", ["Engine", "Packets", "Primitives"]),
+    tests("SimulationTests", ["Primitives", "Simulation", "Topology"]),
+    tests("ScenarioTests", ["Engine", "Handshake", "Primitives", "Simulation", "TestWorld", "Topology"]),
+    tests("CryptoTests", ["Crypto", "Primitives", "Sealing"], data: ["Vectors"]),
+    tests("NetlinkTests", ["CLinux", "Netlink", "Primitives"]),
+    tests("RingTests", ["Primitives", "Ring"]),
+    tests("ControlTests", ["Control", "Primitives", "Sealing", "Status"]),
+    tests("UnderlayTests", ["Primitives", "Ring", "Underlay"]),
+    tests("VNICTests", ["CLinux", "Netlink", "Packets", "Primitives", "VNIC"]),
+    tests("PlatformTests", ["CLinux", "Netlink", "Packets", "Primitives", "Ring", "Underlay", "VNIC"]),
     tests("DoctorTests", ["Doctor", "Primitives"]),
-    tests("LabTests", ["Lab", "Packets", "Netlink", "VNIC", "Simulation", "Topology", "Primitives", "CLinux"]),
+    tests(
+      "LabTests",
+      [
+        "CLinux", "Configuration", "Lab", "Netlink", "Packets", "Primitives", "Sealing", "Simulation", "Topology", "VNIC",
+      ]),
     tests("HawserTests", []),
     tests("PipeTests", ["Lab", "CLinux", "COpenSSL", "Primitives"]),
     tests("PathOracleCommandTests", []),
     tests("HouseTests", ["Configuration", "Topology"]),
     .target(
+      name: "TestWorld",
+      dependencies: [
+        "Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Status", "Wire",
+      ],
+      path: "Tests/TestWorld",
+      cSettings: glibc, swiftSettings: base),
+    .target(
       name: "FuzzTargets",
       dependencies: [
-        "Primitives", "Topology", "Simulation", "Configuration", "Packets", "Wire", "Handshake", "Sealing", "Crypto",
+        "Configuration", "Crypto", "Handshake", "Packets", "Primitives", "Sealing", "Simulation", "TestWorld",
+        "Topology", "Wire",
       ],
       path: "Tests/FuzzTargets",
       cSettings: glibc, swiftSettings: strict),
-    tests("FuzzReplayTests", ["FuzzTargets", "Configuration", "Topology"]),
+    tests("FuzzReplayTests", ["Configuration", "FuzzTargets", "Topology"]),
   ],
   swiftLanguageModes: [.v6]
 )

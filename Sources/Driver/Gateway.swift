@@ -1,8 +1,8 @@
 //  Gateway.swift — opens what a gateway needs, runs it until somebody ends it, and closes everything.
 //
-//  Order.  What can be refused comes first and what others notice comes last: keys and settings, sockets, the virtual NIC, the control
-//  socket. So a gateway that does not start has changed nothing, and all of it goes when the process goes: the
-//  virtual NIC with its descriptor, its routes with it.
+//  Order.  What can be refused comes first and what others notice comes last: keys and settings, sockets, the virtual
+//  NIC, the control socket. So a gateway that does not start has changed nothing, and all of it goes when the process
+//  goes: the virtual NIC with its descriptor, its routes with it.
 
 public import Configuration
 import Control
@@ -164,6 +164,7 @@ public enum Gateway {
       wallClockAtZero: WallTime(seconds: zero / 1_000_000_000, nanoseconds: UInt32(zero % 1_000_000_000)))
     settings.mostPieces = SegmentationOffload.kernelLimit
     settings.timing.renew(after: setup.configuration.rekeyAfter)
+    settings.addresses = setup.configuration.addresses.map(\.address)
     settings.paths = try setup.configuration.paths.map { path throws(GatewayFailure) in
       LocalPath(name: path.name, weight: path.weight, mtu: try mtu(of: path))
     }

@@ -15,10 +15,10 @@
 //
 //  The time is read once a turn, after waking: everything in the turn happened "now".
 //
-//  Buffers.  The virtual NIC reads into buffers that are lent to the ring and come back when the engine has sealed them,
-//  in the same turn as a rule. Bulk wants few of them, since the ring takes them first in, first out, and so their sum is
-//  what passes through the cache; a flood of small packets wants many, since a turn brings at most one each. So the number
-//  that is lent follows the size of what was read.
+//  Buffers.  The virtual NIC reads into buffers that are lent to the ring and come back when the engine has sealed
+//  them, in the same turn as a rule. Bulk wants few of them, since the ring takes them first in, first out, and so
+//  their sum is what passes through the cache; a flood of small packets wants many, since a turn brings at most one
+//  each. So the number that is lent follows the size of what was read.
 //
 //  Always true.  (1) A buffer is with the kernel, with the engine, or idle. (2) What a send or a write points to stays
 //  until its completion. (3) Reads that ended are armed again as soon as a buffer can be lent.
@@ -40,6 +40,7 @@ struct GatewayLoop: ~Copyable {
     case datagrams
     case sent
     case written
+    case answered
     case woken
   }
 
@@ -121,6 +122,7 @@ struct GatewayLoop: ~Copyable {
       case .datagrams: datagramsRead(completion)
       case .sent: batchSent(completion)
       case .written: deliveryWritten(completion)
+      case .answered: engine.answered(UInt8(truncatingIfNeeded: completion.tag.number))
       case .woken: isWoken = true
       case nil: preconditionFailure("a completion that nobody asked for")
       }
@@ -200,6 +202,9 @@ struct GatewayLoop: ~Copyable {
       ring.write(
         slices: slices, count: delivery.sliceCount, to: descriptor,
         tag: Tag(Kind.written, number: delivery.handle.index))
+    }
+    while let answer = engine.nextAnswer() {
+      ring.write(answer.bytes, to: descriptor, tag: Tag(Kind.answered, number: UInt32(answer.number)))
     }
     while let number = engine.nextFreeBuffer() { packets.giveBack(number) }
     packets.lend(

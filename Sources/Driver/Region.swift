@@ -1,7 +1,7 @@
 //  Region.swift — a block of memory from the kernel: zeros, aligned to pages, there only as far as it was touched.
 //
-//  Everything that a gateway's data lies in is such a block, made once: so what is reserved for a full load costs an idle
-//  gateway nothing, and nothing is allocated while packets flow.
+//  Everything that a gateway's data lies in is such a block, made once: so what is reserved for a full load costs an
+//  idle gateway nothing, and nothing is allocated while packets flow.
 
 import Engine
 import Glibc

@@ -11,8 +11,9 @@
 //      nextBatch / nextDelivery / nextFreeBuffer / nextEvent           what the driver has to do now
 //      deadline, expire(at:)                                           when nothing else happens
 //
-//  The memory of all that is handed in once; a turn allocates nothing. A batch or a delivery belongs to the driver until
-//  he gives it back (`sent`, `written`); a packet's buffer comes back through `nextFreeBuffer`, usually in the same turn.
+//  The memory of all that is handed in once; a turn allocates nothing. A batch or a delivery belongs to the driver
+//  until he gives it back (`sent`, `written`); a packet's buffer comes back through `nextFreeBuffer`, usually in the
+//  same turn.
 //
 //  The folders are the picture of a virtual stack: Analysis looks at a packet, Decision chooses its flow's stack, Flows
 //  remembers flows and what waits in them, Stacks carries; Peers knows the other side, Control tells what is going on.
@@ -53,6 +54,7 @@ public struct Engine: ~Copyable {
   var freeBuffers = RingBuffer<UInt16>(minimumCapacity: 256)
   /// Paths with an open batch.
   var openBatches = RingBuffer<OpenBatch>(minimumCapacity: 64)
+  var refusals: Refusals
   let masks: UnsafeMutableRawPointer
   static let mostMasks = 128
   /// Lanes of their own for what has no flow.
@@ -131,6 +133,7 @@ public struct Engine: ~Copyable {
     resequencer = Resequencer(
       Resequencer.Limits(
         laneSets: max(1, list.count), mostSegmentLength: Engine.mostSegmentLength, memory: memory.segments))
+    refusals = Refusals(from: settings.addresses)
     masks = .allocate(byteCount: Engine.mostMasks * SealingKey.sampleLength, alignment: 64)
     timers = DeadlineQueue(count: list.count)
   }
@@ -174,6 +177,9 @@ public struct Engine: ~Copyable {
   public mutating func nextBatch() -> UInt16? { batches.nextReady() }
 
   public func batch(_ index: UInt16) -> SendBatch { batches[index] }
+
+  /// None is with the driver, and none is being filled.
+  public var hasAllBatches: Bool { batches.isAllFree }
 
   /// The kernel has taken it, or never will.
   public mutating func sent(_ index: UInt16, wasTaken: Bool) {

@@ -8,6 +8,8 @@ public import Wire
 public struct GatewaySettings: Sendable {
   public var paths: [LocalPath] = []
   public var peers: [PeerSettings] = []
+  /// Ours on the virtual NIC: senders inside are answered from them.
+  public var addresses: [IPAddress] = []
   /// The first that matches a flow decides.
   public var rules: [Rule] = []
   /// What the wall clock showed at the zero of the clock that all calls use.

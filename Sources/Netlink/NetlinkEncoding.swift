@@ -5,8 +5,8 @@
 //  never reached, and the batch only needs to have that much room before each.
 
 internal import CMnl
-import Primitives
 import Glibc
+import Primitives
 
 struct NetlinkEncoder {
   /// What a message needs at most.

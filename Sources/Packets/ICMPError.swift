@@ -18,6 +18,8 @@ public enum ICMPError: Equatable, Sendable {
   case timeExceeded
   /// A rule forbids it.
   case prohibited
+  /// It is known where it belongs, but nobody is there now.
+  case unreachable
 
   public static let mostLengthIPv4 = 576
   public static let mostLengthIPv6 = 1_280
@@ -76,6 +78,7 @@ public enum ICMPError: Equatable, Sendable {
     case .packetTooBig(let mtu): (0x0304, 0x0200, UInt32(clamping: mtu))
     case .timeExceeded: (0x0b00, 0x0300, 0)
     case .prohibited: (0x030d, 0x0101, 0)
+    case .unreachable: (0x0301, 0x0103, 0)
     }
   }
 

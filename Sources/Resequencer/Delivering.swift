@@ -1,17 +1,17 @@
 //  Delivering.swift — a released segment leaves packet by packet, each as one write.
 //
 //  A segment is a row of packets without framing: where one ends is in its own header. What the adapter has to do for a
-//  packet follows from its headers, the segment size and one flag, so the offload header is made here, in the delivery's own
-//  room, and the packet stays where it was opened. When a packet's bytes make no sense, nothing behind them can be found,
-//  and the rest of the segment is dropped. A packet that has a length but whose inside we cannot read (some fragments,
-//  broken transport headers) is passed on as it is: a tunnel is no firewall.
+//  packet follows from its headers, the segment size and one flag, so the offload header is made here, in the
+//  delivery's own room, and the packet stays where it was opened. When a packet's bytes make no sense, nothing behind
+//  them can be found, and the rest of the segment is dropped. A packet that has a length but whose inside we cannot
+//  read (some fragments, broken transport headers) is passed on as it is: a tunnel is no firewall.
 
 import Packets
 import Wire
 
 extension Resequencer {
-  /// The next packet, or bundle of packets, that is in order. nil also when as many as may be are not finished: what is left
-  /// comes then.
+  /// The next packet, or bundle of packets, that is in order. nil also when as many as may be are not finished: what is
+  /// left comes then.
   public mutating func nextDelivery() -> Delivery? {
     while firstReady != .none {
       if deliveries.isFull { return nil }

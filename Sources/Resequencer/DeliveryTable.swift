@@ -2,8 +2,8 @@
 //
 //      │ offload header │ room for headers that were rewritten │ slice │ slice │ … │      one delivery
 //
-//  The kernel reads the slices after `nextDelivery` has returned, so they have a place that stays until `finish`. The one
-//  that was finished last is used next.
+//  The kernel reads the slices after `nextDelivery` has returned, so they have a place that stays until `finish`. The
+//  one that was finished last is used next.
 
 public struct Slice: BitwiseCopyable {
   public var start: UnsafeMutableRawPointer

@@ -1,11 +1,11 @@
 //  LaneTable.swift — where each lane stands, and the window of those that wait for something.
 //
-//  Why.  There may be a thousand peers with a thousand lanes each, of which nearly all hold nothing: they must cost next to
-//  nothing, and a lane that waits must find a segment at once, however many it holds.
+//  Why.  There may be a thousand peers with a thousand lanes each, of which nearly all hold nothing: they must cost
+//  next to nothing, and a lane that waits must find a segment at once, however many it holds.
 //
-//  How.  A lane is eight bytes: the segment that it owes next, and the number of its state or none. A state is taken from a
-//  pool when something must be held and given back when nothing is. It has a ring of slot numbers, indexed by segment
-//  modulo window, and for each path the furthest position of this lane that came over it:
+//  How.  A lane is eight bytes: the segment that it owes next, and the number of its state or none. A state is taken
+//  from a pool when something must be held and given back when nothing is. It has a ring of slot numbers, indexed by
+//  segment modulo window, and for each path the furthest position of this lane that came over it:
 //
 //        next                       next + window
 //         ▼                              ▼

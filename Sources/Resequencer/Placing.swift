@@ -1,8 +1,8 @@
 //  Placing.swift — where a datagram is opened, and what it means once it is known to be authentic.
 //
 //  Why.  The place must be named before the datagram is known to be authentic, since it is opened right there. So up to
-//  `accept` nothing may change that `reject` cannot undo: a forger must not push a window on, evict what others hold, or
-//  write over bytes that have arrived.
+//  `accept` nothing may change that `reject` cannot undo: a forger must not push a window on, evict what others hold,
+//  or write over bytes that have arrived.
 //
 //  How.  A place is given only where no byte has arrived yet; what a forgery writes there is garbage that was never
 //  received. The first datagram of a segment takes a slot that belongs to the claim alone. All that cannot be undone
@@ -31,8 +31,8 @@ extension Resequencer {
 
   // MARK: Before it is authentic
 
-  /// Where a datagram's text belongs. `textLength` is what it has without headers and tag. The claim must be settled before
-  /// the next call.
+  /// Where a datagram's text belongs. `textLength` is what it has without headers and tag. The claim must be settled
+  /// before the next call.
   public mutating func place(
     _ location: Location, textLength: Int, from set: LaneSet, at now: Instant
   ) -> Placement {
@@ -40,7 +40,7 @@ extension Resequencer {
     // The usual case: the next bytes of the range that grew last.
     if location.offset == recent.upper && location.segment == recent.segment && location.lane == recent.lane
       && set == recent.set && location.length == recent.length && location.segmentSize == recent.segmentSize
-      && location.flags == recent.flags && location.extra == 0 && textLength > 0
+      && location.flags.subtracting(.begins) == recent.flags && location.extra == 0 && textLength > 0
       && textLength <= Int(recent.limit &- recent.upper), let memory = recent.memory
     {
       claimed.kind = .growing
@@ -54,7 +54,7 @@ extension Resequencer {
   @inline(never)
   private mutating func find(_ location: Location, _ textLength: Int, _ set: LaneSet) -> Placement {
     guard let index = check(set) else { return refuse(.closed) }
-    guard location.flags.isSubset(of: [.needsChecksum, .resumes]), location.extra == 0,
+    guard location.flags.isSubset(of: [.needsChecksum, .resumes, .begins]), location.extra == 0,
       Int(location.lane) < limits.lanesPerSet
     else { return refuse(.unknown) }
     let resumes = location.flags.contains(.resumes)
@@ -95,7 +95,7 @@ extension Resequencer {
   /// What all datagrams of a segment must say alike.
   @inline(__always) private func agrees(_ location: Location, _ slot: UnsafeMutablePointer<Slot>) -> Bool {
     location.length == slot.pointee.length && location.segmentSize == slot.pointee.segmentSize
-      && location.flags.rawValue & ~Location.Flags.resumes.rawValue == slot.pointee.flags.rawValue
+      && location.flags.subtracting([.resumes, .begins]) == slot.pointee.flags
   }
 
   private mutating func into(_ number: Number) -> Placement {
@@ -123,7 +123,7 @@ extension Resequencer {
     slot.pointee.length = location.length
     slot.pointee.segmentSize = location.segmentSize
     slot.pointee.lane = location.lane
-    slot.pointee.flags = location.flags.subtracting(.resumes)
+    slot.pointee.flags = location.flags.subtracting([.resumes, .begins])
     slot.pointee.received = 0
     slot.pointee.rangeCount = 0
     slot.pointee.markCount = 0
@@ -180,7 +180,8 @@ extension Resequencer {
   private mutating func acceptInPlace(path: UInt8, congestion: Bool, at now: Instant) -> Verdict {
     let number = claimed.slot
     let range = ByteRange(
-      lower: claimed.location.offset, upper: claimed.location.offset &+ UInt32(truncatingIfNeeded: claimed.textLength))
+      lower: claimed.location.offset, upper: claimed.location.offset &+ UInt32(truncatingIfNeeded: claimed.textLength),
+      begins: claimed.location.flags.contains(.begins))
     if congestion { note(congestion: range, number) }
     if case .new(let index) = pool.fit(range, in: number) { take(range, index, number, path: path, at: now) }
     return .accepted
@@ -266,7 +267,8 @@ extension Resequencer {
     }
     guard let start = bytes.baseAddress else { return .empty }
     guard Int(location.offset) + bytes.count <= Int(location.length) else { return .outside }
-    let range = ByteRange(lower: location.offset, upper: location.offset + UInt32(bytes.count))
+    let range = ByteRange(
+      lower: location.offset, upper: location.offset + UInt32(bytes.count), begins: location.flags.contains(.begins))
 
     let lane = lanes.lane(location.lane, of: set)
     if distance(from: lane.pointee.next, to: location.segment) >= lanes.window {

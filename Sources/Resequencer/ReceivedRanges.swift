@@ -1,7 +1,7 @@
 //  ReceivedRanges.swift — which bytes of a segment have arrived, as a short sorted list.
 //
-//  Each of k parts fills its range from the front, so there are k ranges that grow, and one more for each hole. A bit for
-//  each datagram would need to know their size, which differs by path.
+//  Each of k parts fills its range from the front, so there are k ranges that grow, and one more for each hole. A bit
+//  for each datagram would need to know their size, which differs by path.
 
 extension SegmentPool {
   /// What a datagram would be in a segment.
@@ -50,6 +50,7 @@ extension SegmentPool {
     }
     if joinsRight {
       list[index].lower = new.lower
+      list[index].begins = new.begins
       return index
     }
     for later in stride(from: count, to: index, by: -1) { list[later] = list[later - 1] }

@@ -1,4 +1,5 @@
-//  Releasing.swift — when a segment leaves its lane's window: in order, or because its holes are not waited for any more.
+//  Releasing.swift — when a segment leaves its lane's window: in order, or because its holes are not waited for any
+//  more.
 
 import Primitives
 
@@ -63,8 +64,9 @@ extension Resequencer {
 
   // MARK: In order
 
-  /// Notes for its lane what the range that grew last has become. Until then only its own end moved, which proves nothing
-  /// new: in the segment that is owed a hole follows it, and a later one had passed the hole when it began to grow.
+  /// Notes for its lane what the range that grew last has become. Until then only its own end moved, which proves
+  /// nothing new: in the segment that is owed a hole follows it, and a later one had passed the hole when it began to
+  /// grow.
   @inline(__always) mutating func settleRecent() {
     if recent.slot == .none { return }
     let slot = pool.slots + Int(recent.slot)

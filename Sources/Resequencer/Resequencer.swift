@@ -4,42 +4,43 @@
 //  the tunnel would read that disorder as loss and slow down; so we pay memory and a little time to hide it.
 //
 //  How.  A datagram says where its bytes belong: lane, segment, offset. `place` answers with the very place, so that it
-//  can be opened there and its bytes are never copied again; `accept` or `reject` follows when it is known whether it is
-//  authentic. Each lane has a window of segments, and `next` is the one that it owes:
+//  can be opened there and its bytes are never copied again; `accept` or `reject` follows when it is known whether it
+//  is authentic. Each lane has a window of segments, and `next` is the one that it owes:
 //
 //           next = 42              43               44          45                       next + window
 //          │ ███████·······████ │ ███████████████ │   ·   │ ████████████·· │  …           │
 //                   ▲
 //                  hole: 43 is complete and has to wait; 45 grows
 //
-//  A complete segment leaves when it is owed, and its packets come out of `nextDelivery` one by one, in one write for each
-//  super-packet. A hole ends in one of five ways: it is filled; its loss is *proven*, since every path that the set
-//  uses has delivered something that was sent later (paths keep their order, nearly); something has waited behind it
-//  for as long as *patience*; the sender is a window further (*overrun*); or *memory* is short. Then all that did
-//  arrive is delivered: packets between the holes as they are, and of a cut super-packet every piece whose headers
-//  are known, from the segment or from a resume record (Salvage.swift).
+//  A complete segment leaves when it is owed, and its packets come out of `nextDelivery` one by one, in one write for
+//  each super-packet. A hole ends in one of five ways: it is filled; its loss is *proven*, since every path that the
+//  set uses has delivered something that was sent later (paths keep their order, nearly); something has waited behind
+//  it for as long as *patience*; the sender is a window further (*overrun*); or *memory* is short. Then all that did
+//  arrive is delivered: packets between the holes as they are, and of a cut super-packet every piece whose headers are
+//  known, from the segment or from a resume record (Salvage.swift).
 //
 //      datagram ──▶ place ──▶ (opened) ──▶ accept ──▶ window ──▶ ready ──▶ nextDelivery ──▶ (TUN write) ──▶ finish
 //                     │                       │                                                              │
 //                  refused                 verdict                                             memory comes back here
 //
-//  All lanes of a set share its patience, so what has waited longest is the first of one list a set; the sets' deadlines
-//  are a heap. So a deadline costs O(log sets), whatever number of lanes have holes.
+//  All lanes of a set share its patience, so what has waited longest is the first of one list a set; the sets'
+//  deadlines are a heap. So a deadline costs O(log sets), whatever number of lanes have holes.
 //
 //  Rejected.  A timer for each gap (a stream with loss stalls for a whole patience each time; the proof takes one
 //  datagram a path). Releasing parts of a segment early (a super-packet would be written in pieces, at the price of
 //  several writes, to save a fraction of a millisecond). Giving holes up by count (an idle flow would hold its last
 //  segment for ever). Holding datagrams and copying them when complete (the copy costs what the kernel's costs).
 //
-//  Always true.  (1) `next` never goes back. (2) Every held segment is in next ..< next + window of its lane. (3) A byte of
-//  a segment is taken at most once, and delivered at most once. (4) Something is held ⇔ `deadline` is not nil, and it is
-//  not later than the arrival of what has waited longest plus patience. (5) `place` with `reject` changes nothing.
+//  Always true.  (1) `next` never goes back. (2) Every held segment is in next ..< next + window of its lane. (3) A
+//  byte of a segment is taken at most once, and delivered at most once. (4) Something is held ⇔ `deadline` is not nil,
+//  and it is not later than the arrival of what has waited longest plus patience. (5) `place` with `reject` changes
+//  nothing.
 //  (6) A slot is free, claimed by the open claim, held, ready or leaving. Checked in `audit()` by the tests.
 //
 //  Not here.  Paths' delays, keys, sockets, the clock; who may send which packet (the engine looks at each delivery).
 //
-//  Cost: a datagram that follows the last one in its segment takes a dozen comparisons; any other one a look into a ring
-//  and a list of at most 32 ranges. Memory: what is handed in, 8 bytes a lane, about 700 bytes a block in use.
+//  Cost: a datagram that follows the last one in its segment takes a dozen comparisons; any other one a look into a
+//  ring and a list of at most 32 ranges. Memory: what is handed in, 8 bytes a lane, about 700 bytes a block in use.
 
 import Packets
 public import Primitives
@@ -175,7 +176,8 @@ public struct Resequencer: ~Copyable {
     return LaneSet(index: UInt16(index), generation: state.pointee.generation)
   }
 
-  /// The peer started anew: what is incomplete or waits goes, and all lanes count from 0. What was released is delivered.
+  /// The peer started anew: what is incomplete or waits goes, and all lanes count from 0. What was released is
+  /// delivered.
   public mutating func reset(_ set: LaneSet) {
     guard let index = check(set) else { return }
     settled()
@@ -210,8 +212,8 @@ public struct Resequencer: ~Copyable {
     refreshDeadline(index)
   }
 
-  /// The paths that the peer sends on, a bit each. Without any, loss is never proven. Holes that are proven only by this
-  /// change are found when their lane hears of another segment, or by patience.
+  /// The paths that the peer sends on, a bit each. Without any, loss is never proven. Holes that are proven only by
+  /// this change are found when their lane hears of another segment, or by patience.
   public mutating func setPaths(_ active: UInt32, for set: LaneSet) {
     guard let index = check(set) else { return }
     sets[index].paths = active

@@ -1,18 +1,19 @@
 //  Salvage.swift — what is delivered of a segment with holes: all but the holes.
 //
-//  Why.  A lost datagram is two per cent of a super-packet. Dropping the segment would turn one loss into forty, and each of
-//  them costs the sender inside the tunnel a retransmission.
+//  Why.  A lost datagram is two per cent of a super-packet. Dropping the segment would turn one loss into forty, and
+//  each of them costs the sender inside the tunnel a retransmission.
 //
-//  How.  First, resume records fill in headers that are missing: a record's bytes are the packet's own. Then the segment
-//  is walked like a whole one, as far as headers are known:
+//  How.  First, resume records fill in headers that are missing: a record's bytes are the packet's own. Then the
+//  segment is walked like a whole one, as far as headers are known:
 //
 //      │ headers │ ████████████████ ··· ███████ │ headers │ ███████ │ ·······················│ headers │ ███ ···
 //                 whole range: cut                whole: as it is     header missing: skip     known from a record
 //
-//  Of a TCP super-packet each range of payload that arrived becomes a super-packet of its own, with its sequence number.
-//  UDP has boundaries, so ranges shrink to whole datagrams. Any other packet is delivered whole or not at all. Where
-//  a header is missing, the next packet cannot be found: the walk goes on where a record says that a packet begins. Nothing
-//  else may say so: a payload can look like a packet, and whoever wrote it would love us to believe that.
+//  Of a TCP super-packet each range of payload that arrived becomes a super-packet of its own, with its sequence
+//  number. UDP has boundaries, so ranges shrink to whole datagrams. Any other packet is delivered whole or not at all.
+//  Where a header is missing, the next packet cannot be found: the walk goes on where a record says that a packet
+//  begins, or a datagram that it begins with one. Nothing else may say so: a payload can look like a packet, and
+//  whoever wrote it would love us to believe that.
 //
 //  Always true.  Only bytes that arrived leave, and each at most once.
 
@@ -98,10 +99,15 @@ extension SegmentPool {
     return sum
   }
 
-  /// Where the next packet begins behind this offset, as far as records know; or the segment's length.
+  /// Where the next packet begins behind this offset, as far as records and datagrams say; or the segment's length.
   func nextKnownPacket(behind offset: UInt32, in number: Number) -> UInt32 {
     let slot = slots + Int(number)
     var nearest = slot.pointee.length
+    let list = ranges(of: number)
+    for index in 0..<Int(slot.pointee.rangeCount) where list[index].begins && list[index].lower > offset {
+      nearest = list[index].lower
+      break
+    }
     var place = 0
     for _ in 0..<slot.pointee.recordCount {
       let rest = Int(slot.pointee.recordBytes) - place

@@ -1,22 +1,22 @@
 //  SegmentPool.swift — the memory in which segments are put together, and what is known of each while it grows.
 //
-//  Why.  A datagram is opened straight into its place, so a segment needs its whole length in one piece before its first
-//  byte is there; and a stranger to one peer must not be able to take the memory of another.
+//  Why.  A datagram is opened straight into its place, so a segment needs its whole length in one piece before its
+//  first byte is there; and a stranger to one peer must not be able to take the memory of another.
 //
 //  How.  The memory is handed in and divided once into blocks of a few sizes. A block, its `Slot` and its list of
 //  received ranges have the same number, so finding one from the other is a multiplication. Free blocks of a size are a
 //  list, last in, first out: one flow uses the same block again and again, and the cache knows it. Blocks that were
 //  never used are not touched, so memory that is not needed costs addresses only.
 //
-//      │ 2 KiB │ 2 KiB │ … │ 16 KiB │ … │ 64 KiB │ … │ 192 KiB │ …        what a segment holds ─┬─ resume records ─ free
+//      │ 2 KiB │ 2 KiB │ … │ 16 KiB │ … │ 64 KiB │ … │ 192 KiB │ …       what a segment holds ─┬─ resume records ─ free
 //        an eighth           an eighth     the rest, equally                     0 … length      └ length …
 //
 //  A lane set may have twice as many blocks of a size as are free. So one greedy peer gets two thirds, and a second one
 //  still finds room; nobody configures shares, and none is reserved for who is silent. A segment whose size is used up
 //  takes the next larger one.
 //
-//  Rejected.  Splitting and joining blocks (a peer who keeps the right small ones takes the large ones from all others);
-//  fixed shares (with a thousand peers each would hold one segment).
+//  Rejected.  Splitting and joining blocks (a peer who keeps the right small ones takes the large ones from all
+//  others); fixed shares (with a thousand peers each would hold one segment).
 //
 //  Always true.  (1) A slot is free, or in use by one segment. (2) `used` counts the latter by set and size.
 //  (3) Ranges are sorted, not empty, and neither overlap nor touch.
@@ -27,6 +27,8 @@ import Wire
 struct ByteRange: BitwiseCopyable {
   var lower: UInt32
   var upper: UInt32
+  /// The first byte is the first of a packet: its datagram said so.
+  var begins = false
 }
 
 /// The number of something in a table, or none.

@@ -65,8 +65,8 @@ extension Resequencer {
     public var deliveries: UInt64 = 0
     /// Released, complete or not.
     public var segments: UInt64 = 0
-    /// Datagrams that a congested router had marked; packets in them are marked when their senders understand it. Others
-    /// pass unchanged: our own control of the path has seen the mark.
+    /// Datagrams that a congested router had marked; packets in them are marked when their senders understand it.
+    /// Others pass unchanged: our own control of the path has seen the mark.
     public var congested: UInt64 = 0
 
     /// Missing ranges of segments that had begun to arrive, and segments of which nothing came, by what ended the wait.

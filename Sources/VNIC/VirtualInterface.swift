@@ -7,9 +7,9 @@
 //  A predecessor that was killed may hold the device for a moment (a ring outlives its process, see Ring.swift). So a
 //  device that is busy is tried again until `patience` ends; what is still busy then belongs to somebody else.
 //
-//  Super-packets are as long as the kernel makes them. Shorter ones (62,000 bytes) would fit one UDP send each, and save a
-//  tenth between processes of this machine; but what hosts behind a gateway send arrives as 65,212 bytes, and is cut into single
-//  packets where the interface takes less: ten times slower, measured.
+//  Super-packets are as long as the kernel makes them. Shorter ones (62,000 bytes) would fit one UDP send each, and
+//  save a tenth between processes of this machine; but what hosts behind a gateway send arrives as 65,212 bytes, and is
+//  cut into single packets where the interface takes less: ten times slower, measured.
 //
 //  Routes are ours or they are not: a route that exists already, through another interface, is an error and is not
 //  replaced, for it may be the one that carries the tunnel. Kernel-made routes to the interface's own networks count as

@@ -14,10 +14,6 @@ public struct ControlMessage: Equatable, Sendable {
     /// Answer me. `mark` comes back.
     case ping = 1
     case pong = 2
-    /// The sender gives this path up: do not send on it.
-    case leave = 3
-    /// Nothing but a proof of the keys: the first datagram of a new session, when nothing else waits.
-    case confirm = 4
   }
 
   public static let length = 16

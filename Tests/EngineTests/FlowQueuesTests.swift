@@ -149,12 +149,14 @@ import Testing
     #expect(station.take(mostBytes: 100_000)?.flow == 3)
   }
 
-  @Test func `is not an urgent flood's alone`() {
+  /// A flood whose packets come while the last one still waits, or each only when it is known that nothing of it waits.
+  @Test(arguments: [false, true]) func `is not an urgent flood's alone`(comesOneByOne: Bool) {
     var station = Station(flows: 2, mostWaiting: 400, seed: 1)
     var bulk = 0
     var flood = 0
     for _ in 0..<2_000 {
       while station.queues.waiting(of: station.slots[1]) < 4 { _ = station.append(1_500, to: 1) }
+      if comesOneByOne { _ = station.queues.nextFlow() }
       _ = station.append(200, to: 0, isUrgent: true)
       guard let (flow, run) = station.take(mostBytes: 3_000) else { continue }
       let bytes = run.reduce(0) { $0 + Int($1.length) }

@@ -11,6 +11,7 @@ import Testing
     var random = SeededRandom(seed: seed)
     let capacity = 1 + Int(random.below(60))
     let memory = ZeroMemory(FlowTable.bytes(for: capacity))
+    defer { withExtendedLifetime(memory) {} }
     var table = FlowTable(memory: memory.bytes, capacity: capacity, random: seed)
     var model = PlainTable(capacity: capacity)
     let keys = (0..<(2 * capacity)).map { _ in Specimen.key(&random) }
@@ -55,6 +56,7 @@ import Testing
   @Test func `among 100,000 others, and each has its own slot`() {
     let capacity = 100_000
     let memory = ZeroMemory(FlowTable.bytes(for: capacity))
+    defer { withExtendedLifetime(memory) {} }
     var table = FlowTable(memory: memory.bytes, capacity: capacity, random: 7)
     var misplaced = 0
     for index in 0..<capacity {
@@ -74,6 +76,7 @@ import Testing
 
   @Test func `until it was silent for its time`() {
     let memory = ZeroMemory(FlowTable.bytes(for: 8))
+    defer { withExtendedLifetime(memory) {} }
     var table = FlowTable(memory: memory.bytes, capacity: 8, random: 1)
     let start = Instant(nanoseconds: 5_000_000_000)
     #expect(table.deadline == nil)
@@ -95,6 +98,7 @@ import Testing
 
   @Test func `anew when a closed connection's ports are used again`() {
     let memory = ZeroMemory(FlowTable.bytes(for: 8))
+    defer { withExtendedLifetime(memory) {} }
     var table = FlowTable(memory: memory.bytes, capacity: 8, random: 1)
     let key = Specimen.key(1, transport: 6)
     _ = table.note(key, bytes: 1, changed: .closing, at: .zero)
@@ -105,6 +109,7 @@ import Testing
 
   @Test func `as long as packets of it wait, however full the table is`() {
     let memory = ZeroMemory(FlowTable.bytes(for: 4))
+    defer { withExtendedLifetime(memory) {} }
     var table = FlowTable(memory: memory.bytes, capacity: 4, random: 1)
     var slots: [UInt32] = []
     for index in 0..<4 {
@@ -124,6 +129,7 @@ import Testing
   @Test func `with bounded work when all fall silent at once`() {
     let capacity = 5_000
     let memory = ZeroMemory(FlowTable.bytes(for: capacity))
+    defer { withExtendedLifetime(memory) {} }
     var table = FlowTable(memory: memory.bytes, capacity: capacity, random: 1)
     for index in 0..<capacity { _ = table.note(Specimen.key(index), bytes: 1, at: .zero) }
     let later = Instant.zero + .seconds(400)
@@ -140,6 +146,7 @@ import Testing
   @Test func `in little memory while there are few`() {
     let length = FlowTable.bytes(for: FlowTable.usualCapacity)
     let memory = ZeroMemory(length)
+    defer { withExtendedLifetime(memory) {} }
     var table = FlowTable(memory: memory.bytes, random: 3)
     for index in 0..<10 { _ = table.note(Specimen.key(index), bytes: 1, at: .zero) }
     #expect(memory.residentPages <= 20)
@@ -156,6 +163,7 @@ import Testing
 
   @Test func `on a lane of its own while there are no more flows than lanes`() {
     let memory = ZeroMemory(FlowTable.bytes(for: 4_096))
+    defer { withExtendedLifetime(memory) {} }
     var table = FlowTable(memory: memory.bytes, capacity: 4_096, random: 3)
     // After a peak of 4,096, 1,000 new flows are apart again.
     for index in 0..<4_096 { _ = table.note(Specimen.key(index), bytes: 1, at: .zero) }
@@ -174,6 +182,7 @@ import Testing
     var random = SeededRandom(seed: seed)
     let capacity = seed < 3 ? 4_000 + Int(random.below(5_000)) : 1 + Int(random.below(200))
     let memory = ZeroMemory(SlotMap.bytes(for: capacity))
+    defer { withExtendedLifetime(memory) {} }
     var map = SlotMap(memory: UnsafeMutableRawPointer(memory.bytes.baseAddress!), capacity: capacity)
     var taken = [Bool](repeating: false, count: capacity)
     var wrong = 0

@@ -105,6 +105,20 @@ import Testing
       ])
   }
 
+  @Test func `a pump may forgo strict memory safety when the table says that it is one, and no other core`() {
+    let text = """
+      pump("Engine", ["Primitives"]), pump("Wire"), yardstick("floor")
+      """
+    let manifest = Manifest(SwiftText(text, file: "Package.swift"))
+    #expect(manifest.targets.map(\.kind) == ["pump", "pump", "yardstick"])
+    #expect(
+      manifest.findings(layers).map(\.description) == [
+        "Package.swift:1: Wire is sans-IO; declare it with sansIO(…), which turns strict memory safety on"
+      ])
+    let imports: [String: Set<String>] = ["Engine": ["Primitives", "Wire"], "Wire": []]
+    #expect(manifest.findings(imports: imports).map(\.message) == ["Engine imports Wire and does not declare it"])
+  }
+
   @Test func `an undeclared import, an unused dependency and a folder without target are found`() {
     let findings = Manifest(SwiftText(Self.sample)).findings(imports: [
       "Primitives": ["Topology"], "Topology": ["Primitives", "Simulation"], "TopologyTests": ["Topology", "Testing"],

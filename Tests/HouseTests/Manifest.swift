@@ -6,7 +6,7 @@
 
 struct Manifest {
   struct Target: Equatable {
-    /// "sansIO", "edge", "program", "benchmark", "tests", "library", or SwiftPM's own word.
+    /// "sansIO", "pump", "edge", "program", "benchmark", "yardstick", "tests", "library", or SwiftPM's own word.
     let kind: String
     let name: String
     let dependencies: [String]
@@ -17,7 +17,8 @@ struct Manifest {
 
     var side: Layers.Kind { isTest ? .test : kind == "benchmark" ? .benchmark : .source }
     var isTest: Bool { kind == "tests" || kind == "testTarget" || labels["path"]?.hasPrefix("Tests/") == true }
-    var isLibrary: Bool { kind == "library" || kind == "systemLibrary" }
+    /// C: a library's module map, or a program that ours is measured against.
+    var isForeign: Bool { ["library", "systemLibrary", "yardstick"].contains(kind) }
   }
 
   let file: String
@@ -26,8 +27,8 @@ struct Manifest {
   init(_ text: SwiftText) {
     file = text.file
     let kinds = [
-      "sansIO", "edge", "program", "benchmark", "tests", "library", "target", "executableTarget", "testTarget",
-      "systemLibrary",
+      "sansIO", "pump", "edge", "program", "benchmark", "yardstick", "tests", "library", "target", "executableTarget",
+      "testTarget", "systemLibrary",
     ]
     let tokens = text.tokens
     for index in tokens.indices where kinds.contains(tokens[index].text) && tokens[index].kind == .word {
@@ -82,12 +83,13 @@ extension Manifest {
   /// Dependencies that the table of layers does not allow, and cores that forgo strict memory safety.
   func findings(_ layers: Layers) -> [Finding] {
     var findings: [Finding] = []
-    for target in targets where !target.isLibrary {
+    for target in targets where !target.isForeign {
       func add(_ message: String) { findings.append(Finding(file: file, line: target.line, message: message)) }
       for dependency in target.dependencies {
         if let objection = layers.objection(target.side, target.name, importing: dependency) { add(objection) }
       }
       if layers.isSansIO(target.name) && target.kind != "sansIO" && !target.words.contains("strict") {
+        if target.kind == "pump" && Layers.pumps.contains(target.name) { continue }
         add("\(target.name) is sans-IO; declare it with sansIO(…), which turns strict memory safety on")
       }
     }
@@ -99,7 +101,7 @@ extension Manifest {
     let known = Set(targets.map(\.name))
     let programs = Set(targets.filter { $0.kind == "program" }.map(\.name))
     var findings: [Finding] = []
-    for target in targets where !target.isLibrary {
+    for target in targets where !target.isForeign {
       func add(_ message: String) { findings.append(Finding(file: file, line: target.line, message: message)) }
       guard let imported = imports[target.name].map({ Set($0.map(Layers.name)) }) else {
         add("\(target.name) is declared and has no folder with Swift files")

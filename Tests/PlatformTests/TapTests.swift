@@ -1,10 +1,10 @@
 import CLinux
 import Glibc
 import Netlink
+import Packets
 import Primitives
 import Ring
 import Testing
-import Packets
 import VNIC
 
 //  What the lab's wire assumes of TAP devices, io_uring and the scheduler. When one of these fails on a new kernel, the

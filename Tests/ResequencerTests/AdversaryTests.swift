@@ -20,7 +20,9 @@ import Wire
         switch random.below(40) {
         case 0: receiver.core.expire(at: now)
         case 1: receiver.core.setPaths(UInt32(truncatingIfNeeded: random.next() >> random.below(60)), for: receiver.set)
-        case 2: receiver.core.setPatience(.nanoseconds(Int64(random.next() >> (1 + random.below(60)))), for: receiver.set)
+        case 2:
+          let patience = Interval.nanoseconds(Int64(random.next() >> (1 + random.below(60))))
+          receiver.core.setPatience(patience, for: receiver.set)
         case 3: receiver.core.reset(receiver.set)
         case 4: base = UInt32(truncatingIfNeeded: random.next())
         case 5..<10: while let delivery = receiver.core.nextDelivery() { receiver.core.finish(delivery.handle) }

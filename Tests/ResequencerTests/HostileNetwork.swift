@@ -1,5 +1,5 @@
-//  HostileNetwork.swift — a sender that cuts seeded segments over several paths, a network that spoils what it can, and a
-//  receiver that keeps account of what the resequencer hands out.
+//  HostileNetwork.swift — a sender that cuts seeded segments over several paths, a network that spoils what it can, and
+//  a receiver that keeps account of what the resequencer hands out.
 
 import Packets
 import Primitives

@@ -1,8 +1,9 @@
-//  InnerPackets.swift — packets whose every byte tells where it belongs, made for a lane and checked when they come out.
+//  InnerPackets.swift — packets whose every byte tells where it belongs, made for a lane and checked when they come
+//  out.
 //
 //  A lane carries one TCP stream and one row of UDP datagrams. Both are cut from one table of random bytes: the stream
-//  at its sequence number, a datagram at a place that follows from its number. So what comes out can be checked alone, however
-//  it was cut, and order per lane is that sequence and datagram numbers only grow.
+//  at its sequence number, a datagram at a place that follows from its number. So what comes out can be checked alone,
+//  however it was cut, and order per lane is that sequence and datagram numbers only grow.
 
 import Glibc
 import Packets

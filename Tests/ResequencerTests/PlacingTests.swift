@@ -60,7 +60,7 @@ import Wire
     #expect(receiver.receive(datagram(0..<5, of: 0), at: .zero) == .empty)
     #expect(receiver.receive(datagram(lane: 8, 0..<5), at: .zero) == .unknown)
     #expect(receiver.receive(datagram(0..<5, flags: .control), at: .zero) == .unknown)
-    #expect(receiver.receive(datagram(0..<5, flags: Location.Flags(rawValue: 8)), at: .zero) == .unknown)
+    #expect(receiver.receive(datagram(0..<5, flags: Location.Flags(rawValue: 16)), at: .zero) == .unknown)
     var parity = datagram(0..<5)
     parity.location.extra = 1
     #expect(receiver.receive(parity, at: .zero) == .unknown)

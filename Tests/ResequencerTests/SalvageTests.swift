@@ -85,6 +85,28 @@ import Wire
     #expect(receiver.ledger.datagrams == 1)
   }
 
+  @Test func `behind a lost datagram, one that begins with a packet is read again`() {
+    let receiver = Receiver()
+    let packets = (0..<5).map { number in
+      InnerPackets.udp(.ipv4, lane: 0, number: number + 1, count: 1, size: 100, lastSize: 100, partial: false)
+    }
+    let bytes = packets.flatMap { $0 }
+    let length = packets[0].count
+    for number in [0, 3, 4] {
+      let location = Location(
+        lane: 0, flags: .begins, segment: 0, length: UInt32(bytes.count), offset: UInt32(number * length),
+        segmentSize: 0)
+      receiver.receive(
+        SentDatagram(location: location, text: packets[number], range: number * length..<(number + 1) * length),
+        at: .zero)
+    }
+    receiver.run(until: .zero + .seconds(1))
+    #expect(receiver.ledger.complaints.isEmpty)
+    #expect(receiver.ledger.datagrams == 3)
+    #expect(receiver.core.counters.strandedBytes == 0)
+    #expect(receiver.core.counters.missingBytes == UInt64(2 * length))
+  }
+
   @Test(arguments: Array(0..<20))
   func `all that arrived and whose packet is known is delivered, and nothing else`(block: Int) {
     for seed in UInt64(block * 50)..<UInt64(block * 50 + 50) {

@@ -26,7 +26,7 @@ struct `The gateway's interface` {
       let index = interface.index.value
       let link = try scratch.output("ip", "-d", "link", "show", "hawser")
       #expect(link.hasPrefix("\(index): ") && link.contains(",UP,"))
-      for word in ["mtu 1500", "qlen 77", "gso_max_size 62000", "addrgenmode none", "tun type tun"] {
+      for word in ["mtu 1500", "qlen 77", "gso_max_size 65536", "addrgenmode none", "tun type tun"] {
         #expect(link.contains(word), "\(word) in \(link)")
       }
       let addresses = try scratch.output("ip", "address", "show", "hawser")

@@ -5,11 +5,12 @@
 //  100 ns. So 64 KiB in 44 datagrams cost about 0.3 µs, where opening them costs 6 µs and writing them 10.
 //
 //  Method.  Datagrams are placed, accepted and delivered as an engine would, but not opened: the place is named and
-//  left alone, but for the packet's headers. Each case runs seven times; printed are the median and the spread, of this process's
-//  CPU time. `resequencer-bench CASE` runs one case once (2,200 segments), for callgrind, which counts instructions and
-//  names every allocation in the loop; there must be none:
+//  left alone, but for the packet's headers. Each case runs seven times; printed are the median and the spread, of this
+//  process's CPU time. `resequencer-bench CASE` runs one case once (2,200 segments), for callgrind, which counts
+//  instructions and names every allocation in the loop; there must be none:
 //
-//      valgrind --tool=callgrind --toggle-collect='*resequencer_bench*measured*' .build/release/resequencer-bench in-order
+//      valgrind --tool=callgrind --toggle-collect='*resequencer_bench*measured*' \
+//        .build/release/resequencer-bench in-order
 
 import Glibc
 import Packets
@@ -141,7 +142,8 @@ struct Step {
   ) {
     switch core.place(location, textLength: length, from: set, at: now) {
     case .into(let place, let claim):
-      // Where a packet begins there must be one; the rest is not looked at. Where checksums are, all of it must be there.
+      // Where a packet begins there must be one; the rest is not looked at. Where checksums are, all of it must be
+      // there.
       let offset = Int(location.offset)
       if packet < 2_000 {
         place.copyMemory(from: bytes.baseAddress.unsafelyUnwrapped + offset, byteCount: length)

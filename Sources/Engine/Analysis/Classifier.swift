@@ -53,6 +53,8 @@ struct Classifier: ~Copyable {
     var tooShort: UInt64 = 0
     /// No IP packet that we carry; `PacketView.Defect` by number.
     var malformed = InlineArray<8, UInt64>(repeating: 0)
+    /// Of those malformed, carried as they are.
+    var unreadable: UInt64 = 0
     /// For a group: there is no tree of gateways to send it along.
     var multicast: UInt64 = 0
     var broadcast: UInt64 = 0
@@ -62,7 +64,8 @@ struct Classifier: ~Copyable {
     var malformedSum: UInt64 { malformed.indices.reduce(0) { $0 + malformed[$1] } }
 
     static func == (a: Counters, b: Counters) -> Bool {
-      a.classified == b.classified && a.fragments == b.fragments && a.tooShort == b.tooShort
+      a.classified == b.classified && a.fragments == b.fragments && a.unreadable == b.unreadable
+        && a.tooShort == b.tooShort
         && a.multicast == b.multicast && a.broadcast == b.broadcast && a.unknownOffload == b.unknownOffload
         && a.malformed.indices.allSatisfy { a.malformed[$0] == b.malformed[$0] }
     }
@@ -109,6 +112,21 @@ struct Classifier: ~Copyable {
       isUrgent: described.segmentSize == 0 && Classifier.isUrgent(view))
   }
 
+  /// What a packet is that `classify` could not read: where it goes and how long it is, by its IP header alone. nil
+  /// when even that makes no sense, or its checksum was to be finished by an adapter.
+  @inline(never)
+  mutating func unreadable(_ frame: UnsafeMutableRawBufferPointer) -> (key: FiveTuple, length: Int)? {
+    guard let offload = OffloadHeader(UnsafeRawBufferPointer(frame)), offload.flags == 0, offload.segmentKind == 0
+    else { return nil }
+    let packet = UnsafeRawBufferPointer(rebasing: frame[OffloadHeader.length...])
+    // A tuple of its own, which no readable packet has: 255 is reserved.
+    guard (try? PacketView(packet)) == nil, let ends = IPEnds(packet), !ends.destination.isMulticast else { return nil }
+    counters.unreadable += 1
+    let key = FiveTuple(
+      source: ends.source, destination: ends.destination, sourcePort: 0, destinationPort: 0, transport: 255)
+    return (key, ends.length)
+  }
+
   @inline(__always)
   private static func isUrgent(_ view: PacketView) -> Bool {
     if view.totalLength <= mostSmallLength { return true }
@@ -129,5 +147,31 @@ struct Classifier: ~Copyable {
   ) -> (segmentSize: Int, needsChecksum: Bool)? {
     guard offload.segmentKind == 0, OffloadHeader.completeChecksum(of: frame) else { return nil }
     return (0, false)
+  }
+}
+
+/// The two addresses and the length of a packet, all that its IP header must say.
+struct IPEnds {
+  let source: IPAddress
+  let destination: IPAddress
+  let length: Int
+
+  init?(_ bytes: UnsafeRawBufferPointer) {
+    func half(_ place: Int) -> Int { Int(bytes[place]) << 8 | Int(bytes[place + 1]) }
+    guard bytes.count >= 20 else { return nil }
+    switch bytes[0] >> 4 {
+    case 4:
+      length = half(2)
+      source = IPAddress(bytes: bytes[12..<16])
+      destination = IPAddress(bytes: bytes[16..<20])
+      guard length >= 20 else { return nil }
+    case 6:
+      guard bytes.count >= 40 else { return nil }
+      length = 40 + half(4)
+      source = IPAddress(bytes: bytes[8..<24])
+      destination = IPAddress(bytes: bytes[24..<40])
+    default: return nil
+    }
+    if length > bytes.count { return nil }
   }
 }

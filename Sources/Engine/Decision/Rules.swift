@@ -144,6 +144,9 @@ public struct Rules: Sendable {
     Rules(rules, revision: revision == .max ? 1 : revision + 1)
   }
 
+  /// Of what has no ports and no protocol that a rule could look at.
+  var planForUnreadable: Plan { Plan(.raw, path: nil, rule: nil, revision: revision) }
+
   public func plan(for facts: FlowFacts) -> Plan {
     for index in rows.indices where holds(rows[index], for: facts) {
       return switch rules[index].action {

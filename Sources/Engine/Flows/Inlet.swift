@@ -4,8 +4,8 @@
 //                                  │                                  │
 //                                 raw: a length and two addresses     no route, no session: a verdict
 //
-//  A packet whose inside makes no sense is carried all the same, as long as its IP header says how long it is and where it goes: a
-//  tunnel is no firewall. Multicast is refused: there is no peer that it belongs to.
+//  A packet whose inside makes no sense is carried all the same, as long as its IP header says how long it is and where
+//  it goes: a tunnel is no firewall. Multicast is refused: there is no peer that it belongs to.
 
 import Packets
 public import Primitives
@@ -16,14 +16,16 @@ extension Engine {
   /// `nextFreeBuffer` when the packet has left, or was refused.
   public mutating func packet(_ bytes: UnsafeMutableRawBufferPointer, buffer: UInt16, at now: Instant) {
     guard let start = bytes.baseAddress, let packet = classifier.classify(bytes) else {
-      freeBuffers.append(buffer)
-      return
+      return rawPacket(bytes, buffer, at: now)
     }
     guard let slot = flows.note(packet.key, bytes: packet.length, changed: packet.changedRest, at: now) else {
       return refuse(.tooManyFlows, buffer)
     }
     if flows[slot].plan.revision != rules.revision {
-      guard let peer = allowed.peer(of: packet.key.destination) else { return refuse(.noRoute, buffer) }
+      guard let peer = allowed.peer(of: packet.key.destination) else {
+        refusals.tell(.prohibited, about: UnsafeRawBufferPointer(rebasing: bytes[OffloadHeader.length...]), at: now)
+        return refuse(.noRoute, buffer)
+      }
       flows[slot].peer = peer
       flows[slot].plan = rules.plan(for: packet.facts)
     }
@@ -35,6 +37,26 @@ extension Engine {
     case .queued: break
     case .full, .flowFull: refuse(.queueFull, buffer)
     }
+  }
+
+  /// One whose inside cannot be read: it goes as it is, as long as it says where to and how long it is.
+  private mutating func rawPacket(_ bytes: UnsafeMutableRawBufferPointer, _ buffer: UInt16, at now: Instant) {
+    guard let start = bytes.baseAddress, let raw = classifier.unreadable(bytes),
+      let peer = allowed.peer(of: raw.key.destination),
+      let slot = flows.note(raw.key, bytes: raw.length, at: now)
+    else {
+      freeBuffers.append(buffer)
+      return
+    }
+    if flows[slot].plan.revision != rules.revision {
+      flows[slot].peer = peer
+      flows[slot].plan = rules.planForUnreadable
+    }
+    let waiting = WaitingPacket(
+      bytes: UnsafeRawPointer(start + OffloadHeader.length), length: UInt32(raw.length), payloadLength: 0,
+      segmentSize: 0,
+      buffer: buffer, needsChecksum: false)
+    if queues.append(waiting, to: slot, isUrgent: false, in: &flows) != .queued { refuse(.queueFull, buffer) }
   }
 
   private mutating func refuse(_ verdict: Counters.Verdict, _ buffer: UInt16) {
@@ -50,7 +72,7 @@ extension Engine {
       let index = Int(flows[slot].peer)
       let paths = peers[index].carryingPaths
       if peers[index].current == nil || paths == 0 {
-        drop(slot, peers[index].current == nil ? .noSession : .noPath)
+        drop(slot, peers[index].current == nil ? .noSession : .noPath, at: now)
         continue
       }
       let pin = pinnedPath(of: slot, index)
@@ -63,29 +85,45 @@ extension Engine {
       draft.segmentSize = run.segmentSize
       draft.needsChecksum = run.needsChecksum
       for packet in run.packets { draft.append(packet.bytes, length: Int(packet.length)) }
-      let lane = FlowTable.lane(of: slot, lanes: Peer.lanes)
+      let lane =
+        flows[slot].plan.stack == .raw ? rawLane() : FlowTable.lane(of: slot, lanes: Peer.lanes - Engine.rawLanes)
       sendDraft(to: index, lane: lane, pinned: pin, at: now)
       for packet in run.packets { freeBuffers.append(packet.buffer) }
     }
     closeBatches()
   }
 
-  private mutating func drop(_ slot: UInt32, _ verdict: Counters.Verdict) {
+  private mutating func drop(_ slot: UInt32, _ verdict: Counters.Verdict, at now: Instant) {
     let run = queues.takeRun(of: slot, mostBytes: Engine.mostSegmentLength, in: &flows)
     counters.count(verdict, times: run.packets.count)
-    for packet in run.packets { freeBuffers.append(packet.buffer) }
+    for packet in run.packets {
+      refusals.tell(
+        .unreachable, about: UnsafeRawBufferPointer(start: packet.bytes, count: Int(packet.length)), at: now)
+      freeBuffers.append(packet.buffer)
+    }
   }
 
-  /// The one path of a flow that has one, while it is up; nil: the flow is striped.
+  /// The one path of a flow that has one, while it is up; nil: the flow is striped. Without a wish it is the path with
+  /// the shortest round trip at the time when one is needed; it stays with it, since to change means disorder.
   private mutating func pinnedPath(of slot: UInt32, _ index: Int) -> UInt8? {
-    guard flows[slot].plan.stack == .single else { return nil }
+    if flows[slot].plan.stack == .striped { return nil }
     if let pin = flows[slot].pin, peers[index].isUp(Int(pin)) { return pin }
     let wanted = flows[slot].plan.path
-    let place = peers[index].firstPlace { path in
-      path.liveness.state == .up && (wanted == nil || path.route.socket == wanted)
+    var best: (place: UInt8, roundTrip: Interval)?
+    for place in 0..<PeerPath.mostPaths where peers[index].isUp(place) {
+      let path = peers[index].paths[place]
+      if let wanted, path.route.socket != wanted { continue }
+      if let best, best.roundTrip <= path.liveness.smoothedRoundTrip { continue }
+      best = (UInt8(place), path.liveness.smoothedRoundTrip)
     }
-    flows[slot].pin = place.map { UInt8($0) }
+    flows[slot].pin = best?.place
     return flows[slot].pin
+  }
+
+  /// What has no order gets another lane each time: none of it waits for the loss of another.
+  private mutating func rawLane() -> UInt16 {
+    nextRawLane = (nextRawLane + 1) % UInt16(Engine.rawLanes)
+    return UInt16(Peer.lanes - Engine.rawLanes) + nextRawLane
   }
 
   // MARK: Open batches

@@ -1,8 +1,8 @@
 //  Liveness.swift — whether somebody is still at the other end of a path, and when to ask.
 //
 //  Why.  A part sent into a dead path is lost, and with it the segment; a path asked every second for ever keeps radios
-//  and CPUs awake. So who talks listens for an answer, and who is silent asks only so often that address translators in between do not
-//  forget him.
+//  and CPUs awake. So who talks listens for an answer, and who is silent asks only so often that address translators in
+//  between do not forget him.
 //
 //  How.  Anything authentic that arrives on the path is a sign of life. What we send starts a clock, unless it runs: it
 //  stops with the next sign of life. When it has run for `askAfter` we ask (a ping, which the other side must answer),

@@ -1,7 +1,7 @@
 //  Peer.swift — everything that we keep for one gateway on the other side.
 //
-//  A hub has a thousand of them, most of them idle: so what only a connected peer needs (lanes) is made when it connects,
-//  and what it has is bounded here, path by path and lane by lane, so that none can take from another.
+//  A hub has a thousand of them, most of them idle: so what only a connected peer needs (lanes) is made when it
+//  connects, and what it has is bounded here, path by path and lane by lane, so that none can take from another.
 
 import Handshake
 import Primitives
@@ -10,8 +10,8 @@ import Sealing
 import Striper
 
 struct Peer: ~Copyable {
-  /// Orders that one peer can have at a time. More, and an idle peer costs too much; fewer, and unrelated flows wait for each other's
-  /// losses: with 1,024, a hundred flows share a lane with another one in one case of ten.
+  /// Orders that one peer can have at a time. More, and an idle peer costs too much; fewer, and unrelated flows wait
+  /// for each other's losses: with 1,024, a hundred flows share a lane with another one in one case of ten.
   static let lanes = 1024
 
   struct Traffic: BitwiseCopyable {
@@ -27,6 +27,8 @@ struct Peer: ~Copyable {
   var striper = Striper()
   /// How many paths the striper has.
   var carryingPaths = 0
+  /// Which, by their places.
+  var chosenPaths: UInt32 = 0
   var laneSet: Resequencer.LaneSet?
 
   /// The place of the session that we seal with: the newest whose keys the other side is known to have.

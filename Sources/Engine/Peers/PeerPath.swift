@@ -45,6 +45,14 @@ struct PeerPath: BitwiseCopyable {
     liveness = Liveness(keepsAlive: isOurs, at: now)
   }
 
+  /// A path that the other side found and has not used for as long as keys live: it will not come back under this name.
+  static let forgottenAfter = Interval.seconds(180)
+
+  func isForgotten(at now: Instant) -> Bool {
+    guard !isOurs, liveness.state == .down, let heard = liveness.lastHeard else { return false }
+    return now - heard > PeerPath.forgottenAfter
+  }
+
   /// What an IP packet of `mtu` bytes leaves for our text.
   static func payload(mtu: Int, to remote: Endpoint) -> Int {
     let network = remote.address.family == .ipv4 ? 20 : 40

@@ -1,8 +1,8 @@
 //  Ways.swift — the paths of a peer: how they are found, kept, moved and given up.
 //
-//  Who knows an address of the other asks over every pair (one of our sockets, one of his addresses) that has no path yet: a
-//  ping under a fresh name, sealed with the session's keys. A pair that answers is a path; one that does not is asked
-//  less and less often, every ten seconds in the end, so a cable that is plugged in later is found.
+//  Who knows an address of the other asks over every pair (one of our sockets, one of his addresses) that has no path
+//  yet: a ping under a fresh name, sealed with the session's keys. A pair that answers is a path; one that does not is
+//  asked less and less often, every ten seconds in the end, so a cable that is plugged in later is found.
 //
 //  Roaming.  A newer authentic datagram from another address moves the path there. That is all there is to it: address
 //  translators that forget, laptops that travel, LTE cells.
@@ -67,12 +67,6 @@ extension Engine {
     }
   }
 
-  /// The other side gave it up.
-  mutating func removePath(_ place: Int, of index: Int, at now: Instant) {
-    forget(place, of: index)
-    pathsChanged(of: index, at: now)
-  }
-
   private mutating func forget(_ place: Int, of index: Int) {
     closeBatch(place, of: index)
     peers[index].remove(place)
@@ -90,8 +84,6 @@ extension Engine {
     if chosen == 0, let lastHeard { chosen = 1 << UInt32(lastHeard.place) }
     var list: [Striper.Path] = []
     let batchesOfPart = max(1, Engine.leastBatches / max(1, chosen.nonzeroBitCount))
-    var slowest = Interval.zero
-    var quickest: Interval?
     for place in 0..<PeerPath.mostPaths where chosen & 1 << UInt32(place) != 0 {
       let path = peers[index].paths[place]
       let datagram = path.payload + DataHeader.overhead
@@ -101,25 +93,46 @@ extension Engine {
           id: UInt8(place), weight: localPaths[Int(path.route.socket)].weight,
           mostBytes: batchesOfPart * pieces * path.payload,
           payload: path.payload))
-      slowest = max(slowest, path.liveness.smoothedRoundTrip)
-      quickest = min(quickest ?? path.liveness.smoothedRoundTrip, path.liveness.smoothedRoundTrip)
     }
     peers[index].striper.setPaths(list)
     peers[index].carryingPaths = list.count
-    if let laneSet = peers[index].laneSet {
-      resequencer.setPaths(chosen, for: laneSet)
-      // The spread of the round trips bounds that of the ways here; twice that, since a queue may come and go.
-      let spread = (slowest - (quickest ?? .zero)) * 2
-      resequencer.setPatience(
-        min(Engine.mostPatience, max(Engine.leastPatience, Engine.leastPatience + spread)), for: laneSet)
-    }
+    peers[index].chosenPaths = chosen
+    if let laneSet = peers[index].laneSet { resequencer.setPaths(chosen, for: laneSet) }
+    roundTripsChanged(of: index)
     peerDeadlineChanged(index, at: now)
+  }
+
+  /// How long a segment may wait for its slowest part. The ways here differ by no more than the longest round trip, however
+  /// unlike the two directions of a path are; and twice the spread, since a queue may come and go. Until all are
+  /// measured it is the most: to give up what is only late is worse than to wait for what is lost, once.
+  mutating func roundTripsChanged(of index: Int) {
+    guard let laneSet = peers[index].laneSet else { return }
+    let chosen = peers[index].chosenPaths
+    var slowest = Interval.zero
+    var quickest = Engine.mostPatience
+    var isMeasured = true
+    for place in 0..<PeerPath.mostPaths where chosen & 1 << UInt32(place) != 0 {
+      let roundTrip = peers[index].paths[place].liveness.smoothedRoundTrip
+      if roundTrip == .zero { isMeasured = false }
+      slowest = max(slowest, roundTrip)
+      quickest = min(quickest, roundTrip)
+    }
+    let patience =
+      chosen.nonzeroBitCount < 2
+      ? Engine.leastPatience
+      : isMeasured ? Engine.leastPatience + max(slowest, (slowest - quickest) * 2) : Engine.mostPatience
+    resequencer.setPatience(min(Engine.mostPatience, patience), for: laneSet)
   }
 
   /// What is due on the paths of a peer.
   mutating func expirePaths(of index: Int, at now: Instant) {
     var isChanged = false
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
+      if peers[index].paths[place].isForgotten(at: now) {
+        forget(place, of: index)
+        isChanged = true
+        continue
+      }
       switch peers[index].paths[place].liveness.expire(at: now) {
       case .wait: break
       case .ping: send(ControlMessage(.ping, mark: now.nanoseconds), on: place, of: index, at: now)

@@ -1,15 +1,15 @@
 //  Inbound.swift — datagrams arrive: whose are they, are they genuine, where do their bytes belong?
 //
-//  One read of a socket brings up to a hundred datagrams of one size (UDP_GRO). They are unmasked together, and then each is
-//  opened straight into its place in the segment's buffer: that is the only copy that we make on the way in.
+//  One read of a socket brings up to a hundred datagrams of one size (UDP_GRO). They are unmasked together, and then
+//  each is opened straight into its place in the segment's buffer: that is the only copy that we make on the way in.
 //
 //      bytes ─▶ clear header ─▶ session ─▶ path, replay window ─▶ unmask ─▶ Resequencer.place ─▶ open ─▶ accept
 //                    │             │              │                               │              │
 //                    ▼             ▼              ▼                               ▼              ▼
 //                 malformed     stranger       replayed                       its verdict      forged
 //
-//  Everything before `open` comes from anybody. So nothing before it leaves a trace: a place that was given and not used is taken
-//  back, a window moves only after, and each refusal is a counter.
+//  Everything before `open` comes from anybody. So nothing before it leaves a trace: a place that was given and not
+//  used is taken back, a window moves only after, and each refusal is a counter.
 
 import Handshake
 import Packets
@@ -77,6 +77,8 @@ extension Engine {
     guard let start = arrival.bytes.baseAddress else { return }
     let session = sessions[slot].receiving
     let index = Int(session.peer)
+    // Lanes count anew with another run of the peer: until it has proved that it is there, nothing can be placed.
+    let mayPlace = sessions[slot].incarnation == peers[index].incarnation
     session.key.mask(session.key.context, masks, count, masks)
     var offset = range.lowerBound
     var opened = OpenedRun()
@@ -90,8 +92,7 @@ extension Engine {
         continue
       }
       Location.toggle(datagram + DataHeader.clearLength, mask: masks + piece * SealingKey.sampleLength)
-      var location = Location(datagram + DataHeader.clearLength)
-      location.flags.remove(.begins)
+      let location = Location(datagram + DataHeader.clearLength)
       let sealed = datagram + DataHeader.length
       let textLength = length - DataHeader.overhead
       if location.flags.contains(.control) {
@@ -107,8 +108,8 @@ extension Engine {
         receiveControl(UnsafeRawBufferPointer(start: sealed, count: textLength), on: path, of: index, at: now)
         continue
       }
-      guard let laneSet = peers[index].laneSet else {
-        counters.count(.stranger)
+      guard let laneSet = peers[index].laneSet, mayPlace else {
+        counters.count(.unproven)
         continue
       }
       switch resequencer.place(location, textLength: textLength, from: laneSet, at: now) {
@@ -151,8 +152,8 @@ extension Engine {
     var path = 0
   }
 
-  /// Something genuine arrived: it counts, it moves the window, it may move the path. Returns the path's place; nil when
-  /// there is no room for one more.
+  /// Something genuine arrived: it counts, it moves the window, it may move the path. Returns the path's place; nil
+  /// when there is no room for one more.
   @inline(__always)
   private mutating func noteAuthentic(
     _ header: ClearHeader, _ arrival: Arrival, session slot: Int, of index: Int, bytes: Int, _ run: inout OpenedRun,
@@ -179,7 +180,7 @@ extension Engine {
   private mutating func beginRun(
     _ header: ClearHeader, _ arrival: Arrival, session slot: Int, of index: Int, at now: Instant
   ) -> Int? {
-    if !sessions[slot].isConfirmed { confirm(session: slot, of: index, at: now) }
+    if !sessions[slot].isHeard { hear(session: slot, of: index, at: now) }
     guard let path = peers[index].place(of: header.path) ?? adopt(header.path, arrival.route, for: index, at: now)
     else {
       counters.count(.tooManyPaths)
@@ -188,19 +189,28 @@ extension Engine {
     if header.counter > peers[index].paths[path].newestHeard, peers[index].paths[path].route != arrival.route {
       move(path, of: index, to: arrival.route, at: now)
     }
-    if peers[index].paths[path].liveness.heard(at: now) { pathsChanged(of: index, at: now) }
+    if peers[index].paths[path].liveness.heard(at: now) {
+      report(.pathUp, peer: index, path: path)
+      pathsChanged(of: index, at: now)
+    }
     return path
   }
 
   private mutating func receiveControl(_ text: UnsafeRawBufferPointer, on path: Int, of index: Int, at now: Instant) {
     guard let message = ControlMessage(text) else { return counters.count(.malformed) }
     switch message.kind {
-    case .ping: send(ControlMessage(.pong, mark: message.mark), on: path, of: index, at: now)
+    case .ping:
+      send(ControlMessage(.pong, mark: message.mark), on: path, of: index, at: now)
+      // Who was found has nothing to ask for, but for this: how long to wait for what comes on this path.
+      if peers[index].paths[path].liveness.smoothedRoundTrip == .zero {
+        send(ControlMessage(.ping, mark: now.nanoseconds), on: path, of: index, at: now)
+      }
     case .pong:
       let sent = Instant(nanoseconds: message.mark)
-      if sent <= now { peers[index].paths[path].liveness.answered(after: now - sent) }
-    case .leave: removePath(path, of: index, at: now)
-    case .confirm: break
+      if sent <= now {
+        peers[index].paths[path].liveness.answered(after: now - sent)
+        roundTripsChanged(of: index)
+      }
     }
   }
 }

@@ -1,15 +1,16 @@
 //  Outbound.swift — a segment leaves: cut into parts, each part into datagrams, each sealed on its way into a batch.
 //
 //  The only copy that we make of a user's byte on the way out is the one that seals it: `SealingKey.seal` reads the
-//  buffer that the virtual NIC was read into and writes the batch that the kernel sends. Where a datagram spans two packets, or
-//  starts with a resume record, its text is gathered in the batch first and sealed in place: one datagram of a part.
+//  buffer that the virtual NIC was read into and writes the batch that the kernel sends. Where a datagram spans two
+//  packets, or starts with a resume record, its text is gathered in the batch first and sealed in place: one datagram
+//  of a part.
 //
 //      draft    │ packet 0 ··················· │ packet 1 ··········· │ packet 2 ···· │
 //      parts    │ path A ·············│ path B ······················│ path A ········│     Striper, then `cut(near:)`
 //      texts    │1428│1428│1428│1428│r│1424│1428│1428│1428│1428│1428│r│1424│1428│ 600 │     r: resume record
 //
-//  Always true.  (1) A path's counter never repeats: it goes up by one with every datagram, over all keys. (2) A part begins with a
-//  packet or with a resume record.
+//  Always true.  (1) A path's counter never repeats: it goes up by one with every datagram, over all keys. (2) A part
+//  begins with a packet or with a resume record.
 
 import Packets
 import Primitives
@@ -18,8 +19,8 @@ import Striper
 import Wire
 
 extension Engine {
-  /// How many batches a segment may need at most: each path may have to end the one that is open and may end with one that
-  /// is half full, and between there are full ones, of 64 datagrams of half the usual length in the worst case.
+  /// How many batches a segment may need at most: each path may have to end the one that is open and may end with one
+  /// that is half full, and between there are full ones, of 64 datagrams of half the usual length in the worst case.
   static func batches(for length: Int, paths: Int) -> Int { 2 * paths + length / 30_000 + 1 }
 
   /// Sends the draft as the next segment of a lane. The caller has made sure that batches are free and the peer has a
@@ -37,7 +38,9 @@ extension Engine {
     if let pinned {
       return sealPart(0..<draft.length, of: location, on: Int(pinned), of: index, session, at: now)
     }
-    peers[index].striper.split(draft.length, granularity: max(1, draft.commonLength))
+    // Whole packets, but of a super-packet any range can be delivered.
+    let granularity = draft.segmentSize == 0 ? max(1, draft.commonLength) : 1
+    peers[index].striper.split(draft.length, granularity: granularity, resume: draft.resumeLength)
     var start = 0
     while let part = peers[index].striper.nextPart() {
       let end = draft.cut(near: part.range.upperBound, after: start)
@@ -63,6 +66,7 @@ extension Engine {
     }
     let isCongestionCapable = draft.isCongestionCapable
     var sealed = 0
+    var datagrams: UInt64 = 0
     while offset < range.upperBound {
       let recordLength = resume?.record.length ?? 0
       let length = min(payload - recordLength, range.upperBound - offset)
@@ -100,38 +104,48 @@ extension Engine {
       batches.finish()
       offset += length
       sealed += DataHeader.overhead + text
+      datagrams += 1
     }
-    notePathSent(slot, of: index, bytes: sealed, expectsAnswer: true, at: now)
+    notePathSent(slot, of: index, bytes: sealed, datagrams: datagrams, expectsAnswer: true, at: now)
     sessions.noteSealed(bytes: sealed, by: session)
   }
 
   /// One message between gateways, on one path.
   mutating func send(_ message: ControlMessage, on slot: Int, of index: Int, at now: Instant) {
-    guard let sessionSlot = peers[index].current, batches.freeCount > 0 else { return }
-    let session = sessions[sessionSlot].sending
+    guard let current = peers[index].current else { return }
+    send(message, on: slot, of: index, with: current, at: now)
+  }
+
+  mutating func send(_ message: ControlMessage, on slot: Int, of index: Int, with place: Int, at now: Instant) {
+    guard batches.freeCount > 0 else { return counters.count(.noBatch) }
+    let session = sessions[place].sending
     let length = DataHeader.overhead + ControlMessage.length
+    // A batch is masked with one key, and what is open belongs to the current one.
+    let isApart = place != peers[index].current
+    if isApart { closeBatch(slot, of: index) }
     let peerPath = peers[index].paths + slot
-    guard let place = batches.reserve(length, on: peerPath, key: session.key, isCongestionCapable: false) else {
+    guard let room = batches.reserve(length, on: peerPath, key: session.key, isCongestionCapable: false) else {
       return counters.count(.noBatch)
     }
     let path = peerPath.pointee.id
     let counter = peers[index].nextCounter(of: path)
-    ClearHeader(path: path, receiver: session.remoteIndex, counter: counter).write(to: place)
+    ClearHeader(path: path, receiver: session.remoteIndex, counter: counter).write(to: room)
     Location(lane: 0, flags: .control, segment: 0, length: 0, offset: 0, segmentSize: 0)
-      .write(to: place + DataHeader.clearLength)
-    let target = place + DataHeader.length
+      .write(to: room + DataHeader.clearLength)
+    let target = room + DataHeader.length
     message.write(to: target)
-    session.key.seal(session.key.context, path, counter, place, target, ControlMessage.length, target)
+    session.key.seal(session.key.context, path, counter, room, target, ControlMessage.length, target)
     batches.finish()
+    if isApart { closeBatch(slot, of: index) }
     // An answer expects no answer: else two idle gateways would keep each other awake.
-    notePathSent(slot, of: index, bytes: length, expectsAnswer: message.kind == .ping, at: now)
+    notePathSent(slot, of: index, bytes: length, datagrams: 1, expectsAnswer: message.kind == .ping, at: now)
   }
 
   private mutating func notePathSent(
-    _ slot: Int, of index: Int, bytes: Int, expectsAnswer: Bool, at now: Instant
+    _ slot: Int, of index: Int, bytes: Int, datagrams: UInt64, expectsAnswer: Bool, at now: Instant
   ) {
     peers[index].paths[slot].sent.bytes += UInt64(bytes)
-    peers[index].paths[slot].sent.datagrams += 1
+    peers[index].paths[slot].sent.datagrams += datagrams
     noteOpenBatch(slot, of: index)
     if expectsAnswer && peers[index].paths[slot].liveness.sent(at: now) { peerDeadlineChanged(index, at: now) }
   }

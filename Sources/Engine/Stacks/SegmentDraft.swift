@@ -1,11 +1,11 @@
 //  SegmentDraft.swift — packets that will leave as one segment, as the places where they lie.
 //
-//  A segment is cut by bytes, and its bytes lie in as many read buffers as it has packets. The draft answers what the cutting
-//  needs: where a byte of the segment lies, whether a range is in one piece, where a cut may be, and what a reader needs
-//  who gets only what follows the cut.
+//  A segment is cut by bytes, and its bytes lie in as many read buffers as it has packets. The draft answers what the
+//  cutting needs: where a byte of the segment lies, whether a range is in one piece, where a cut may be, and what a
+//  reader needs who gets only what follows the cut.
 //
-//  Always true.  (1) Packets lie one after the other without gaps: `offset[i + 1] = offset[i] + length[i]`. (2) All have
-//  the same `segmentSize` and `needsChecksum`. (3) Nothing is copied into the draft.
+//  Always true.  (1) Packets lie one after the other without gaps: `offset[i + 1] = offset[i] + length[i]`. (2) All
+//  have the same `segmentSize` and `needsChecksum`. (3) Nothing is copied into the draft.
 
 import Packets
 import Primitives
@@ -118,6 +118,12 @@ struct SegmentDraft: ~Copyable {
     let bytes = UnsafeRawBufferPointer(start: packet.bytes, count: packet.length)
     guard let view = try? PacketView(bytes), view.headerLength <= ResumeRecord.mostHeaderLength else { return nil }
     return view.headerLength
+  }
+
+  /// What a part brings that starts within a packet: as much as one that starts within the first does.
+  var resumeLength: Int {
+    guard segmentSize > 0, let headers = headerLength(of: packets[0]) else { return 0 }
+    return ResumeRecord.fixedLength + headers
   }
 
   /// What a part needs that starts here; nil when a packet begins here.

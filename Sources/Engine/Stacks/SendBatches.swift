@@ -1,8 +1,8 @@
 //  SendBatches.swift — sealed datagrams on their way out, in blocks that one kernel call sends.
 //
-//  Why.  The kernel charges for the call, not for the datagram: 44 datagrams of one size in one block (UDP_SEGMENT) cost
-//  what two single ones do. So whatever leaves on one path in one turn is written into one block, as long as the sizes
-//  allow it.
+//  Why.  The kernel charges for the call, not for the datagram: 44 datagrams of one size in one block (UDP_SEGMENT)
+//  cost what two single ones do. So whatever leaves on one path in one turn is written into one block, as long as the
+//  sizes allow it.
 //
 //  How.  Each path has at most one open batch. A datagram is appended when it is as long as those before; a shorter one
 //  ends the batch (only the last may be short); anything else closes the batch and opens a new one. When a batch is
@@ -131,7 +131,8 @@ struct SendBatches: ~Copyable {
         && batch.pointee.length + length <= SendBatches.mostBytes
         && batch.pointee.isCongestionCapable == isCongestionCapable
       if fits {
-        // The last one may be shorter. It is written after the batch left the path, and masked when it is: see `finish`.
+        // The last one may be shorter. It is written after the batch left the path, and masked when it is: see
+        // `finish`.
         let place = batch.pointee.bytes + batch.pointee.length
         batch.pointee.length += length
         batch.pointee.pieces += 1

@@ -22,11 +22,11 @@
 
 import Glibc
 import Netlink
+import Packets
 import Primitives
 import Ring
 import Simulation
 import Topology
-import Packets
 import VNIC
 
 struct WireLoop: ~Copyable {
