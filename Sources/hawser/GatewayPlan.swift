@@ -2,7 +2,7 @@
 //  secrets, and the peers' names as addresses.
 //
 //  A name that has no address now is no reason not to start: at boot the resolver is often later than we are. It is
-//  told, its list is empty, and whoever runs the gateway asks again with `EndpointNames`.
+//  told, and whoever runs the gateway asks again.
 
 import Configuration
 import Glibc
@@ -15,6 +15,8 @@ struct GatewayPlan {
   let publicKey: PublicKey
   /// For each peer what its endpoints are now, in the order of the file.
   let endpoints: [[ResolvedEndpoint]]
+  /// Those that have no address now, with the place of their peer.
+  let unresolved: [(peer: Int, endpoint: GatewayConfiguration.Endpoint)]
 
   init(configuredBy path: String) throws(Refusal) {
     let loaded: LoadedConfiguration
@@ -26,6 +28,7 @@ struct GatewayPlan {
     configuration = loaded.gateway
     publicKey = loaded.publicKey
     var endpoints: [[ResolvedEndpoint]] = []
+    var unresolved: [(peer: Int, endpoint: GatewayConfiguration.Endpoint)] = []
     for (index, peer) in loaded.gateway.peers.enumerated() {
       var found: [ResolvedEndpoint] = []
       for (item, endpoint) in peer.endpoints.enumerated() {
@@ -33,12 +36,14 @@ struct GatewayPlan {
           found += try EndpointNames.resolve(endpoint)
         } catch {
           let sentence = "Endpoint = \(endpoint): \(error.reason); it is asked again while the gateway runs"
+          unresolved.append((index, endpoint))
           Output.complain(loaded.file.mistake(.peer(index), "Endpoint", item: item, sentence).description)
         }
       }
       endpoints.append(found)
     }
     self.endpoints = endpoints
+    self.unresolved = unresolved
   }
 }
 

@@ -20,7 +20,7 @@ struct Peer: ~Copyable {
   }
 
   let index: UInt32
-  let settings: PeerSettings
+  var settings: PeerSettings
   /// We have the greater key, so our names for paths are 0 ... 31 and our paths stay when both sides found the same.
   let isElder: Bool
   var handshake: Handshake
