@@ -110,7 +110,10 @@ let package = Package(
     // X
     program(
       "hawser",
-      ["Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "Primitives", "Sealing", "Status"]),
+      [
+        "Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "Primitives", "Sealing", "Status",
+        "Underlay",
+      ]),
     program("netlab", ["Commands", "Lab", "Primitives", "Simulation", "Topology"]),
     program("path-oracle", ["Commands", "Primitives", "Resequencer", "Topology"]),
     // Benchmarks

@@ -2,14 +2,12 @@
 
 import Commands
 import Driver
-import Primitives
 
 extension Hawser {
   /// Runs until it is told to end; the exit code.
   static func runGateway(_ plan: GatewayPlan) throws(Refusal) -> Int32 {
-    let endpoints = plan.endpoints.map { $0.map { Endpoint($0.address, port: $0.port) } }
     let setup = Gateway.Setup(
-      plan.configuration, endpoints: endpoints, version: Version.current, log: { Output.complain($0) })
+      plan.configuration, endpoints: plan.endpoints, version: Version.current, log: { Output.complain($0) })
     do throws(GatewayFailure) {
       try Gateway.run(setup)
       return 0
