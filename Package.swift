@@ -89,24 +89,25 @@ let package = Package(
     sansIO("Simulation", ["Primitives", "Topology"]),
     // E0
     .target(name: "CLinux", cSettings: glibc),
+    edge("POSIX", ["Primitives"]),
     // E1
     edge("Crypto", ["CIpsecMb", "COpenSSL", "Sealing"]),
     edge("HTTP", ["CMicrohttpd"]),
     edge("Netlink", ["CLinux", "CMnl", "CNftables", "Primitives"]),
     edge("Ring", ["CUring", "Primitives"]),
     // E2
-    edge("Control", ["HTTP", "Primitives", "Status"]),
-    edge("Underlay", ["Primitives", "Ring"]),
-    edge("VNIC", ["CLinux", "Netlink", "Primitives"]),
+    edge("Control", ["HTTP", "POSIX", "Primitives", "Status"]),
+    edge("Underlay", ["POSIX", "Primitives", "Ring"]),
+    edge("VNIC", ["CLinux", "Netlink", "POSIX", "Primitives"]),
     // L4
-    edge("Doctor", ["CLinux", "Primitives"]),
+    edge("Doctor", ["CLinux", "POSIX", "Primitives"]),
     edge(
       "Driver",
       [
         "Configuration", "Control", "Crypto", "Engine", "Handshake", "Netlink", "Packets", "Primitives", "Resequencer",
         "Ring", "Sealing", "Status", "Underlay", "VNIC", "Wire",
       ]),
-    edge("Lab", ["CLinux", "Netlink", "Packets", "Primitives", "Ring", "Simulation", "Topology", "VNIC"]),
+    edge("Lab", ["CLinux", "Netlink", "POSIX", "Packets", "Primitives", "Ring", "Simulation", "Topology", "VNIC"]),
     // X
     program(
       "hawser",
@@ -114,8 +115,8 @@ let package = Package(
         "Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "Primitives", "Sealing", "Status",
         "Underlay",
       ]),
-    program("netlab", ["Commands", "Lab", "Primitives", "Simulation", "Topology"]),
-    program("path-oracle", ["Commands", "Primitives", "Resequencer", "Topology"]),
+    program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
+    program("path-oracle", ["Commands", "POSIX", "Primitives", "Resequencer", "Topology"]),
     // Benchmarks
     yardstick("floor"),
     benchmark("pipe-bench", ["Commands", "Lab", "Primitives", "Topology"]),
@@ -145,7 +146,8 @@ let package = Package(
     tests("VNICTests", ["CLinux", "Netlink", "Packets", "Primitives", "VNIC"]),
     tests("PlatformTests", ["CLinux", "Netlink", "Packets", "Primitives", "Ring", "Underlay", "VNIC"]),
     tests("DoctorTests", ["Doctor", "Primitives"]),
-    tests("LabTests", ["CLinux", "Lab", "Netlink", "Packets", "Primitives", "Simulation", "Topology", "VNIC"]),
+    tests(
+      "LabTests", ["CLinux", "Lab", "Netlink", "POSIX", "Packets", "Primitives", "Simulation", "Topology", "VNIC"]),
     tests("HawserTests", []),
     tests("PathOracleCommandTests", []),
     tests("HouseTests", ["Configuration", "Topology"]),

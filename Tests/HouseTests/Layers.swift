@@ -13,7 +13,7 @@ struct Layers {
     L1  Wire Packets Topology Commands Configuration Status             : L0
     L2  Striper Resequencer PathHealth PathOracle Relay Handshake DCCP  : L0 L1
     L3  Engine Simulation                                               : L0 L1 L2
-    E0  CLinux                                                          : Glibc
+    E0  CLinux POSIX                                                    : L0 Glibc
     E1  Ring Netlink Crypto HTTP                                        : L0 L1 E0 Glibc
     E2  VNIC Underlay Control                                           : L0 L1 E0 E1 Glibc Synchronization
     L4  Driver Lab Doctor                  : L0 L1 L2 L3 E0 E1 E2 Glibc Synchronization FoundationEssentials
