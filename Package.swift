@@ -107,7 +107,12 @@ let package = Package(
         "Configuration", "Control", "Crypto", "Engine", "Handshake", "Netlink", "Packets", "Primitives", "Resequencer",
         "Ring", "Sealing", "Status", "Underlay", "VNIC", "Wire",
       ]),
-    edge("Lab", ["CLinux", "Netlink", "POSIX", "Packets", "Primitives", "Ring", "Simulation", "Topology", "VNIC"]),
+    edge(
+      "Lab",
+      [
+        "CLinux", "Configuration", "Control", "Crypto", "Netlink", "POSIX", "Packets", "Primitives", "Ring", "Sealing",
+        "Simulation", "Status", "Topology", "VNIC",
+      ]),
     // X
     program(
       "hawser",
@@ -119,6 +124,7 @@ let package = Package(
     program("path-oracle", ["Commands", "POSIX", "Primitives", "Resequencer", "Topology"]),
     // Benchmarks
     yardstick("floor"),
+    benchmark("gateway-seeds", ["TestWorld"]),
     benchmark("pipe-bench", ["Commands", "Lab", "Primitives", "Topology"]),
     benchmark("resequencer-bench", ["Packets", "Primitives", "Resequencer", "Wire"]),
     benchmark("seal-bench", ["Crypto", "Sealing"]),
@@ -132,12 +138,12 @@ let package = Package(
     tests("TopologyTests", ["Primitives", "Topology"]),
     tests("WireTests", ["Primitives", "Wire"]),
     tests(
-      "HandshakeTests", ["Crypto", "FuzzTargets", "Handshake", "Primitives", "Sealing", "Wire"], data: ["Vectors"]),
+      "HandshakeTests", ["Crypto", "Handshake", "Primitives", "Sealing", "TestWorld", "Wire"], data: ["Vectors"]),
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
     tests("StriperTests", ["Primitives", "Striper"]),
     tests("EngineTests", ["Engine", "Packets", "Primitives"]),
     tests("SimulationTests", ["Primitives", "Simulation", "Topology"]),
-    tests("ScenarioTests", ["Primitives", "Simulation", "Topology"]),
+    tests("ScenarioTests", ["Engine", "Handshake", "Primitives", "Simulation", "TestWorld", "Topology"]),
     tests("CryptoTests", ["Crypto", "Primitives", "Sealing"], data: ["Vectors"]),
     tests("NetlinkTests", ["CLinux", "Netlink", "Primitives"]),
     tests("RingTests", ["Primitives", "Ring"]),
@@ -147,14 +153,26 @@ let package = Package(
     tests("PlatformTests", ["CLinux", "Netlink", "Packets", "Primitives", "Ring", "Underlay", "VNIC"]),
     tests("DoctorTests", ["Doctor", "Primitives"]),
     tests(
-      "LabTests", ["CLinux", "Lab", "Netlink", "POSIX", "Packets", "Primitives", "Simulation", "Topology", "VNIC"]),
+      "LabTests",
+      [
+        "CLinux", "Configuration", "Lab", "Netlink", "POSIX", "Packets", "Primitives", "Sealing", "Simulation",
+        "Topology", "VNIC",
+      ]),
     tests("HawserTests", []),
     tests("PathOracleCommandTests", []),
     tests("HouseTests", ["Configuration", "Topology"]),
     .target(
+      name: "TestWorld",
+      dependencies: [
+        "Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Status", "Wire",
+      ],
+      path: "Tests/TestWorld",
+      cSettings: glibc, swiftSettings: base),
+    .target(
       name: "FuzzTargets",
       dependencies: [
-        "Configuration", "Crypto", "Handshake", "Packets", "Primitives", "Sealing", "Simulation", "Topology", "Wire",
+        "Configuration", "Crypto", "Handshake", "Packets", "Primitives", "Sealing", "Simulation", "TestWorld",
+        "Topology", "Wire",
       ],
       path: "Tests/FuzzTargets",
       cSettings: glibc, swiftSettings: strict),

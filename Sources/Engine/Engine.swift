@@ -178,6 +178,9 @@ public struct Engine: ~Copyable {
 
   public func batch(_ index: UInt16) -> SendBatch { batches[index] }
 
+  /// None is with the driver, and none is being filled.
+  public var hasAllBatches: Bool { batches.isAllFree }
+
   /// The kernel has taken it, or never will.
   public mutating func sent(_ index: UInt16, wasTaken: Bool) {
     if !wasTaken { counters.count(.unsent, times: batches[index].pieces) }

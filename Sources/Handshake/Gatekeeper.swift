@@ -8,8 +8,8 @@
 //      kind and length, zeros     ── else malformed                    a comparison
 //      mac1                       ── else wrongCode                    0.4 µs; he does not know our key: silence
 //      calm?  ──────────── yes ─────────────────────────┐              a counter
-//      mac2                       ── else cookie reply  │              he may forge his address: answer with a cookie,
-//      his share                  ── else overSource    │              or with nothing when there are too many
+//      mac2                       ── else cookie reply  │              1.2 µs; he may forge his address: a cookie,
+//      his share                  ── else overSource    │              or nothing when there are too many
 //      our share                  ── else overLimit  ◀──┘
 //      who asks (X25519, AEAD)    ── else notForUs
 //

@@ -124,6 +124,11 @@ public final class ChildProcess {
     }
   }
 
+  /// One that somebody else started; nil when there is none any more.
+  static func attach(to processID: Int32) -> ChildProcess? {
+    try? ChildProcess(processID: processID, ends: Ends(), isOurs: false)
+  }
+
   // MARK: Ending
 
   /// Whether it has not ended yet.

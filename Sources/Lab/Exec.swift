@@ -27,9 +27,13 @@ extension Laboratory {
     }
     let place = try find(node)
     try entering(place) { namespace, state throws(LabError) in
+      // So that `hawser status` runs what was built together with us, unless another is installed.
+      let path =
+        getenv("PATH").map { String(cString: $0) } ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+      setenv("PATH", "\(path):\(try Executable.directory)", 1)
       var order = hawser_spawn_order()
       order.namespace_fd = namespace.descriptor
-      order.withProgram(command, [:], hosts: state.hostsFile) { hawser_exec(&$0) }
+      order.withProgram(command, environment(at: place, state), hosts: state.hostsFile) { hawser_exec(&$0) }
       throw order.failure(program)
     }
     preconditionFailure("a process went on after it became another program")
@@ -43,10 +47,17 @@ extension Laboratory {
     var child: ChildProcess?
     try entering(Place(topology: topology, node: node)) { namespace, state throws(LabError) in
       options.hosts = options.hosts ?? state.hostsFile
+      options.environment.merge(environment(at: Place(topology: topology, node: node), state)) { own, _ in own }
       child = try ChildProcess.spawn(command, in: namespace, options: options)
     }
     guard let child else { preconditionFailure("a process was started and is not there") }
     return child
+  }
+
+  /// `hawser status` at a node asks that node's gateway.
+  private static func environment(at place: Place, _ state: LabState) -> [String: String] {
+    let node = Topology.Node(name: place.node, kind: .gateway)
+    return SmallFile.exists(state.gatewayFile(of: node)) ? ["HAWSER_SOCKET": state.gatewaySocket(of: node)] : [:]
   }
 
   private static func entering(

@@ -12,10 +12,16 @@ enum Executable {
     }
   }
 
-  /// The path of a program in the same directory, whether it is there or not.
-  static func beside(_ name: String) throws(LabError) -> String {
-    let own = try linked
+  /// The path of a program in the same directory as this one (or as `other`), whether it is there or not.
+  static func beside(_ name: String, of other: String? = nil) throws(LabError) -> String {
+    let own: String
+    if let other { own = other } else { own = try linked }
     return own.prefix(through: own.lastIndex(of: "/") ?? own.startIndex) + name
+  }
+
+  /// Where this program lies.
+  static var directory: String {
+    get throws(LabError) { String(try beside("").dropLast()) }
   }
 
   private static var linked: String {

@@ -15,7 +15,9 @@ public enum Laboratory {
     /// Whether the file's events begin to happen now. A measurement that wants to tell the time itself does that
     /// later.
     public var startEvents = true
-    /// The program that is called with `wire DIRECTORY`; nil is this one.
+    /// Whether the topology's gateways are started.
+    public var startGateways = true
+    /// The program that is called with `wire DIRECTORY`, and beside which the gateways' is; nil is this one.
     public var executable: String?
     var wirePatience = WireProcess.patience
 
@@ -49,11 +51,12 @@ public enum Laboratory {
     let state = LabState(topology.name)
     let lock = try DirectoryLock.acquire(state.directory, .exclusive, making: [LabState.root, state.directory])
     if state.isReady { return try check(topology, state) }
+    let gateways = try options.startGateways ? gateways(of: topology, state, source: source, options) : nil
     // Without `ready`, everything in there is what an interrupted `up` left, or nothing.
     try Teardown.clear(state)
     do throws(LabError) {
       try refuseForeignNamespaces(topology, state)
-      try build(topology, state, source: source, options, progress)
+      try build(topology, state, source: source, gateways, options, progress)
     } catch {
       try undo(state, after: error)
     }
@@ -62,7 +65,8 @@ public enum Laboratory {
   }
 
   private static func build(
-    _ topology: Topology, _ state: LabState, source: String, _ options: UpOptions, _ progress: (String) -> Void
+    _ topology: Topology, _ state: LabState, source: String, _ gateways: Gateways?, _ options: UpOptions,
+    _ progress: (String) -> Void
   ) throws(LabError) {
     try SmallFile.write(topology.printed(), to: state.topologyFile)
     try SmallFile.write(try absolute(source) + "\n", to: state.sourceFile)
@@ -88,8 +92,22 @@ public enum Laboratory {
     for (node, namespace) in namespaces.enumerated() { try network.waitUntilReady(node, namespace, until: deadline) }
     progress("addresses and routes")
 
+    if let gateways {
+      let running = try gateways.start(outliveUs: true) { node in namespaces[node] }
+      try gateways.waitUntilConnected(running)
+      progress("\(counted(running.count, "gateway")), connected")
+    }
     if emulated > 0 && options.startEvents { try WireClient(directory: state.directory).start() }
     try SmallFile.write("", to: state.readyFile)
+  }
+
+  /// nil when the topology has none with a peer. Throws when there is something to start and nothing to start it with,
+  /// before anything is built.
+  private static func gateways(
+    of topology: Topology, _ state: LabState, source: String, _ options: UpOptions
+  ) throws(LabError) -> Gateways? {
+    let plan = BondPlan(topology, traces: try Testbed.traceRates(of: topology, source: source))
+    return plan.members.isEmpty ? nil : try Gateways(plan, state, beside: options.executable)
   }
 
   /// Up already: is it what the user means, and is it well?
@@ -98,6 +116,7 @@ public enum Laboratory {
     if there.links.indices.contains(where: there.isEmulated) && !WireClient(directory: state.directory).isAlive {
       throw .wireIsDead(in: state.directory)
     }
+    if let name = Gateways.firstDead(there, state) { throw .gatewayIsDead(name, state) }
     return .wasUp(isSame: there == topology)
   }
 

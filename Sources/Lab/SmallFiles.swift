@@ -24,10 +24,16 @@ enum SmallFile {
 
   /// The file is there with all of its text, or it is not there: who reads it never sees half.
   static func write(_ text: String, to path: String) throws(LabError) {
+    try write(Array(text.utf8), to: path, permissions: 0o644)
+  }
+
+  static func write(_ bytes: [UInt8], to path: String, permissions: mode_t) throws(LabError) {
     let draft = path + ".draft"
-    let fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    // What an interrupted one left may have been for other eyes.
+    unlink(draft)
+    let fd = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, permissions)
     if fd < 0 { throw .failed("write \(path)", errno) }
-    let error = put(text, into: fd)
+    let error = put(bytes, into: fd)
     close(fd)
     if error == 0, rename(draft, path) == 0 { return }
     let failure = LabError.failed("write \(path)", error == 0 ? errno : error)
@@ -39,7 +45,7 @@ enum SmallFile {
   static func set(_ path: String, _ text: String) throws(LabError) {
     let fd = open(path, O_WRONLY | O_CLOEXEC)
     if fd < 0 { throw .failed("set \(path) to \(text)", errno) }
-    let error = put(text, into: fd)
+    let error = put(Array(text.utf8), into: fd)
     close(fd)
     if error != 0 { throw .failed("set \(path) to \(text)", error) }
   }
@@ -61,8 +67,7 @@ enum SmallFile {
   static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
   /// 0, or an errno.
-  private static func put(_ text: String, into fd: Int32) -> Int32 {
-    let bytes = Array(text.utf8)
+  private static func put(_ bytes: [UInt8], into fd: Int32) -> Int32 {
     var done = 0
     while done < bytes.count {
       let count = bytes[done...].withUnsafeBytes { Glibc.write(fd, $0.baseAddress, $0.count) }

@@ -9,6 +9,7 @@
 //             source      where it was read from (traces are relative to that)
 //             hosts       what the nodes see as /etc/hosts
 //             wire.sock   the link emulator's control socket; wire.log is what it had to say
+//             gateways/   of each gateway a configuration, a log and a control socket; for root alone: keys are in it
 //             ready       exists once `up` is complete
 //
 //  The directory is made before the first namespace and removed after the last. In between its name is a promise:
@@ -45,6 +46,10 @@ struct LabState {
   var readyFile: String { directory + "/ready" }
   var wireSocket: String { directory + "/wire.sock" }
   var wireLog: String { directory + "/wire.log" }
+  var gateways: String { directory + "/gateways" }
+  func gatewayFile(of node: Topology.Node) -> String { "\(gateways)/\(node.name).conf" }
+  func gatewayLog(of node: Topology.Node) -> String { "\(gateways)/\(node.name).log" }
+  func gatewaySocket(of node: Topology.Node) -> String { "\(gateways)/\(node.name).sock" }
 
   var isReady: Bool { SmallFile.exists(readyFile) }
 

@@ -22,10 +22,11 @@ extension Hawser {
     return verdict.exitCode
   }
 
-  /// What was said, or else the only one that runs here.
+  /// What was said, then what the environment says (`netlab exec` does), or else the only one that runs here.
   private static func socket(of invocation: Invocation) throws(ControlFailure) -> String {
     if let path = invocation[Words.socket] { return path }
     if let interface = invocation[Words.interface] { return GatewayConfiguration.defaultSocket(of: interface) }
+    if let path = getenv("HAWSER_SOCKET"), path.pointee != 0 { return String(cString: path) }
     return try ControlClient.onlySocket(in: GatewayConfiguration.socketDirectory)
   }
 }

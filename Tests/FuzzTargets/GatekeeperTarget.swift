@@ -16,6 +16,7 @@ import Crypto
 import Handshake
 import Primitives
 import Sealing
+import TestWorld
 import Wire
 
 func checkGatekeeper(_ bytes: [UInt8]) throws(Violation) {

@@ -1,7 +1,7 @@
-import FuzzTargets
 import Handshake
 import Primitives
 import Sealing
+import TestWorld
 import Testing
 import Wire
 

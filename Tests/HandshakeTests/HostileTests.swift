@@ -1,6 +1,6 @@
-import FuzzTargets
 import Primitives
 import Sealing
+import TestWorld
 import Testing
 import Wire
 

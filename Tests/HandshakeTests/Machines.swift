@@ -1,10 +1,10 @@
 //  Machines.swift — two gateways as far as keys go, and a channel between them that does what networks do.
 
 import Crypto
-import FuzzTargets
 import Handshake
 import Primitives
 import Sealing
+import TestWorld
 import Testing
 import Wire
 

@@ -82,15 +82,20 @@ struct Layers {
 
   private func list(_ names: [String]) -> String { names.isEmpty ? "nothing" : names.joined(separator: ", ") }
 
-  /// Benchmarks are programs that nobody installs.
+  /// Benchmarks are programs that nobody installs; they may run the tests' world.
   func objection(benchmark module: String, importing other: String) -> String? {
-    objection("netlab", importing: other)?.replacing("netlab", with: module)
+    if other == "TestWorld" { return nil }
+    return objection("netlab", importing: other)?.replacing("netlab", with: module)
   }
 
   /// Tests may use any module; what they may use from outside is the same for all of them.
   func objection(test module: String, importing other: String) -> String? {
     if other == "XCTest" { return "tests are written with Swift Testing: import Testing" }
-    if layer(of: Layers.name(other)) != nil || other == "FuzzTargets" || other.hasPrefix("_Testing_") { return nil }
+    if layer(of: Layers.name(other)) != nil || ["FuzzTargets", "TestWorld"].contains(other)
+      || other.hasPrefix("_Testing_")
+    {
+      return nil
+    }
     if ["Swift", "Testing", "Glibc", "Synchronization"].contains(other) || other.hasPrefix("Foundation") { return nil }
     return owners[other] == nil ? "\(module) imports \(other), which no test needs so far" : nil
   }

@@ -8,6 +8,8 @@ public struct Counters: Sendable {
     case stranger
     /// Seen before, or too old to say.
     case replayed
+    /// Segments of a session whose other side has not shown itself yet.
+    case unproven
     /// Was not sealed with the session's key.
     case forged
     /// A path more than a peer may have.

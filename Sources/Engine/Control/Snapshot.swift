@@ -21,7 +21,8 @@ extension Engine {
     var snapshot = StatusSnapshot(
       version: version, uptime: uptime, incarnation: incarnation, publicKey: identity.publicKey, interface: interface,
       suite: suite, suiteImplementation: identity.cryptography.implementation(of: suite))
-    for index in peers.indices { snapshot.peers.append(peer(index, at: now)) }
+    let working = workingSockets
+    for index in peers.indices { snapshot.peers.append(peer(index, working, at: now)) }
     for verdict in Counters.Verdict.allCases {
       snapshot.counters.append(StatusSnapshot.Counter("engine", "\(verdict)", counters[verdict]))
     }
@@ -46,7 +47,28 @@ extension Engine {
     return identity.cryptography.suites.first ?? .aes128GCM
   }
 
-  private func peer(_ index: Int, at now: Instant) -> StatusSnapshot.Peer {
+  /// A bit for each of our sockets over which somebody answers.
+  private var workingSockets: UInt32 {
+    var working: UInt32 = 0
+    for index in peers.indices {
+      for place in 0..<PeerPath.mostPaths where peers[index].isUp(place) {
+        working |= 1 << UInt32(peers[index].paths[place].route.socket)
+      }
+    }
+    return working
+  }
+
+  /// We ask over every pair of our sockets and a peer's addresses, and most pairs of a hub lead nowhere. One that never
+  /// answered says something only when nothing else works over its socket, or to its address.
+  private func isWorthTelling(_ place: Int, of index: Int, _ working: UInt32) -> Bool {
+    let path = peers[index].paths[place]
+    if path.liveness.state != .probing || working & 1 << UInt32(path.route.socket) == 0 { return true }
+    return (0..<PeerPath.mostPaths).allSatisfy {
+      !peers[index].isUp($0) || peers[index].paths[$0].route.remote != path.route.remote
+    }
+  }
+
+  private func peer(_ index: Int, _ working: UInt32, at now: Instant) -> StatusSnapshot.Peer {
     let since = now - peers[index].since
     let state: StatusSnapshot.Peer.State =
       if peers[index].current != nil {
@@ -63,7 +85,7 @@ extension Engine {
     peer.traffic.receivedPackets = peers[index].received.packets
     peer.traffic.sentBytes = peers[index].sent.bytes
     peer.traffic.sentPackets = peers[index].sent.packets
-    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
+    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) && isWorthTelling(place, of: index, working) {
       peer.paths.append(path(peers[index].paths[place]))
     }
     return peer

@@ -8,9 +8,9 @@
 //
 //      the other side: initiation ──▶ session (unconfirmed) ──anything authentic──▶ confirmed, path adopted
 //
-//  When the other gateway is another run of itself (incarnation), nothing of before is worth keeping: its sessions go
-//  at once, since late datagrams of theirs would end up in lanes that count anew; and both sides' lanes count from
-//  zero.
+//  When the other gateway is another run of itself (incarnation), nothing of before is worth keeping: its sessions go,
+//  since late datagrams of theirs would end up in lanes that count anew; and both sides' lanes count from zero. That
+//  happens with the first proof that it is there: the answer to a question of ours, or a datagram with the new keys.
 //
 //  Always true.  (1) A session that is not confirmed by the other side seals nothing. (2) After each input to a
 //  handshake all of its outputs are taken (`pump`).
@@ -54,9 +54,11 @@ extension Engine {
     pump(index, from: route, at: now)
   }
 
-  /// Something authentic came with keys that only the other side was not known to have.
-  mutating func confirm(session slot: Int, of index: Int, at now: Instant) {
-    sessions.confirm(slot)
+  /// The first authentic datagram of a session: now it is certain that the other side has these keys, and which run of
+  /// it that is.
+  mutating func hear(session slot: Int, of index: Int, at now: Instant) {
+    sessions.noteHeard(slot)
+    if sessions[slot].incarnation != peers[index].incarnation { begin(anew: index, with: slot) }
     peers[index].handshake.confirm(sessions[slot].localIndex, at: now)
     pump(index, from: nil, at: now)
   }
@@ -66,7 +68,10 @@ extension Engine {
   /// Takes everything that a handshake has for us. `route` is where the input came from, if it was a message.
   mutating func pump(_ index: Int, from route: Route?, at now: Instant) {
     if let session = peers[index].handshake.nextSession() { install(session, for: index, at: now) }
-    while let retired = peers[index].handshake.nextRetired() { sessions.giveBack(retired) }
+    while let retired = peers[index].handshake.nextRetired() {
+      closeBatches(of: index)
+      sessions.giveBack(retired)
+    }
     lendIndices(to: index)
     while let message = peers[index].handshake.nextMessage() {
       if message.isAnswer, let route { post(message, on: route) } else { spread(message, to: index, at: now) }
@@ -74,6 +79,7 @@ extension Engine {
     let sending = peers[index].handshake.sendingIndex.flatMap { sessions.slot(of: $0) }
     if sending != peers[index].current {
       let wasConnected = peers[index].current != nil
+      closeBatches(of: index)
       peers[index].current = sending
       if wasConnected != (sending != nil) { peers[index].since = now }
       if sending != nil {
@@ -83,7 +89,22 @@ extension Engine {
         report(.disconnected, peer: index, path: nil)
       }
     }
+    if let number = peers[index].handshake.nextProof(), let slot = sessions.slot(of: number) {
+      prove(slot, to: index, at: now)
+    }
     peerDeadlineChanged(index, at: now)
+  }
+
+  /// The other side waits for a first datagram of this session before it may send.
+  private mutating func prove(_ session: Int, to index: Int, at now: Instant) {
+    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
+      send(ControlMessage(.ping, mark: now.nanoseconds), on: place, of: index, with: session, at: now)
+    }
+  }
+
+  /// What is open was sealed with the keys of before, and must be masked with them while they are there.
+  private mutating func closeBatches(of index: Int) {
+    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) { closeBatch(place, of: index) }
   }
 
   mutating func lendIndices(to index: Int) {
@@ -93,19 +114,27 @@ extension Engine {
   }
 
   private mutating func install(_ session: consuming NewSession, for index: Int, at now: Instant) {
-    if session.incarnation != peers[index].incarnation {
-      for slot in index * Sessions.perPeer..<(index + 1) * Sessions.perPeer { sessions.destroy(slot) }
-      peers[index].current = nil
-      peers[index].incarnation = session.incarnation
-      peers[index].resetLanes()
-      if let laneSet = peers[index].laneSet {
-        resequencer.reset(laneSet)
-      } else if let laneSet = resequencer.open() {
-        peers[index].laneSet = laneSet
-        peerOfLanes[laneSet.number] = UInt32(index)
-      }
-    }
+    let slot = Int(session.localIndex & 0xffff)
+    let isAnswer = session.isInitiator
     sessions.install(session, peer: UInt32(index), at: now)
+    // An answer to our question is fresh. A question may be an old one that somebody kept: it changes nothing until he
+    // who asks has shown that he has the keys.
+    if isAnswer && sessions[slot].incarnation != peers[index].incarnation { begin(anew: index, with: slot) }
+  }
+
+  /// The other gateway was started since: all of before is void, but for the session with the new run.
+  private mutating func begin(anew index: Int, with kept: Int) {
+    closeBatches(of: index)
+    for slot in index * Sessions.perPeer..<(index + 1) * Sessions.perPeer where slot != kept { sessions.destroy(slot) }
+    if peers[index].current != kept { peers[index].current = nil }
+    peers[index].incarnation = sessions[kept].incarnation
+    peers[index].resetLanes()
+    if let laneSet = peers[index].laneSet {
+      resequencer.reset(laneSet)
+    } else if let laneSet = resequencer.open() {
+      peers[index].laneSet = laneSet
+      peerOfLanes[laneSet.number] = UInt32(index)
+    }
   }
 
   /// New keys: look for paths that are not there yet, and let the other side see the keys on those that are.
@@ -168,11 +197,18 @@ extension Engine {
     if peers[index].pathCount == 0 && peers[index].settings.endpoints.isEmpty {
       // Nobody knows where he is: he will come.
       peers[index].handshake.cease()
-    } else if isSilent(index, at: now) {
+    } else if isSilent(index, at: now) && hasHadItsChance(index, at: now) {
       peers[index].handshake.begin(at: now)
       pump(index, from: nil, at: now)
     }
     peerDeadlineChanged(index, at: now)
+  }
+
+  /// New keys get as long as a path before they are called silent: else each answer would be the reason for the next
+  /// question.
+  private func hasHadItsChance(_ index: Int, at now: Instant) -> Bool {
+    guard let slot = peers[index].current else { return true }
+    return now - sessions[slot].since >= Liveness.deadAfter
   }
 
   /// The engine must look at this peer when something of his is due. Early is harmless: then it looks and waits again.

@@ -30,8 +30,10 @@ struct Session: BitwiseCopyable {
   var localIndex: UInt32
   var sending: SendingSession
   var receiving: ReceivingSession
-  /// Both sides are known to have the keys.
-  var isConfirmed: Bool
+  /// Which run of the other gateway it was made with.
+  var incarnation: UInt64
+  /// Something authentic came with its keys.
+  var isHeard = false
   var sealedBytes: UInt64 = 0
   var since: Instant
 }
@@ -118,7 +120,7 @@ struct Sessions: ~Copyable {
     table[slot] = Session(
       localIndex: session.localIndex,
       sending: SendingSession(key: sealing, remoteIndex: session.remoteIndex, slot: slot),
-      receiving: ReceivingSession(key: opening, peer: peer), isConfirmed: session.isInitiator, since: now)
+      receiving: ReceivingSession(key: opening, peer: peer), incarnation: session.incarnation, since: now)
   }
 
   /// The keys go; the number stays with the handshake.
@@ -144,7 +146,7 @@ struct Sessions: ~Copyable {
     isLent[slot] = false
   }
 
-  mutating func confirm(_ slot: Int) { table[slot]?.isConfirmed = true }
+  mutating func noteHeard(_ slot: Int) { table[slot]?.isHeard = true }
 
   // MARK: Replay
 

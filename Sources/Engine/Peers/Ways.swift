@@ -84,8 +84,6 @@ extension Engine {
     if chosen == 0, let lastHeard { chosen = 1 << UInt32(lastHeard.place) }
     var list: [Striper.Path] = []
     let batchesOfPart = max(1, Engine.leastBatches / max(1, chosen.nonzeroBitCount))
-    var slowest = Interval.zero
-    var quickest: Interval?
     for place in 0..<PeerPath.mostPaths where chosen & 1 << UInt32(place) != 0 {
       let path = peers[index].paths[place]
       let datagram = path.payload + DataHeader.overhead
@@ -95,19 +93,35 @@ extension Engine {
           id: UInt8(place), weight: localPaths[Int(path.route.socket)].weight,
           mostBytes: batchesOfPart * pieces * path.payload,
           payload: path.payload))
-      slowest = max(slowest, path.liveness.smoothedRoundTrip)
-      quickest = min(quickest ?? path.liveness.smoothedRoundTrip, path.liveness.smoothedRoundTrip)
     }
     peers[index].striper.setPaths(list)
     peers[index].carryingPaths = list.count
-    if let laneSet = peers[index].laneSet {
-      resequencer.setPaths(chosen, for: laneSet)
-      // The spread of the round trips bounds that of the ways here; twice that, since a queue may come and go.
-      let spread = (slowest - (quickest ?? .zero)) * 2
-      resequencer.setPatience(
-        min(Engine.mostPatience, max(Engine.leastPatience, Engine.leastPatience + spread)), for: laneSet)
-    }
+    peers[index].chosenPaths = chosen
+    if let laneSet = peers[index].laneSet { resequencer.setPaths(chosen, for: laneSet) }
+    roundTripsChanged(of: index)
     peerDeadlineChanged(index, at: now)
+  }
+
+  /// How long a segment may wait for its slowest part. The ways here differ by no more than the longest round trip,
+  /// however unlike the two directions of a path are; and twice the spread, since a queue may come and go. Until all
+  /// are measured it is the most: to give up what is only late is worse than to wait for what is lost, once.
+  mutating func roundTripsChanged(of index: Int) {
+    guard let laneSet = peers[index].laneSet else { return }
+    let chosen = peers[index].chosenPaths
+    var slowest = Interval.zero
+    var quickest = Engine.mostPatience
+    var isMeasured = true
+    for place in 0..<PeerPath.mostPaths where chosen & 1 << UInt32(place) != 0 {
+      let roundTrip = peers[index].paths[place].liveness.smoothedRoundTrip
+      if roundTrip == .zero { isMeasured = false }
+      slowest = max(slowest, roundTrip)
+      quickest = min(quickest, roundTrip)
+    }
+    let patience =
+      chosen.nonzeroBitCount < 2
+      ? Engine.leastPatience
+      : isMeasured ? Engine.leastPatience + max(slowest, (slowest - quickest) * 2) : Engine.mostPatience
+    resequencer.setPatience(min(Engine.mostPatience, patience), for: laneSet)
   }
 
   /// What is due on the paths of a peer.

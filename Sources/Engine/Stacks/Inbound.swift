@@ -77,6 +77,8 @@ extension Engine {
     guard let start = arrival.bytes.baseAddress else { return }
     let session = sessions[slot].receiving
     let index = Int(session.peer)
+    // Lanes count anew with another run of the peer: until it has proved that it is there, nothing can be placed.
+    let mayPlace = sessions[slot].incarnation == peers[index].incarnation
     session.key.mask(session.key.context, masks, count, masks)
     var offset = range.lowerBound
     var opened = OpenedRun()
@@ -106,8 +108,8 @@ extension Engine {
         receiveControl(UnsafeRawBufferPointer(start: sealed, count: textLength), on: path, of: index, at: now)
         continue
       }
-      guard let laneSet = peers[index].laneSet else {
-        counters.count(.stranger)
+      guard let laneSet = peers[index].laneSet, mayPlace else {
+        counters.count(.unproven)
         continue
       }
       switch resequencer.place(location, textLength: textLength, from: laneSet, at: now) {
@@ -178,7 +180,7 @@ extension Engine {
   private mutating func beginRun(
     _ header: ClearHeader, _ arrival: Arrival, session slot: Int, of index: Int, at now: Instant
   ) -> Int? {
-    if !sessions[slot].isConfirmed { confirm(session: slot, of: index, at: now) }
+    if !sessions[slot].isHeard { hear(session: slot, of: index, at: now) }
     guard let path = peers[index].place(of: header.path) ?? adopt(header.path, arrival.route, for: index, at: now)
     else {
       counters.count(.tooManyPaths)
@@ -197,10 +199,18 @@ extension Engine {
   private mutating func receiveControl(_ text: UnsafeRawBufferPointer, on path: Int, of index: Int, at now: Instant) {
     guard let message = ControlMessage(text) else { return counters.count(.malformed) }
     switch message.kind {
-    case .ping: send(ControlMessage(.pong, mark: message.mark), on: path, of: index, at: now)
+    case .ping:
+      send(ControlMessage(.pong, mark: message.mark), on: path, of: index, at: now)
+      // Who was found has nothing to ask for, but for this: how long to wait for what comes on this path.
+      if peers[index].paths[path].liveness.smoothedRoundTrip == .zero {
+        send(ControlMessage(.ping, mark: now.nanoseconds), on: path, of: index, at: now)
+      }
     case .pong:
       let sent = Instant(nanoseconds: message.mark)
-      if sent <= now { peers[index].paths[path].liveness.answered(after: now - sent) }
+      if sent <= now {
+        peers[index].paths[path].liveness.answered(after: now - sent)
+        roundTripsChanged(of: index)
+      }
     }
   }
 }

@@ -66,6 +66,7 @@ extension Engine {
     }
     let isCongestionCapable = draft.isCongestionCapable
     var sealed = 0
+    var datagrams: UInt64 = 0
     while offset < range.upperBound {
       let recordLength = resume?.record.length ?? 0
       let length = min(payload - recordLength, range.upperBound - offset)
@@ -103,38 +104,48 @@ extension Engine {
       batches.finish()
       offset += length
       sealed += DataHeader.overhead + text
+      datagrams += 1
     }
-    notePathSent(slot, of: index, bytes: sealed, expectsAnswer: true, at: now)
+    notePathSent(slot, of: index, bytes: sealed, datagrams: datagrams, expectsAnswer: true, at: now)
     sessions.noteSealed(bytes: sealed, by: session)
   }
 
   /// One message between gateways, on one path.
   mutating func send(_ message: ControlMessage, on slot: Int, of index: Int, at now: Instant) {
-    guard let sessionSlot = peers[index].current, batches.freeCount > 0 else { return }
-    let session = sessions[sessionSlot].sending
+    guard let current = peers[index].current else { return }
+    send(message, on: slot, of: index, with: current, at: now)
+  }
+
+  mutating func send(_ message: ControlMessage, on slot: Int, of index: Int, with place: Int, at now: Instant) {
+    guard batches.freeCount > 0 else { return counters.count(.noBatch) }
+    let session = sessions[place].sending
     let length = DataHeader.overhead + ControlMessage.length
+    // A batch is masked with one key, and what is open belongs to the current one.
+    let isApart = place != peers[index].current
+    if isApart { closeBatch(slot, of: index) }
     let peerPath = peers[index].paths + slot
-    guard let place = batches.reserve(length, on: peerPath, key: session.key, isCongestionCapable: false) else {
+    guard let room = batches.reserve(length, on: peerPath, key: session.key, isCongestionCapable: false) else {
       return counters.count(.noBatch)
     }
     let path = peerPath.pointee.id
     let counter = peers[index].nextCounter(of: path)
-    ClearHeader(path: path, receiver: session.remoteIndex, counter: counter).write(to: place)
+    ClearHeader(path: path, receiver: session.remoteIndex, counter: counter).write(to: room)
     Location(lane: 0, flags: .control, segment: 0, length: 0, offset: 0, segmentSize: 0)
-      .write(to: place + DataHeader.clearLength)
-    let target = place + DataHeader.length
+      .write(to: room + DataHeader.clearLength)
+    let target = room + DataHeader.length
     message.write(to: target)
-    session.key.seal(session.key.context, path, counter, place, target, ControlMessage.length, target)
+    session.key.seal(session.key.context, path, counter, room, target, ControlMessage.length, target)
     batches.finish()
+    if isApart { closeBatch(slot, of: index) }
     // An answer expects no answer: else two idle gateways would keep each other awake.
-    notePathSent(slot, of: index, bytes: length, expectsAnswer: message.kind == .ping, at: now)
+    notePathSent(slot, of: index, bytes: length, datagrams: 1, expectsAnswer: message.kind == .ping, at: now)
   }
 
   private mutating func notePathSent(
-    _ slot: Int, of index: Int, bytes: Int, expectsAnswer: Bool, at now: Instant
+    _ slot: Int, of index: Int, bytes: Int, datagrams: UInt64, expectsAnswer: Bool, at now: Instant
   ) {
     peers[index].paths[slot].sent.bytes += UInt64(bytes)
-    peers[index].paths[slot].sent.datagrams += 1
+    peers[index].paths[slot].sent.datagrams += datagrams
     noteOpenBatch(slot, of: index)
     if expectsAnswer && peers[index].paths[slot].liveness.sent(at: now) { peerDeadlineChanged(index, at: now) }
   }

@@ -12,7 +12,7 @@ public struct Bench {
   public struct Setting {
     /// Where the topology was read from.
     public var source: String
-    /// The program that is called as `wire`; nil is this one.
+    /// The program that is called as `wire`, and beside which the gateway's is; nil is this one.
     public var executable: String?
     public var progress: Progress
     /// The share of packets that the wire may deliver late. More than the usual 0.1 % is for those who test netlab
@@ -50,8 +50,10 @@ public struct Bench {
     _ topology: Topology, options: BenchOptions, setting: Setting, interruption: Interruption
   ) throws(LabError) -> BenchResult {
     defer { setting.progress.finish() }
+    let sites = try Sites(topology)
+    let own = sites.areGateways ? HawserGateways(beside: setting.executable) : nil
     let bench = Bench(
-      topology: topology, options: options, setting: setting, sites: try Sites(topology), bond: options.against?.bond)
+      topology: topology, options: options, setting: setting, sites: sites, bond: options.against?.bond ?? own)
     try Program.require([.iperf3, .ping])
     try bench.bond?.requirePrograms()
     try interruption.check()

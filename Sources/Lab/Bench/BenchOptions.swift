@@ -22,6 +22,9 @@ public struct BenchOptions: Equatable, Sendable {
 
   public init() {}
 
+  /// What joins the sites, as tables and charts call it.
+  var bondName: String { against?.rawValue ?? "hawser" }
+
   /// "4 TCP flows, cubic · down".
   var inWords: String {
     let flows = flows == 1 ? "1 TCP flow" : "\(flows) TCP flows"

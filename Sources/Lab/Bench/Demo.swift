@@ -17,8 +17,7 @@ public enum Demo {
     var options = BenchOptions()
     options.direction = .down
     options.seconds = 5
-    if (try? KernelMPTCP().requirePrograms()) != nil { options.against = .mptcp }
-    let bond = options.against?.rawValue
+    let bond = options.bondName
     var setting = setting
     setting.source = file
     let result = try Bench.run(topology, options: options, setting: setting)

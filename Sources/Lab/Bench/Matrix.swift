@@ -23,7 +23,7 @@ public enum Matrix {
     let interruption = try Interruption()
     let files = try topologyFiles(in: directory)
     try Program.require([.iperf3, .ping])
-    try options.against?.bond.requirePrograms()
+    try (options.against?.bond ?? HawserGateways(beside: setting.executable)).requirePrograms()
     if let report { try ReportFiles.makeDirectory(report) }
 
     var profiles: [Profile] = []
@@ -61,8 +61,11 @@ public enum Matrix {
   }
 
   private static func makeReport(_ profiles: [Profile], _ options: BenchOptions) -> MatrixReport {
-    MatrixReport(
-      profiles: profiles, options: options, bond: options.against?.rawValue, circumstances: Circumstances.present)
+    // A topology without gateways has no bond of ours.
+    let isBonded = options.against != nil || profiles.contains { $0.result?.bond != nil }
+    return MatrixReport(
+      profiles: profiles, options: options, bond: isBonded ? options.bondName : nil,
+      circumstances: Circumstances.present)
   }
 
   private static func topologyFiles(in directory: String) throws(LabError) -> [String] {

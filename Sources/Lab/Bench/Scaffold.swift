@@ -75,6 +75,9 @@ final class Scaffold {
     return path
   }
 
+  /// Counts a program among those that run on it; whoever started it ends it.
+  func adopt(_ child: ChildProcess, at node: Int) { programs.append((node, child)) }
+
   /// A program that runs until the scaffold is taken down, and says what it has to say into a file.
   func start(_ command: [String], at node: Int, log: String, environment: [String: String] = [:]) throws(LabError)
     -> ChildProcess
@@ -85,7 +88,7 @@ final class Scaffold {
     options.environment = environment
     options.hasOwnSession = true
     let child = try ChildProcess.spawn(command, in: try testbed.namespace(of: node), options: options)
-    programs.append((node, child))
+    adopt(child, at: node)
     onTakeDown {
       child.send(signal: SIGTERM)
       if child.wait(atMost: .seconds(1)) != nil { return }

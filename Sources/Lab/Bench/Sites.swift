@@ -46,6 +46,9 @@ struct Sites {
   /// A host behind this site, or the site itself when there is none.
   func user(of site: Int) -> Int { topology.hosts(behind: site).first ?? site }
 
+  /// Whether our gateways can stand at both.
+  var areGateways: Bool { [first, second].allSatisfy { topology.nodes[$0].kind == .gateway } }
+
   /// Whether both sites have users, so that a tunnel has something to carry.
   var haveUsers: Bool { user(of: first) != first && user(of: second) != second }
 }
@@ -91,27 +94,38 @@ struct Way {
     addresses.interface(of: site == nodes.first ? links[0] : links[links.count - 1], at: site)
   }
 
+  func has(end node: Int) -> Bool { node == nodes.first || node == nodes.last }
+
+  func other(end node: Int) -> Int { node == nodes[0] ? nodes[nodes.count - 1] : nodes[0] }
+
+  /// The link with which it begins, seen from this end.
+  func link(at end: Int) -> Int { end == nodes[0] ? links[0] : links[links.count - 1] }
+
   /// The largest IP packet that gets through.
   var mtu: Int { links.map { topology.links[$0].mtu?.value ?? Topology.Link.usualMTU }.min() ?? Topology.Link.usualMTU }
 
   /// What the narrowest link allows; nil when none says anything. Both directions at once get both.
   func rate(_ direction: BenchOptions.Direction, traces: [String: BitRate]) -> BitRate? {
-    func narrowest(_ isUp: Bool) -> BitRate? {
-      hops.compactMap { hop -> BitRate? in
-        let shape = topology.links[hop.link][isUp ? hop.direction : hop.direction.opposite]
-        switch shape.rate {
-        case .fixed(let rate): return rate
-        case .trace(let file): return traces[file]
-        case nil: return nil
-        }
-      }.min()
-    }
     switch direction {
-    case .up: return narrowest(true)
-    case .down: return narrowest(false)
+    case .up: return narrowest(isUp: true, traces)
+    case .down: return narrowest(isUp: false, traces)
     case .both:
-      guard let up = narrowest(true), let down = narrowest(false) else { return nil }
+      guard let up = narrowest(isUp: true, traces), let down = narrowest(isUp: false, traces) else { return nil }
       return BitRate(bitsPerSecond: up.bitsPerSecond + down.bitsPerSecond)
     }
+  }
+
+  /// What this end may send on it.
+  func rate(from end: Int, traces: [String: BitRate]) -> BitRate? { narrowest(isUp: end == nodes[0], traces) }
+
+  private func narrowest(isUp: Bool, _ traces: [String: BitRate]) -> BitRate? {
+    hops.compactMap { hop -> BitRate? in
+      let shape = topology.links[hop.link][isUp ? hop.direction : hop.direction.opposite]
+      switch shape.rate {
+      case .fixed(let rate): return rate
+      case .trace(let file): return traces[file]
+      case nil: return nil
+      }
+    }.min()
   }
 }

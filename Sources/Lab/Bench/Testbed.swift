@@ -23,7 +23,10 @@ final class Testbed {
     addresses = AddressPlan(topology)
     state = LabState(topology.name)
     wire = topology.links.indices.contains(where: topology.isEmulated) ? WireClient(directory: state.directory) : nil
-    traceRates = try Testbed.traceRates(of: topology, state)
+    traceRates =
+      topology.traceFiles.isEmpty
+      ? [:]
+      : try Testbed.traceRates(of: topology, source: String(SmallFile.readText(state.sourceFile).prefix { $0 != "\n" }))
   }
 
   func namespace(of node: Int) throws(LabError) -> Namespace {
@@ -64,10 +67,9 @@ final class Testbed {
       "\(topology.nodes[node].name): `\(command.joined(separator: " "))` failed\(reason.isEmpty ? "" : ": " + reason)")
   }
 
-  private static func traceRates(of topology: Topology, _ state: LabState) throws(LabError) -> [String: BitRate] {
+  /// `source` is the topology's file: traces are relative to that.
+  static func traceRates(of topology: Topology, source: String) throws(LabError) -> [String: BitRate] {
     var rates: [String: BitRate] = [:]
-    if topology.traceFiles.isEmpty { return rates }
-    let source = try SmallFile.readText(state.sourceFile).prefix { $0 != "\n" }
     let directory = source.lastIndex(of: "/").map { source[..<$0] } ?? "."
     for file in topology.traceFiles {
       let path = file.hasPrefix("/") ? file : "\(directory)/\(file)"

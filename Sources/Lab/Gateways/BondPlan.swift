@@ -1,0 +1,192 @@
+//  BondPlan.swift — which gateways of a topology are bonded, over what, and hence what stands in their configurations.
+//
+//  Two gateways are peers when a way between them lets at least one of them begin. Everything else follows from the
+//  ways:
+//
+//      path       each own link with which a way begins; its weight is what the way allows, its MTU the way's narrowest
+//      endpoint   where each way ends at the other side, if our connections get through it: both sides know each other,
+//                 but behind a nat only the inside knows where to begin
+//      AllowedIPs the other side's site; the gateway itself is the first address of it
+//
+//  A port for each link.  A gateway asks over every pair (own path, known address). In the lab one link alone leads to
+//  all addresses of the node at its other end, so with one port each of three links would be three paths. Each link has
+//  a port of its own instead, the same at both ends, and the other pairs find nobody.
+//
+//  Bounds are the gateway's: 16 paths, and 16 pairs with a peer. Whoever would have to ask over more leaves it to the
+//  other to begin.
+
+import Configuration
+import Crypto
+import Primitives
+import Sealing
+import Topology
+
+struct BondPlan {
+  struct Path: Equatable {
+    var link: Int
+    /// Of an IP packet; nil: what the interface says is right.
+    var mtu: Int?
+    /// In Mbit/s; nil when a path of this gateway has no limit, and so all are alike.
+    var weight: UInt32?
+  }
+
+  struct Peer: Equatable {
+    var node: Int
+    /// The links by which the other side is reached; empty: it begins.
+    var endpoints: [Int]
+  }
+
+  struct Member: Equatable {
+    var node: Int
+    var paths: [Path]
+    var peers: [Peer]
+  }
+
+  struct Key {
+    let secret: KeptSecret
+    let publicKey: PublicKey
+  }
+
+  static let mostPaths = 16
+  static let mostPairs = 16
+  static let interface = GatewayConfiguration.defaultInterface
+  private static let firstPort = 51_820
+  /// What a configuration can ask for.
+  private static let leastMTU = 1_280
+
+  let topology: Topology
+  let addresses: AddressPlan
+  let members: [Member]
+
+  /// `ways` are those between gateways that may be used; the order of their nodes says nothing.
+  init(_ topology: Topology, ways: [Way], traces: [String: BitRate] = [:]) {
+    self.topology = topology
+    addresses = AddressPlan(topology)
+    members = topology.nodes.indices.compactMap { node in
+      guard topology.nodes[node].kind == .gateway else { return nil }
+      let own = ways.filter { $0.opener != nil && $0.has(end: node) }
+      return own.isEmpty ? nil : BondPlan.member(node, own, topology, traces)
+    }
+  }
+
+  /// Of all gateways, over every way that needs nobody's program.
+  init(_ topology: Topology, traces: [String: BitRate] = [:]) {
+    self.init(topology, ways: BondPlan.ways(of: topology), traces: traces)
+  }
+
+  private static func ways(of topology: Topology) -> [Way] {
+    let addresses = AddressPlan(topology)
+    let gateways = topology.nodes.indices.filter { topology.nodes[$0].kind == .gateway }
+    return gateways.indices.flatMap { index in
+      gateways[(index + 1)...].flatMap { other in
+        topology.paths(from: gateways[index], to: other).filter { $0.relay == nil }
+          .map { Way($0, in: topology, addresses) }
+      }
+    }
+  }
+
+  // MARK: One gateway
+
+  private static func member(
+    _ node: Int, _ ways: [Way], _ topology: Topology, _ traces: [String: BitRate]
+  ) -> Member {
+    let links = Array(Set(ways.map { $0.link(at: node) }).sorted().prefix(mostPaths))
+    let rates = links.map { link in
+      ways.filter { $0.link(at: node) == link }.compactMap { $0.rate(from: node, traces: traces) }.max()
+    }
+    let areLimited = rates.allSatisfy { $0 != nil }
+    let paths = zip(links, rates).map { link, rate in
+      let narrowest = ways.filter { $0.link(at: node) == link }.map(\.mtu).min() ?? Topology.Link.usualMTU
+      let own = topology.links[link].mtu?.value ?? Topology.Link.usualMTU
+      return Path(
+        link: link, mtu: narrowest < own && narrowest >= leastMTU ? narrowest : nil,
+        weight: areLimited && links.count > 1 ? rate.map { weight($0) } : nil)
+    }
+    let others = Set(ways.map { $0.other(end: node) }).sorted()
+    let peers = others.map { other in
+      var endpoints: [Int] = []
+      for way in ways where way.other(end: node) == other && (!way.hasNAT || way.opener == node) {
+        let link = way.link(at: other)
+        if !endpoints.contains(link) { endpoints.append(link) }
+      }
+      return Peer(node: other, endpoints: endpoints)
+    }
+    return Member(node: node, paths: paths, peers: bounded(peers, paths: paths.count, at: node, ways))
+  }
+
+  private static func bounded(_ peers: [Peer], paths: Int, at node: Int, _ ways: [Way]) -> [Peer] {
+    peers.map { peer in
+      if peer.endpoints.count * paths <= mostPairs { return peer }
+      let ways = ways.filter { $0.other(end: node) == peer.node }
+      let mayOtherBegin = ways.contains { !$0.hasNAT || $0.opener == peer.node }
+      let theirs = Set(ways.map { $0.link(at: peer.node) }).count
+      let isOtherSmaller = theirs < paths || theirs == paths && peer.node < node
+      let kept = mayOtherBegin && isOtherSmaller ? 0 : max(1, mostPairs / paths)
+      return Peer(node: peer.node, endpoints: Array(peer.endpoints.prefix(kept)))
+    }
+  }
+
+  private static func weight(_ rate: BitRate) -> UInt32 {
+    UInt32(min(1_000_000, max(1, rate.bitsPerSecond / 1_000_000)))
+  }
+
+  static func port(of link: Int) -> UInt16 { UInt16(firstPort + link) }
+
+  /// A gateway's own address inside: the first of its site, which its hosts know it by.
+  func insideAddress(of node: Int) -> IPAddress {
+    var bytes = addresses.site(of: node).ipv4.bytes
+    bytes[bytes.count - 1] = 1
+    return IPAddress(bytes: bytes)
+  }
+
+  // MARK: Configurations
+
+  /// Everything but the place of its files.
+  func configuration(of member: Member, keys: [Int: Key], socket: String) -> GatewayConfiguration? {
+    guard let own = keys[member.node] else { return nil }
+    var configuration = GatewayConfiguration(privateKey: .held(own.secret))
+    let site = addresses.site(of: member.node)
+    configuration.addresses = [site.ipv4, site.ipv6].map { network in
+      var bytes = network.bytes
+      bytes[bytes.count - 1] = 1
+      return IPPrefix(IPAddress(bytes: bytes))
+    }
+    configuration.controlSocket = socket
+    configuration.paths = member.paths.map { path in
+      let interface = addresses.interface(of: path.link, at: member.node).name
+      var described = GatewayConfiguration.Path(name: topology.links[path.link].name, interface: interface)
+      described.port = BondPlan.port(of: path.link)
+      described.mtu = path.mtu.map { ByteCount($0) }
+      described.weight = path.weight ?? 1
+      return described
+    }
+    configuration.peers = member.peers.compactMap { peer in
+      guard let key = keys[peer.node] else { return nil }
+      var described = GatewayConfiguration.Peer(name: topology.nodes[peer.node].name, publicKey: key.publicKey)
+      described.endpoints = peer.endpoints.map { link in
+        let address = IPAddress(bytes: addresses.interface(of: link, at: peer.node).ipv4.bytes)
+        return GatewayConfiguration.Endpoint(.address(address), port: BondPlan.port(of: link))
+      }
+      let site = addresses.site(of: peer.node)
+      described.allowedIPs = [IPPrefix(site.ipv4).network, IPPrefix(site.ipv6).network]
+      return described
+    }
+    return configuration
+  }
+
+  /// A new key for every gateway.
+  func makeKeys() throws(LabError) -> [Int: Key] {
+    let library: LibraryCryptography
+    do throws(CryptographyFailure) { library = try LibraryCryptography.make() } catch {
+      throw .refused("cannot make keys for the gateways: \(error)")
+    }
+    var keys: [Int: Key] = [:]
+    for member in members {
+      var secret = Secret()
+      secret.withMutableBytes { library.random($0) }
+      let publicKey = library.publicKey(of: secret)
+      keys[member.node] = Key(secret: KeptSecret(secret), publicKey: publicKey)
+    }
+    return keys
+  }
+}

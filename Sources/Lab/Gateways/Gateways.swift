@@ -1,0 +1,194 @@
+//  Gateways.swift — the gateways of a topology as processes: made ready, started, waited for, ended.
+//
+//  There is one way in which the lab starts them, whoever wants them: `up` for users, a bench for its last measurement,
+//  a test stand for each of its turns. They differ in which ways are used (BondPlan), and in whether the gateways
+//  outlive whoever started them.
+//
+//  A gateway gets a configuration, a log and a control socket in the topology's state directory, and runs in its node's
+//  namespace, where `down` finds it like everything else there. Its keys are made anew at each start and known to
+//  nobody else.
+//
+//  Waiting.  "Ready" is what a gateway says of itself on its control socket: a session with every peer, and a path
+//  to each that answers. A process that ended meanwhile, or one that is not ready in time, is told with its last words.
+//
+//  Finding them again.  A bench on a topology that is up ends the gateways of `up` and starts them anew afterwards. It
+//  knows them by their namespace and by the file in their command line, so nobody keeps process numbers.
+
+import Configuration
+import Control
+import FoundationEssentials
+import Glibc
+import Netlink
+import POSIX
+import Primitives
+import Topology
+
+struct Gateways {
+  struct Running {
+    let node: Int
+    let process: ChildProcess
+  }
+
+  /// A handshake over the slowest satellite takes two seconds; a busy machine may need longer.
+  static let patience = Interval.seconds(20)
+
+  let plan: BondPlan
+  let state: LabState
+  /// `hawser` itself.
+  let program: String
+
+  /// `executable` is the program that it lies beside; nil is this one.
+  init(_ plan: BondPlan, _ state: LabState, beside executable: String?) throws(LabError) {
+    self.plan = plan
+    self.state = state
+    program = try Gateways.program(beside: executable)
+  }
+
+  /// The same build makes both.
+  static func program(beside executable: String?) throws(LabError) -> String {
+    let path = try Executable.beside("hawser", of: executable)
+    if access(path, X_OK) == 0 { return path }
+    throw .refused("there is no gateway to start, no \(path): `swift build --product hawser` makes it")
+  }
+
+  // MARK: Starting
+
+  /// Starts all, each in its namespace.
+  func start(
+    outliveUs: Bool, namespace: (Int) throws(LabError) -> Namespace
+  ) throws(LabError) -> [Running] {
+    if mkdir(state.gateways, 0o700) != 0 && errno != EEXIST { throw .failed("make \(state.gateways)", errno) }
+    let keys = try plan.makeKeys()
+    var running: [Running] = []
+    do throws(LabError) {
+      for member in plan.members {
+        let node = plan.topology.nodes[member.node]
+        let socket = state.gatewaySocket(of: node)
+        guard let configuration = plan.configuration(of: member, keys: keys, socket: socket) else { continue }
+        try SmallFile.write(configuration.printed(), to: state.gatewayFile(of: node), permissions: 0o600)
+        // What a predecessor said is not this one's last word.
+        unlink(socket)
+        var options = ChildProcess.Options()
+        options.output = .null
+        options.errorOutput = .file(state.gatewayLog(of: node))
+        options.hasOwnSession = true
+        options.diesWithUs = !outliveUs
+        let process = try ChildProcess.spawn(
+          [program, "gateway", "--config", state.gatewayFile(of: node)], in: try namespace(member.node),
+          options: options)
+        running.append(Running(node: member.node, process: process))
+      }
+    } catch {
+      for gateway in running { gateway.process.kill() }
+      throw error
+    }
+    return running
+  }
+
+  // MARK: Waiting
+
+  /// Returns when every gateway has a session with each of its peers and a path that answers. `check` may end it early.
+  func waitUntilConnected(
+    _ running: [Running], patience: Interval = patience, check: () throws(LabError) -> Void = {}
+  ) throws(LabError) {
+    let deadline = MonotonicClock.now + patience
+    for gateway in running {
+      while let missing = missingPeer(of: gateway) {
+        try check()
+        if !gateway.process.isRunning {
+          throw .refused("the gateway of \(name(of: gateway)) ended\(lastWords(of: gateway))")
+        }
+        if MonotonicClock.now >= deadline {
+          throw .refused(
+            "the gateway of \(name(of: gateway)) is not connected to \(missing) after \(Int(patience.inSeconds)) s"
+              + lastWords(of: gateway))
+        }
+        usleep(20_000)
+      }
+    }
+  }
+
+  /// What of a gateway's state matters here.
+  private struct Answer: Decodable {
+    struct Peer: Decodable {
+      struct Path: Decodable { var state: String }
+      var name: String
+      var state: String
+      var paths: [Path]
+
+      var isReady: Bool { state == "connected" && paths.contains { $0.state == "up" } }
+    }
+    var peers: [Peer]
+  }
+
+  /// The first peer that it does not carry anything to; nil when it is ready.
+  private func missingPeer(of gateway: Running) -> String? {
+    let socket = state.gatewaySocket(of: plan.topology.nodes[gateway.node])
+    guard let answer = try? ControlClient.get("/v1/status", at: socket, asText: false), answer.status == 200,
+      let status = try? JSONDecoder().decode(Answer.self, from: Data(answer.body.utf8))
+    else { return "anybody" }
+    return status.peers.first { !$0.isReady }?.name
+  }
+
+  private func name(of gateway: Running) -> String { plan.topology.nodes[gateway.node].name }
+
+  private func lastWords(of gateway: Running) -> String {
+    let log = (try? SmallFile.readText(state.gatewayLog(of: plan.topology.nodes[gateway.node]))) ?? ""
+    return log.split(separator: "\n").last.map { "; the last line of its log: \($0)" } ?? "; its log is empty"
+  }
+
+  // MARK: Ending
+
+  /// Ends them, and returns when their interfaces are gone, so that others can have the routes.
+  static func stop(_ running: [Running], namespace: (Int) throws(LabError) -> Namespace) throws(LabError) {
+    for gateway in running { gateway.process.send(signal: SIGTERM) }
+    for gateway in running where gateway.process.wait(atMost: .seconds(2)) == nil {
+      gateway.process.kill()
+      _ = gateway.process.wait(atMost: .seconds(5))
+    }
+    let deadline = MonotonicClock.now + .seconds(5)
+    for gateway in running {
+      let namespace = try namespace(gateway.node)
+      do throws(NetlinkError) {
+        var socket = try NetlinkSocket.open(in: namespace.descriptor)
+        // A ring outlives its process for a moment, and holds the interface.
+        while try socket.link(named: BondPlan.interface) != nil, MonotonicClock.now < deadline { usleep(2_000) }
+      } catch {
+        throw .network(namespace.name, error)
+      }
+    }
+  }
+
+  /// Those that run now, whoever started them.
+  static func running(_ topology: Topology, _ state: LabState) -> [Running] {
+    let wanted = topology.nodes.indices.filter { SmallFile.exists(state.gatewayFile(of: topology.nodes[$0])) }
+    if wanted.isEmpty { return [] }
+    let processes = SmallFile.names(in: "/proc").compactMap { Int32($0) }
+    return wanted.flatMap { node -> [Running] in
+      guard let inode = Namespace.inode(state.namespaceName(of: topology.nodes[node])) else { return [] }
+      let file = state.gatewayFile(of: topology.nodes[node])
+      return processes.filter { process in
+        guard Teardown.namespace(of: process) == inode, let words = try? SmallFile.read("/proc/\(process)/cmdline")
+        else { return false }
+        return words.split(separator: 0).contains { $0.elementsEqual(file.utf8) }
+      }.compactMap { process in ChildProcess.attach(to: process).map { Running(node: node, process: $0) } }
+    }
+  }
+
+  /// The first gateway of an `up` that does not run any more.
+  static func firstDead(_ topology: Topology, _ state: LabState) -> String? {
+    let alive = Set(running(topology, state).map(\.node))
+    let node = topology.nodes.indices.first { node in
+      SmallFile.exists(state.gatewayFile(of: topology.nodes[node])) && !alive.contains(node)
+    }
+    return node.map { topology.nodes[$0].name }
+  }
+}
+
+extension LabError {
+  static func gatewayIsDead(_ node: String, _ state: LabState) -> LabError {
+    .refused(
+      "the gateway of \(node) does not run any more; \(state.gateways)/\(node).log may say why, and "
+        + "`netlab down \(state.name)` makes room for another `up`")
+  }
+}

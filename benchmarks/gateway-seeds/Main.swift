@@ -1,0 +1,45 @@
+//  gateway-seeds — two whole gateways on a hostile network, once for each seed.
+//
+//      gateway-seeds [--seeds N] [--first N]
+//
+//  `make test` runs the first seeds; this runs as many as you like, and prints those that fail with their sentences.
+//  What a seed does is in Tests/TestWorld/RandomWorld.swift.
+
+import Glibc
+import TestWorld
+
+@main struct GatewaySeeds {
+  static func main() throws {
+    var seeds: UInt64 = 10_000
+    var first: UInt64 = 0
+    var arguments = CommandLine.arguments.dropFirst()
+    while let name = arguments.popFirst() {
+      guard let value = arguments.popFirst().flatMap({ UInt64($0) }), ["--seeds", "--first"].contains(name) else {
+        print("usage: gateway-seeds [--seeds N] [--first N]")
+        exit(64)
+      }
+      if name == "--seeds" { seeds = value } else { first = value }
+    }
+    var failed = 0
+    var exact = 0
+    var datagrams = 0
+    var lost = 0
+    var byPaths: [Int: Int] = [:]
+    for seed in first..<first + seeds {
+      let outcome = try RandomWorld.run(seed: seed)
+      datagrams += outcome.datagrams
+      lost += outcome.lost
+      exact += outcome.wasExact ? 1 : 0
+      if seeds == 1 { for note in outcome.notes { print(note) } }
+      byPaths[outcome.paths, default: 0] += 1
+      if outcome.failures.isEmpty { continue }
+      failed += 1
+      for failure in outcome.failures.prefix(2) { print(failure) }
+      print("again with: gateway-seeds --first \(seed) --seeds 1")
+    }
+    let shapes = byPaths.keys.sorted().map { "\($0): \(byPaths[$0] ?? 0)" }.joined(separator: ", ")
+    print(
+      "\(seeds) seeds, \(failed) failed; \(exact) without loss; \(datagrams) datagrams, \(lost) lost; paths \(shapes)")
+    exit(failed == 0 ? 0 : 1)
+  }
+}
