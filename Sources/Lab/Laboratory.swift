@@ -6,6 +6,7 @@
 //  back what it did.
 
 import Glibc
+import POSIX
 import Primitives
 public import Topology
 

@@ -1,4 +1,5 @@
 import Glibc
+import POSIX
 import Primitives
 import Synchronization
 import Testing

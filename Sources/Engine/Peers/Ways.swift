@@ -108,9 +108,9 @@ extension Engine {
     peerDeadlineChanged(index, at: now)
   }
 
-  /// How long a segment may wait for its slowest part. The ways here differ by no more than the longest round trip, however
-  /// unlike the two directions of a path are; and twice the spread, since a queue may come and go. Until all are
-  /// measured it is the most: to give up what is only late is worse than to wait for what is lost, once.
+  /// How long a segment may wait for its slowest part. The ways here differ by no more than the longest round trip,
+  /// however unlike the two directions of a path are; and twice the spread, since a queue may come and go. Until all
+  /// are measured it is the most: to give up what is only late is worse than to wait for what is lost, once.
   mutating func roundTripsChanged(of index: Int) {
     guard let laneSet = peers[index].laneSet else { return }
     let arriving = peers[index].arrivingPaths
