@@ -70,7 +70,7 @@ extension Engine {
     }
   }
 
-  private mutating func forget(_ place: Int, of index: Int) {
+  mutating func forget(_ place: Int, of index: Int) {
     closeBatch(place, of: index)
     peers[index].remove(place)
   }

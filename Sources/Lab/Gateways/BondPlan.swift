@@ -165,7 +165,7 @@ struct BondPlan {
       var described = GatewayConfiguration.Peer(name: topology.nodes[peer.node].name, publicKey: key.publicKey)
       described.endpoints = peer.endpoints.map { link in
         let address = IPAddress(bytes: addresses.interface(of: link, at: peer.node).ipv4.bytes)
-        return GatewayConfiguration.Endpoint(.address(address), port: BondPlan.port(of: link))
+        return EndpointText.address(Endpoint(address, port: BondPlan.port(of: link)))
       }
       let site = addresses.site(of: peer.node)
       described.allowedIPs = [IPPrefix(site.ipv4).network, IPPrefix(site.ipv6).network]
