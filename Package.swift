@@ -107,8 +107,8 @@ let package = Package(
     edge(
       "Lab",
       [
-        "Netlink", "Ring", "Packets", "VNIC", "CLinux", "Simulation", "Topology", "Primitives", "Configuration", "Sealing",
-        "Crypto", "Control", "Status",
+        "Netlink", "Ring", "Packets", "VNIC", "CLinux", "Simulation", "Topology", "Primitives", "Configuration",
+        "Sealing", "Crypto", "Control",
       ]),
     // X
     program(
@@ -145,7 +145,10 @@ let package = Package(
     tests("DoctorTests", ["Doctor", "Primitives"]),
     tests(
       "LabTests",
-      ["Lab", "Packets", "Netlink", "VNIC", "Simulation", "Topology", "Primitives", "CLinux", "Configuration", "Sealing"]),
+      [
+        "Lab", "Packets", "Netlink", "VNIC", "Simulation", "Topology", "Primitives", "CLinux", "Configuration",
+        "Sealing",
+      ]),
     tests("HawserTests", []),
     tests("PathOracleCommandTests", []),
     tests("HouseTests", ["Configuration", "Topology"]),

@@ -111,7 +111,8 @@ public enum Laboratory {
   }
 
   /// Up already: is it what the user means, and is it well?
-  private static func check(_ topology: Topology, _ state: LabState, _ options: UpOptions) throws(LabError) -> UpResult {
+  private static func check(_ topology: Topology, _ state: LabState, _ options: UpOptions) throws(LabError) -> UpResult
+  {
     let there = try state.topology()
     if there.links.indices.contains(where: there.isEmulated) && !WireClient(directory: state.directory).isAlive {
       throw .wireIsDead(in: state.directory)

@@ -71,11 +71,10 @@ struct `Gateways of a topology that is up` {
   }
 
   @Test(arguments: [
-    ("echo 'hawser: no /dev/net/tun here' >&2; exit 2", "ended; the last line of its log: hawser: no /dev/net/tun here"),
+    ("echo 'hawser: no TUN' >&2; exit 2", "ended; the last line of its log: hawser: no TUN"),
     ("exec sleep 1000", "is not connected to anybody"),
   ])
-  func `that do not come up take everything back, and their last words are told`(script: String, words: String) throws
-  {
+  func `that do not come up take everything back, and their last words are told`(script: String, words: String) throws {
     let topology = try Lab.topology("node a gateway\nnode b gateway\nlink one a -- b")
     var template = Array("/tmp/netlab-test-XXXXXX".utf8CString)
     let directory = try #require(mkdtemp(&template).map { String(cString: $0) })

@@ -23,9 +23,8 @@ final class Testbed {
     addresses = AddressPlan(topology)
     state = LabState(topology.name)
     wire = topology.links.indices.contains(where: topology.isEmulated) ? WireClient(directory: state.directory) : nil
-    traceRates =
-      topology.traceFiles.isEmpty
-      ? [:] : try Testbed.traceRates(of: topology, source: String(SmallFile.readText(state.sourceFile).prefix { $0 != "\n" }))
+    let source = try SmallFile.readText(state.sourceFile)
+    traceRates = try Testbed.traceRates(of: topology, source: String(source.prefix { $0 != "\n" }))
   }
 
   func namespace(of node: Int) throws(LabError) -> Namespace {

@@ -8,11 +8,12 @@
 //                 but behind a nat only the inside knows where to begin
 //      AllowedIPs the other side's site; the gateway itself is the first address of it
 //
-//  A port for each link.  A gateway asks over every pair (own path, known address). In the lab one link alone leads to all
-//  addresses of the node at its other end, so with one port each of three links would be three paths. Each link has a port
-//  of its own instead, the same at both ends, and the other pairs find nobody.
+//  A port for each link.  A gateway asks over every pair (own path, known address). In the lab one link alone leads to
+//  all addresses of the node at its other end, so with one port each of three links would be three paths. Each link has
+//  a port of its own instead, the same at both ends, and the other pairs find nobody.
 //
-//  Bounds are the gateway's: 16 paths, and 16 pairs with a peer. Whoever would have to ask over more leaves it to the other to begin.
+//  Bounds are the gateway's: 16 paths, and 16 pairs with a peer. Whoever would have to ask over more leaves it to the
+//  other to begin.
 
 import Configuration
 import Crypto
