@@ -99,8 +99,9 @@ struct Gateways {
           throw .refused("the gateway of \(name(of: gateway)) ended\(lastWords(of: gateway))")
         }
         if MonotonicClock.now >= deadline {
+          let time = decimal(patience.inSeconds, places: 0)
           throw .refused(
-            "the gateway of \(name(of: gateway)) is not connected to \(missing) after \(Int(patience.inSeconds)) s"
+            "the gateway of \(name(of: gateway)) is not connected to \(missing) after \(time) s"
               + lastWords(of: gateway))
         }
         usleep(20_000)
@@ -175,20 +176,17 @@ struct Gateways {
     }
   }
 
-  /// The first gateway of an `up` that does not run any more.
+  /// The first gateway that should run and does not.
   static func firstDead(_ topology: Topology, _ state: LabState) -> String? {
     let alive = Set(running(topology, state).map(\.node))
-    let node = topology.nodes.indices.first { node in
-      SmallFile.exists(state.gatewayFile(of: topology.nodes[node])) && !alive.contains(node)
-    }
-    return node.map { topology.nodes[$0].name }
+    return BondPlan(topology).members.first { !alive.contains($0.node) }.map { topology.nodes[$0.node].name }
   }
 }
 
 extension LabError {
   static func gatewayIsDead(_ node: String, _ state: LabState) -> LabError {
     .refused(
-      "the gateway of \(node) does not run any more; \(state.gateways)/\(node).log may say why, and "
+      "the gateway of \(node) does not run; \(state.gateways)/\(node).log may say why, and "
         + "`netlab down \(state.name)` makes room for another `up`")
   }
 }
