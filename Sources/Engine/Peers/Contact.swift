@@ -12,7 +12,8 @@
 //  once, since late datagrams of theirs would end up in lanes that count anew; and both sides' lanes count from zero.
 //
 //  Always true.  (1) A session that is not confirmed by the other side seals nothing. (2) After each input to a handshake
-//  all of its outputs are taken (`pump`).
+//  all of its outputs are taken (`pump`). (3) Open batches are masked when they are closed, with the keys that they were begun
+//  with: so they are closed before keys change or go.
 
 import Handshake
 import Primitives
@@ -64,14 +65,21 @@ extension Engine {
 
   /// Takes everything that a handshake has for us. `route` is where the input came from, if it was a message.
   mutating func pump(_ index: Int, from route: Route?, at now: Instant) {
-    if let session = peers[index].handshake.nextSession() { install(session, for: index, at: now) }
-    while let retired = peers[index].handshake.nextRetired() { sessions.giveBack(retired) }
+    if let session = peers[index].handshake.nextSession() {
+      closeBatches(of: index)
+      install(session, for: index, at: now)
+    }
+    while let retired = peers[index].handshake.nextRetired() {
+      closeBatches(of: index)
+      sessions.giveBack(retired)
+    }
     lendIndices(to: index)
     while let message = peers[index].handshake.nextMessage() {
       if message.isAnswer, let route { post(message, on: route) } else { spread(message, to: index, at: now) }
     }
     let sending = peers[index].handshake.sendingIndex.flatMap { sessions.slot(of: $0) }
     if sending != peers[index].current {
+      closeBatches(of: index)
       let wasConnected = peers[index].current != nil
       peers[index].current = sending
       if wasConnected != (sending != nil) { peers[index].since = now }
