@@ -131,7 +131,7 @@ let package = Package(
     tests(
       "HandshakeTests", ["Handshake", "Crypto", "TestWorld", "Primitives", "Sealing", "Wire"], data: ["Vectors"]),
     tests("SimulationTests", ["Simulation", "Primitives", "Topology"]),
-    tests("ScenarioTests", ["TestWorld", "Engine", "Handshake", "Simulation", "Primitives", "Topology"]),
+    tests("ScenarioTests", ["TestWorld", "Engine", "Handshake", "Wire", "Simulation", "Primitives", "Topology"]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Primitives"]),
     tests("CryptoTests", ["Crypto", "Sealing", "Primitives"], data: ["Vectors"]),
     tests("RingTests", ["Ring", "Primitives"]),

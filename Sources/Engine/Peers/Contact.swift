@@ -105,6 +105,8 @@ extension Engine {
       peers[index].current = nil
       peers[index].incarnation = session.incarnation
       peers[index].resetLanes()
+      // His datagrams are counted anew: what comes from another address now is newer than anything before.
+      for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) { peers[index].paths[place].newestHeard = 0 }
       if let laneSet = peers[index].laneSet {
         resequencer.reset(laneSet)
       } else if let laneSet = resequencer.open() {
