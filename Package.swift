@@ -143,7 +143,7 @@ let package = Package(
     tests("StriperTests", ["Primitives", "Striper"]),
     tests("EngineTests", ["Engine", "Packets", "Primitives"]),
     tests("SimulationTests", ["Primitives", "Simulation", "Topology"]),
-    tests("ScenarioTests", ["Engine", "Handshake", "Primitives", "Simulation", "TestWorld", "Topology"]),
+    tests("ScenarioTests", ["Engine", "Handshake", "Primitives", "Simulation", "TestWorld", "Topology", "Wire"]),
     tests("CryptoTests", ["Crypto", "Primitives", "Sealing"], data: ["Vectors"]),
     tests("NetlinkTests", ["CLinux", "Netlink", "Primitives"]),
     tests("RingTests", ["Primitives", "Ring"]),

@@ -163,6 +163,9 @@ public final class GatewayWorld {
     }
   }
 
+  /// Datagrams that were sent on a line while it was up.
+  public func carried(from: Place, to: Place) -> Int { lines[Way(from: from, to: to)]?.carried ?? 0 }
+
   /// What the others see of a socket; an address translator may change it at any time.
   public func bind(_ place: Place, to endpoint: Endpoint) {
     if let before = external[place] { behind[before] = nil }
@@ -175,6 +178,40 @@ public final class GatewayWorld {
     guard var endpoint = external[place] else { return }
     endpoint.port &+= 1
     bind(place, to: endpoint)
+  }
+
+  /// Two gateways with a line between each two sockets of one number; the second knows where the first is, or not.
+  public static func pair(
+    seed: UInt64 = 1, paths: Int = 2, bothKnow: Bool = false, line: Line = Line(),
+    _ change: (inout [GatewayPlan]) -> Void = { _ in }
+  ) throws -> GatewayWorld {
+    let sockets = Array(0..<paths)
+    var plans = [
+      GatewayPlan(sockets: paths, peers: [.init(1, sockets: sockets)]),
+      GatewayPlan(sockets: paths, peers: [.init(0, sockets: bothKnow ? sockets : [])]),
+    ]
+    change(&plans)
+    let world = try GatewayWorld(seed: seed, plans)
+    for socket in sockets { world.connect(Place(0, socket), Place(1, socket), line) }
+    return world
+  }
+
+  /// One gateway that knows nobody's address, and branches with one path each that know its.
+  public static func hub(
+    seed: UInt64 = 1, branches: Int, line: Line = Line(), _ change: (inout [GatewayPlan]) -> Void = { _ in }
+  ) throws -> GatewayWorld {
+    var plans = [GatewayPlan(peers: (1...branches).map { .init($0, sockets: []) })]
+    for _ in 1...branches { plans.append(GatewayPlan(peers: [.init(0, sockets: [0])])) }
+    change(&plans)
+    let world = try GatewayWorld(seed: seed, plans)
+    for branch in 1...branches { world.connect(Place(branch, 0), Place(0, 0), line) }
+    return world
+  }
+
+  /// A running gateway.
+  public func gateway(_ number: Int) -> TestGateway {
+    guard let gateway = gateways[number] else { preconditionFailure("gateway \(number) was not started") }
+    return gateway
   }
 
   @discardableResult
@@ -374,6 +411,7 @@ public final class GatewayWorld {
       state.busyUntil = begin + .nanoseconds(Int64(UInt64(bytes.count) * 8_000_000_000 / max(1, rate.bitsPerSecond)))
       arrival += state.busyUntil - now
     }
+    state.carried += batch.pieces
     arrival = max(arrival, state.lastArrival)
     state.lastArrival = arrival
     lines[Way(from: from, to: to)] = state
