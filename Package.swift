@@ -111,7 +111,7 @@ let package = Package(
       "Lab",
       [
         "CLinux", "Configuration", "Control", "Crypto", "Netlink", "POSIX", "Packets", "Primitives", "Ring", "Sealing",
-        "Simulation", "Status", "Topology", "VNIC",
+        "Simulation", "Topology", "VNIC",
       ]),
     // X
     program(
