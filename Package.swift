@@ -159,6 +159,7 @@ let package = Package(
         "Topology", "VNIC",
       ]),
     tests("HawserTests", []),
+    tests("PipeTests", ["Lab", "CLinux", "COpenSSL", "Primitives"]),
     tests("PathOracleCommandTests", []),
     tests("HouseTests", ["Configuration", "Topology"]),
     .target(

@@ -17,6 +17,7 @@ extension GatewayConfiguration {
     page.line(Schema.Gateway.mtu.form, "\(mtu.value)")
     page.line(Schema.Gateway.interface.form, interface)
     page.line(Schema.Gateway.table.form, routes.rawValue)
+    page.line(Schema.Gateway.rekeyAfter.form, "\(rekeyAfter.nanoseconds / 1_000_000_000)")
     for path in paths {
       page.header(Schema.path, path.name)
       page.line(Schema.Path.interface.form, path.interface)

@@ -142,6 +142,7 @@ struct ConfigurationReader {
     configuration.mtu = one(Schema.Gateway.mtu, in: section, .gateway) ?? configuration.mtu
     configuration.interface = one(Schema.Gateway.interface, in: section, .gateway) ?? configuration.interface
     configuration.routes = one(Schema.Gateway.table, in: section, .gateway) ?? configuration.routes
+    configuration.rekeyAfter = one(Schema.Gateway.rekeyAfter, in: section, .gateway) ?? configuration.rekeyAfter
     return key != nil
   }
 

@@ -14,6 +14,8 @@ public struct GatewayConfiguration: Equatable, Sendable {
   /// The name of the virtual interface.
   public var interface = GatewayConfiguration.defaultInterface
   public var routes = Routes.auto
+  /// How old keys may become before new ones are agreed on.
+  public var rekeyAfter = GatewayConfiguration.defaultRekeyAfter
   public var paths: [Path] = []
   public var peers: [Peer] = []
   /// The first that matches a flow decides.
@@ -29,6 +31,8 @@ public struct GatewayConfiguration: Equatable, Sendable {
   public static let defaultInterface = "hawser0"
   /// What hosts behind a gateway have anyway: nobody needs to discover anything, and parts are cut by bytes.
   public static let defaultMTU = ByteCount(1500)
+  /// WireGuard's. A key that is stolen opens what was sent in this time, and longer is never needed.
+  public static let defaultRekeyAfter = Interval.seconds(120)
   /// One for each virtual interface, so that several gateways of one machine do not meet.
   public static func defaultSocket(of interface: String) -> String { "\(socketDirectory)/\(interface).sock" }
   public static let socketDirectory = "/run/hawser"

@@ -83,7 +83,7 @@ public enum Schema {
     "Gateway", isRequired: true, elsewhere: ["Interface"], "this gateway",
     [
       Gateway.privateKey.form, Gateway.privateKeyFile.form, Gateway.address.form, Gateway.listenPort.form,
-      Gateway.mtu.form, Gateway.interface.form, Gateway.table.form,
+      Gateway.mtu.form, Gateway.interface.form, Gateway.table.form, Gateway.rekeyAfter.form,
     ])
   static let path = SectionForm(
     "Path", hasName: true, isRequired: true, most: 16, "one way out of this machine",
@@ -120,6 +120,10 @@ public enum Schema {
     static let table = Setting(
       "Table", SettingKind<GatewayConfiguration.Routes>.word, default: GatewayConfiguration.Routes.auto.rawValue,
       "whether the peers' AllowedIPs become routes")
+    static let rekeyAfter = Setting(
+      "RekeyAfter", .number(1...120 as ClosedRange<Int64>, of: "seconds") { Interval.seconds($0) },
+      default: "\(GatewayConfiguration.defaultRekeyAfter.nanoseconds / 1_000_000_000)",
+      "how old keys may become before the peers agree on new ones")
   }
 
   enum Path {

@@ -29,6 +29,12 @@ struct Clerk {
 
   func tellEnd() { setup.log("\(setup.configuration.interface): ended by a signal") }
 
+  func tell(_ answer: Inquiry.Answer) {
+    let peer = setup.configuration.peers[answer.name.peer].name
+    let addresses = answer.endpoints.map { "\($0)" }.joined(separator: ", ")
+    setup.log("peer \(peer): \(answer.name.host) has an address now: \(addresses)")
+  }
+
   func tellEvents(of loop: inout GatewayLoop) {
     while let event = loop.engine.nextEvent() {
       let peer = loop.engine.name(ofPeer: event.peer)

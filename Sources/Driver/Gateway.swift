@@ -32,18 +32,35 @@ public enum Gateway {
     public var configuration: GatewayConfiguration
     /// For each peer where it can be found.
     public var endpoints: [[Endpoint]]
+    /// Names of peers that have no address yet: they are asked again.
+    public var unresolved: [EndpointName]
     public var version: String
     /// One line an event.
     public var log: @Sendable (String) -> Void
 
     public init(
-      _ configuration: GatewayConfiguration, endpoints: [[Endpoint]], version: String,
+      _ configuration: GatewayConfiguration, endpoints: [[Endpoint]], unresolved: [EndpointName] = [], version: String,
       log: @escaping @Sendable (String) -> Void
     ) {
       self.configuration = configuration
       self.endpoints = endpoints
+      self.unresolved = unresolved
       self.version = version
       self.log = log
+    }
+  }
+
+  /// Where a peer can be found, once its name has an address.
+  public struct EndpointName: Hashable, Sendable {
+    /// Its place in the configuration.
+    public var peer: Int
+    public var host: String
+    public var port: UInt16
+
+    public init(peer: Int, host: String, port: UInt16) {
+      self.peer = peer
+      self.host = host
+      self.port = port
     }
   }
 
@@ -65,8 +82,17 @@ public enum Gateway {
     loop.engine.start(at: loop.now)
     let clerk = Clerk(setup, startedAt: loop.now)
     clerk.tellStart(of: loop)
+    var endpoints = setup.endpoints
+    let inquiry = Inquiry.start(setup.unresolved, wake: { waker.wake() })
     while !stop.isRequested {
-      if loop.turn(), board.isAsked { board.publish(clerk.snapshot(of: loop)) }
+      if loop.turn() {
+        if board.isAsked { board.publish(clerk.snapshot(of: loop)) }
+        for answer in inquiry?.take() ?? [] {
+          endpoints[answer.name.peer] += answer.endpoints
+          loop.engine.setEndpoints(endpoints[answer.name.peer], ofPeer: answer.name.peer, at: loop.now)
+          clerk.tell(answer)
+        }
+      }
       clerk.tellEvents(of: &loop)
     }
     clerk.tellEnd()
@@ -137,6 +163,7 @@ public enum Gateway {
     var settings = GatewaySettings(
       wallClockAtZero: WallTime(seconds: zero / 1_000_000_000, nanoseconds: UInt32(zero % 1_000_000_000)))
     settings.mostPieces = SegmentationOffload.kernelLimit
+    settings.timing.renew(after: setup.configuration.rekeyAfter)
     settings.addresses = setup.configuration.addresses.map(\.address)
     settings.paths = try setup.configuration.paths.map { path throws(GatewayFailure) in
       LocalPath(name: path.name, weight: path.weight, mtu: try mtu(of: path))

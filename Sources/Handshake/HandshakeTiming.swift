@@ -25,6 +25,15 @@ extension Handshake {
     public var cookieLife = Interval.seconds(120)
 
     public init() {}
+
+    /// Keys are renewed at this age, with the same proportions as above; it is at most `sessionLife` / 1.5, so that
+    /// there is time to try again before the old ones go.
+    public mutating func renew(after age: Interval) {
+      precondition(age > .zero && age * 3 / 2 <= sessionLife, "keys must be renewed before they go")
+      rekeyAfter = age
+      rekeyEarly = age / 12
+      rekeyAfterAsResponder = age + age / 12
+    }
   }
 
   public enum Verdict: Equatable, CaseIterable, Sendable {

@@ -98,17 +98,27 @@ struct SocketOptions {
     return ByteCount(Int(value) / 2)  // Linux doubles what it is asked for, to pay for its own bookkeeping
   }
 
-  /// Returns the port.
-  func bind(port: UInt16) throws(UnderlayFailure) -> UInt16 {
+  /// Between two tries.
+  private static let pauseMilliseconds: Int32 = 5
+
+  /// Returns the port. One that no process holds, and is taken all the same, is a killed predecessor's: his ring
+  /// outlives him for some milliseconds, with the sockets that it reads. Such a one is waited for.
+  func bind(port: UInt16, patience: Interval) throws(UnderlayFailure) -> UInt16 {
     let any = IPAddress(isIPv6 ? .ipv6 : .ipv4, high: 0, low: 0)
     return try withUnsafeTemporaryAllocation(byteCount: SocketAddress.room, alignment: 8) {
       bytes throws(UnderlayFailure) in
       guard let place = bytes.baseAddress else { throw UnderlayFailure(.bind(port: port), errno: ENOMEM) }
       var length = socklen_t(SocketAddress.write(Endpoint(any, port: port), to: place))
       let address = place.assumingMemoryBound(to: sockaddr.self)
-      if Glibc.bind(descriptor, __CONST_SOCKADDR_ARG(__sockaddr__: address), length) != 0 {
+      var waited = Interval.zero
+      while Glibc.bind(descriptor, __CONST_SOCKADDR_ARG(__sockaddr__: address), length) != 0 {
         let error = errno
         let holder = error == EADDRINUSE ? PortHolder.name(ofPort: port) : nil
+        if error == EADDRINUSE && holder == nil && waited < patience {
+          poll(nil, 0, SocketOptions.pauseMilliseconds)
+          waited = waited + .milliseconds(Int64(SocketOptions.pauseMilliseconds))
+          continue
+        }
         throw UnderlayFailure(
           .bind(port: port), errno: error, remedy: holder.map { "\($0) has it: stop that, or choose another port" })
       }

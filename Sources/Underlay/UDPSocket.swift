@@ -55,17 +55,20 @@ public struct UDPSocket: ~Copyable {
 
   deinit { close(descriptor) }
 
-  /// A socket on this interface (nil: on all) and port (0: any that is free), in the namespace of the calling thread.
+  /// A socket on this interface (nil: on all) and port (0: any that is free), in the namespace of the calling thread. A
+  /// port that nobody holds any more is waited for.
   public static func open(
     interface: String? = nil, port: UInt16 = 0, receiveBuffer: ByteCount = wantedReceiveBuffer,
-    sendBuffer: ByteCount = wantedSendBuffer
+    sendBuffer: ByteCount = wantedSendBuffer, patience: Interval = .seconds(2)
   ) throws(UnderlayFailure) -> UDPSocket {
     try open(
-      interface: interface, port: port, receiveBuffer: receiveBuffer, sendBuffer: sendBuffer, mayUseIPv6: true)
+      interface: interface, port: port, receiveBuffer: receiveBuffer, sendBuffer: sendBuffer, patience: patience,
+      mayUseIPv6: true)
   }
 
   static func open(
-    interface: String?, port: UInt16, receiveBuffer: ByteCount, sendBuffer: ByteCount, mayUseIPv6: Bool
+    interface: String?, port: UInt16, receiveBuffer: ByteCount, sendBuffer: ByteCount,
+    patience: Interval = .seconds(2), mayUseIPv6: Bool
   ) throws(UnderlayFailure) -> UDPSocket {
     var options = try SocketOptions.make(mayUseIPv6: mayUseIPv6)
     do throws(UnderlayFailure) {
@@ -78,7 +81,7 @@ public struct UDPSocket: ~Copyable {
           "sockets hold \(receive.value) bytes where \(receiveBuffer.value) are wanted, and may lose what comes in "
             + "bursts: needs CAP_NET_ADMIN, or `sysctl -w net.core.rmem_max=\(receiveBuffer.value)`")
       }
-      let bound = try options.bind(port: port)
+      let bound = try options.bind(port: port, patience: patience)
       return UDPSocket(
         options.descriptor, port: bound, takesIPv6: options.isIPv6, buffers: (receive, send),
         limitations: options.limitations)

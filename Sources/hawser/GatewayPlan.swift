@@ -1,8 +1,8 @@
 //  GatewayPlan.swift — everything that a gateway needs to know before it starts: its checked configuration with all
 //  secrets, and the peers' names as addresses.
 //
-//  A name that has no address now is no reason not to start: at boot the resolver is often later than we are, and the
-//  peer may have other addresses, or call us. It is told, and the peer has no address from it.
+//  A name that has no address now is no reason not to start: at boot the resolver is often later than we are. It is
+//  told, and whoever runs the gateway asks again.
 
 import Configuration
 import Primitives
@@ -15,6 +15,8 @@ struct GatewayPlan {
   let publicKey: PublicKey
   /// For each peer what its endpoints are now, in the order of the file.
   let endpoints: [[Endpoint]]
+  /// Those that have no address now, with the place of their peer.
+  let unresolved: [(peer: Int, name: EndpointText)]
 
   init(configuredBy path: String) throws(Refusal) {
     let loaded: LoadedConfiguration
@@ -26,18 +28,21 @@ struct GatewayPlan {
     configuration = loaded.gateway
     publicKey = loaded.publicKey
     var endpoints: [[Endpoint]] = []
+    var unresolved: [(peer: Int, name: EndpointText)] = []
     for (index, peer) in loaded.gateway.peers.enumerated() {
       var found: [Endpoint] = []
       for (item, endpoint) in peer.endpoints.enumerated() {
         do throws(UnderlayFailure) {
           found += try Resolution.endpoints(of: endpoint)
         } catch {
-          let sentence = "Endpoint = \(endpoint): \(error); until the next start this peer is not called there"
+          let sentence = "Endpoint = \(endpoint): \(error); it is asked again while the gateway runs"
+          unresolved.append((index, endpoint))
           Output.complain(loaded.file.mistake(.peer(index), "Endpoint", item: item, sentence).description)
         }
       }
       endpoints.append(found)
     }
     self.endpoints = endpoints
+    self.unresolved = unresolved
   }
 }

@@ -2,12 +2,18 @@
 
 import Commands
 import Driver
+import Primitives
 
 extension Hawser {
   /// Runs until it is told to end; the exit code.
   static func runGateway(_ plan: GatewayPlan) throws(Refusal) -> Int32 {
+    let names = plan.unresolved.compactMap { peer, text -> Gateway.EndpointName? in
+      guard case .name(let host, let port) = text else { return nil }
+      return Gateway.EndpointName(peer: peer, host: host, port: port)
+    }
     let setup = Gateway.Setup(
-      plan.configuration, endpoints: plan.endpoints, version: Version.current, log: { Output.complain($0) })
+      plan.configuration, endpoints: plan.endpoints, unresolved: names, version: Version.current,
+      log: { Output.complain($0) })
     do throws(GatewayFailure) {
       try Gateway.run(setup)
       return 0

@@ -62,6 +62,12 @@ private struct Slip: CustomStringConvertible, Sendable {
     Slip(
       "10.1.0.0/16", "10.1.0.0/16\nKeepalive = off",
       "branch.conf:9:13: Keepalive = off: expected a number of seconds from 1 to 3600"),
+    Slip(
+      "ListenPort = 51820", "RekeyAfter = 0",
+      "branch.conf:3:14: RekeyAfter = 0: expected a number of seconds from 1 to 120"),
+    Slip(
+      "ListenPort = 51820", "RekeyAfter = 121",
+      "branch.conf:3:14: RekeyAfter = 121: expected a number of seconds from 1 to 120"),
   ])
   private func `a value is quoted with what would be right`(slip: Slip) {
     #expect(mistakes(in: slip.text) == slip.told)

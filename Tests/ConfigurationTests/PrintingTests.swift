@@ -51,6 +51,7 @@ private func randomConfiguration(_ random: inout SeededRandom) -> GatewayConfigu
   gateway.mtu = ByteCount(number(1_280...9_000, &random))
   if chance(&random) { gateway.interface = "bond\(number(1...9, &random))" }
   gateway.routes = chance(&random) ? .auto : .off
+  gateway.rekeyAfter = .seconds(Int64(number(1...120, &random)))
   gateway.controlSocket =
     chance(&random) ? GatewayConfiguration.defaultSocket(of: gateway.interface) : "/run/x\(number(1...9, &random)).sock"
   gateway.paths = (0..<number(1...16, &random)).map { index in

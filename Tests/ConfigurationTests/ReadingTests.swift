@@ -9,7 +9,7 @@ import Testing
     #expect(gateway.privateKey == .held(secret(1)))
     #expect(gateway.listenPort == 51_820 && gateway.mtu.value == 1_500 && gateway.interface == "hawser0")
     #expect(gateway.routes == .auto && gateway.addresses.isEmpty && gateway.rules.isEmpty)
-    #expect(gateway.controlSocket == "/run/hawser/hawser0.sock")
+    #expect(gateway.controlSocket == "/run/hawser/hawser0.sock" && gateway.rekeyAfter == .seconds(120))
     #expect(gateway.paths.count == 1 && gateway.paths[0].name == "fibre" && gateway.paths[0].interface == "eth0")
     #expect(gateway.paths[0].weight == 1 && gateway.paths[0].port == nil && gateway.paths[0].mtu == nil)
     #expect(gateway.peers[0].publicKey == publicKey(2) && gateway.peers[0].endpoints.isEmpty)
@@ -21,6 +21,7 @@ import Testing
     #expect(gateway.privateKey == .file("branch.key") && gateway.privateKey.secret == nil)
     #expect(gateway.addresses.map(\.description) == ["10.9.0.2/24", "fd00:9::2/64", "10.8.0.2/24"])
     #expect(gateway.mtu.value == 1_400 && gateway.interface == "bond0" && gateway.routes == .off)
+    #expect(gateway.rekeyAfter == .seconds(30))
     let fibre = gateway.paths[0]
     #expect(fibre.port == 51_821 && fibre.weight == 300 && fibre.mtu?.value == 1_492)
     #expect(fibre.bind == IPAddress("192.0.2.7") && gateway.paths[1].interface == "wwan0")
@@ -72,10 +73,10 @@ import Testing
   @Test func `what only the machine can tell points at the value too`() throws {
     let file = try read(everything)
     #expect(
-      file.mistake(.path(1), "Interface", "no such interface").description == "branch.conf:19:13: no such interface")
-    #expect(file.mistake(.peer(0), "Endpoint", item: 1, "x").place == Place(line: 24, column: 34))
+      file.mistake(.path(1), "Interface", "no such interface").description == "branch.conf:20:13: no such interface")
+    #expect(file.mistake(.peer(0), "Endpoint", item: 1, "x").place == Place(line: 25, column: 34))
     // A key that is not there stands for its section.
-    #expect(file.mistake(.path(1), "MTU", "too small").place == Place(line: 18, column: 1))
+    #expect(file.mistake(.path(1), "MTU", "too small").place == Place(line: 19, column: 1))
   }
 
   @Test func `a peer with the gateway's own key is found once that key is known`() throws {

@@ -41,6 +41,7 @@ let everything = """
   MTU = 1400
   Interface = bond0
   Table = off
+  RekeyAfter = 30
 
   [Path "fibre"]
   Interface = eth0

@@ -454,6 +454,8 @@ public final class GatewayWorld {
 
   /// Everything that was taken has come back, when nothing is sent any more.
   public func checkRest() {
+    // Somebody may just have asked whether somebody is there.
+    _ = run(atMost: .milliseconds(10)) { world in world.gateways.allSatisfy { $0?.outstanding ?? 0 == 0 } }
     for gateway in gateways {
       guard let gateway else { continue }
       let name = "gateway \(gateway.number)"

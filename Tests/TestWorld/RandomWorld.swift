@@ -8,6 +8,7 @@
 //  directions. Where no line loses or reorders anything and nobody refused a packet, all that was sent came out. Where
 //  little is lost and no line goes down, no stream stands still for longer than `mostStandstill`.
 
+import Engine
 public import Primitives
 import Sealing
 
@@ -122,8 +123,8 @@ public struct RandomWorld {
       }
     }
     world.refusal = 0
-    // A path that was down is asked again after at most ten seconds, a peer who was restarted after one.
-    world.run(for: .seconds(11))
+    // A path that was down is asked again after at most ten seconds, one whose translator forgot it after twenty.
+    world.run(for: .seconds(45))
     world.checkRest()
     let missing = world.flows.map(\.missing).reduce(0, +)
     let sent = world.flows.map(\.sentPackets).reduce(0, +)
@@ -150,7 +151,9 @@ public struct RandomWorld {
     var notes: [String] = []
     for gateway in world.gateways {
       guard let gateway else { continue }
-      notes.append("gateway \(gateway.number): \(gateway.tally(at: world.now)); \(gateway.events)")
+      let kinds: [Event.Kind] = [.connected, .rekeyed, .disconnected, .pathFound, .pathMoved, .pathUp, .pathDown]
+      let history = kinds.map { kind in "\(kind) \(gateway.events.count { $0 == kind })" }.joined(separator: ", ")
+      notes.append("gateway \(gateway.number): \(gateway.tally(at: world.now)); \(history)")
     }
     for flow in world.flows {
       notes.append(

@@ -20,15 +20,15 @@ struct Peer: ~Copyable {
   }
 
   let index: UInt32
-  let settings: PeerSettings
+  var settings: PeerSettings
   /// We have the greater key, so our names for paths are 0 ... 31 and our paths stay when both sides found the same.
   let isElder: Bool
   var handshake: Handshake
   var striper = Striper()
   /// How many paths the striper has.
   var carryingPaths = 0
-  /// Which, by their places.
-  var chosenPaths: UInt32 = 0
+  /// What may come from him comes on these, by their places.
+  var arrivingPaths: UInt32 = 0
   var laneSet: Resequencer.LaneSet?
 
   /// The place of the session that we seal with: the newest whose keys the other side is known to have.
