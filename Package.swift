@@ -159,8 +159,8 @@ let package = Package(
         "Topology", "VNIC",
       ]),
     tests("HawserTests", []),
-    tests("PipeTests", ["Lab", "CLinux", "COpenSSL", "Primitives"]),
     tests("PathOracleCommandTests", []),
+    tests("PipeTests", ["CLinux", "COpenSSL", "Lab", "Primitives"]),
     tests("HouseTests", ["Configuration", "Topology"]),
     .target(
       name: "TestWorld",

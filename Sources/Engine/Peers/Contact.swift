@@ -102,11 +102,6 @@ extension Engine {
     }
   }
 
-  /// What is open was sealed with the keys of before, and must be masked with them while they are there.
-  private mutating func closeBatches(of index: Int) {
-    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) { closeBatch(place, of: index) }
-  }
-
   mutating func lendIndices(to index: Int) {
     while peers[index].handshake.wantsIndex, let number = sessions.lend(to: index) {
       peers[index].handshake.lend(number)

@@ -7,8 +7,8 @@
 //  Roaming.  A newer authentic datagram from another address moves the path there. That is all there is to it: address
 //  translators that forget, laptops that travel, LTE cells.
 //
-//  Who was found asks back. Until he is answered he sends only on his first path: what the other side has not heard yet it
-//  does not count among the paths that must have passed a hole before it is given up (Resequencer).
+//  Who was found asks back. Until he is answered he sends only on his first path: what the other side has not heard yet
+//  it does not count among the paths that must have passed a hole before it is given up (Resequencer).
 //
 //  Always true.  (1) Only a path that is up carries segments, unless none is: then the one that was heard last does.
 //  (2) Of two paths between the same two addresses the elder gateway's stays.
@@ -154,7 +154,8 @@ extension Engine {
   /// Every path that should answer has been silent for too long: he may have lost our keys.
   func isSilent(_ index: Int, at now: Instant) -> Bool {
     var isAnyUp = false
-    // New keys have their time: asked for again at once, the other side would drop them before our first datagram is there.
+    // New keys have their time: asked for again at once, the other side would drop them before our first datagram is
+    // there.
     let start = peers[index].current.map { sessions[$0].since } ?? .zero
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       let liveness = peers[index].paths[place].liveness
