@@ -12,8 +12,9 @@ extension Engine {
     peers[index].settings.endpoints = endpoints
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) && !peers[index].isUp(place) {
       let path = peers[index].paths[place]
-      if path.isOurs && !endpoints.contains(path.route.remote) { removePath(place, of: index, at: now) }
+      if path.isOurs && !endpoints.contains(path.route.remote) { forget(place, of: index) }
     }
+    pathsChanged(of: index, at: now)
     if endpoints.isEmpty { return }
     if peers[index].current != nil { return seekPaths(of: index, at: now) }
     if hadNone { peers[index].since = now }
