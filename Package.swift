@@ -154,7 +154,7 @@ let package = Package(
         "CLinux", "Configuration", "Lab", "Netlink", "Packets", "Primitives", "Sealing", "Simulation", "Topology", "VNIC",
       ]),
     tests("HawserTests", []),
-    tests("PipeTests", ["Lab", "CLinux", "COpenSSL", "Primitives"]),
+    tests("PipeTests", ["Lab", "CLinux", "COpenSSL", "Crypto", "Handshake", "Primitives", "Sealing", "Wire"]),
     tests("PathOracleCommandTests", []),
     tests("HouseTests", ["Configuration", "Topology"]),
     .target(
