@@ -89,17 +89,18 @@ let package = Package(
     sansIO("Simulation", ["Primitives", "Topology"]),
     // E0
     .target(name: "CLinux", cSettings: glibc),
+    edge("POSIX", ["Primitives"]),
     // E1
     edge("Crypto", ["CIpsecMb", "COpenSSL", "Sealing"]),
     edge("HTTP", ["CMicrohttpd"]),
     edge("Netlink", ["CLinux", "CMnl", "CNftables", "Primitives"]),
     edge("Ring", ["CUring", "Primitives"]),
     // E2
-    edge("Control", ["HTTP", "Primitives", "Status"]),
-    edge("Underlay", ["Primitives", "Ring"]),
-    edge("VNIC", ["CLinux", "Netlink", "Primitives"]),
+    edge("Control", ["HTTP", "POSIX", "Primitives", "Status"]),
+    edge("Underlay", ["POSIX", "Primitives", "Ring"]),
+    edge("VNIC", ["CLinux", "Netlink", "POSIX", "Primitives"]),
     // L4
-    edge("Doctor", ["CLinux", "Primitives"]),
+    edge("Doctor", ["CLinux", "POSIX", "Primitives"]),
     edge(
       "Driver",
       [
@@ -109,15 +110,18 @@ let package = Package(
     edge(
       "Lab",
       [
-        "CLinux", "Configuration", "Control", "Crypto", "Netlink", "Packets", "Primitives", "Ring", "Sealing", "Simulation",
-        "Status", "Topology", "VNIC",
+        "CLinux", "Configuration", "Control", "Crypto", "Netlink", "POSIX", "Packets", "Primitives", "Ring", "Sealing",
+        "Simulation", "Topology", "VNIC",
       ]),
     // X
     program(
       "hawser",
-      ["Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "Primitives", "Sealing", "Status"]),
-    program("netlab", ["Commands", "Lab", "Primitives", "Simulation", "Topology"]),
-    program("path-oracle", ["Commands", "Primitives", "Resequencer", "Topology"]),
+      [
+        "Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "Primitives", "Sealing", "Status",
+        "Underlay",
+      ]),
+    program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
+    program("path-oracle", ["Commands", "POSIX", "Primitives", "Resequencer", "Topology"]),
     // Benchmarks
     yardstick("floor"),
     benchmark("gateway-seeds", ["TestWorld"]),
@@ -139,7 +143,7 @@ let package = Package(
     tests("StriperTests", ["Primitives", "Striper"]),
     tests("EngineTests", ["Engine", "Packets", "Primitives"]),
     tests("SimulationTests", ["Primitives", "Simulation", "Topology"]),
-    tests("ScenarioTests", ["Engine", "Handshake", "Primitives", "Simulation", "TestWorld", "Topology"]),
+    tests("ScenarioTests", ["Engine", "Handshake", "Primitives", "Simulation", "TestWorld", "Topology", "Wire"]),
     tests("CryptoTests", ["Crypto", "Primitives", "Sealing"], data: ["Vectors"]),
     tests("NetlinkTests", ["CLinux", "Netlink", "Primitives"]),
     tests("RingTests", ["Primitives", "Ring"]),
@@ -151,11 +155,12 @@ let package = Package(
     tests(
       "LabTests",
       [
-        "CLinux", "Configuration", "Lab", "Netlink", "Packets", "Primitives", "Sealing", "Simulation", "Topology", "VNIC",
+        "CLinux", "Configuration", "Lab", "Netlink", "POSIX", "Packets", "Primitives", "Sealing", "Simulation",
+        "Topology", "VNIC",
       ]),
     tests("HawserTests", []),
-    tests("PipeTests", ["Lab", "CLinux", "COpenSSL", "Crypto", "Handshake", "Primitives", "Sealing", "Wire"]),
     tests("PathOracleCommandTests", []),
+    tests("PipeTests", ["CLinux", "COpenSSL", "Crypto", "Handshake", "Lab", "Primitives", "Sealing", "Wire"]),
     tests("HouseTests", ["Configuration", "Topology"]),
     .target(
       name: "TestWorld",

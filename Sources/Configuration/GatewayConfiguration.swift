@@ -68,7 +68,7 @@ public struct GatewayConfiguration: Equatable, Sendable {
     public var publicKey: PublicKey
     public var presharedKey: KeySource?
     /// Where it can be reached; empty: it comes to us.
-    public var endpoints: [Endpoint] = []
+    public var endpoints: [EndpointText] = []
     /// The inner addresses that are its own, as networks.
     public var allowedIPs: [IPPrefix] = []
     /// How often something is sent to keep a translator's entry alive; nil: only when it is needed.
@@ -77,30 +77,6 @@ public struct GatewayConfiguration: Equatable, Sendable {
     public init(name: String, publicKey: PublicKey) {
       self.name = name
       self.publicKey = publicKey
-    }
-  }
-
-  /// Where somebody listens: an address, or a name that becomes one later.
-  public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
-    public enum Host: Hashable, Sendable {
-      case address(IPAddress)
-      case name(String)
-    }
-
-    public var host: Host
-    public var port: UInt16
-
-    public init(_ host: Host, port: UInt16) {
-      self.host = host
-      self.port = port
-    }
-
-    /// As it is written: `hq.example.com:51820`, `[2001:db8::1]:51820`.
-    public var description: String {
-      switch host {
-      case .address(let address): address.family == .ipv6 ? "[\(address)]:\(port)" : "\(address):\(port)"
-      case .name(let name): "\(name):\(port)"
-      }
     }
   }
 

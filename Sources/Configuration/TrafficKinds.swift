@@ -2,45 +2,24 @@
 
 import Primitives
 
-extension SettingKind where Value == GatewayConfiguration.Endpoint {
+extension SettingKind where Value == EndpointText {
   static var endpoint: SettingKind {
-    let right = "expected HOST:PORT, such as hq.example.com:51820 or [2001:db8::1]:51820"
-    return SettingKind("HOST:PORT, such as hq.example.com:51820 or [2001:db8::1]:51820") { (bytes) throws(Complaint) in
+    let right = "HOST:PORT, such as hq.example.com:51820 or [2001:db8::1]:51820"
+    return SettingKind(right) { (bytes) throws(Complaint) in
       let text = String(decoding: bytes, as: UTF8.self)
       if let address = IPAddress(text) {
         let shown = address.family == .ipv6 ? "[\(address)]" : "\(address)"
         throw Complaint("has no port; write \(shown):PORT")
       }
-      guard let colon = text.lastIndex(of: ":") else { throw Complaint("has no port; \(right)") }
-      let port = text[text.index(after: colon)...]
-      guard port.utf8.allSatisfy({ (48...57).contains($0) }), let number = UInt16(port), number > 0 else {
-        throw Complaint("its port must be a number from 1 to 65535")
+      do throws(EndpointText.Defect) {
+        return try EndpointText(text)
+      } catch {
+        switch error {
+        case .portMissing: throw Complaint("has no port; expected \(right)")
+        case .portInvalid: throw Complaint("its port must be a number from 1 to 65535")
+        case .bracketsMissing, .bracketOpen, .addressInvalid, .nameInvalid: throw Complaint("expected \(right)")
+        }
       }
-      guard let host = GatewayConfiguration.Endpoint.Host(text[..<colon]) else { throw Complaint(right) }
-      return GatewayConfiguration.Endpoint(host, port: number)
-    }
-  }
-}
-
-extension GatewayConfiguration.Endpoint.Host {
-  /// An IPv4 address, an IPv6 address in brackets, or the name of a host.
-  fileprivate init?(_ text: Substring) {
-    if text.hasPrefix("["), text.hasSuffix("]") {
-      guard let address = IPAddress(text.dropFirst().dropLast()), address.family == .ipv6 else { return nil }
-      self = .address(address)
-    } else if let address = IPAddress(text) {
-      guard address.family == .ipv4 else { return nil }
-      self = .address(address)
-    } else {
-      let labels = text.split(separator: ".", omittingEmptySubsequences: false)
-      let isName = labels.allSatisfy { label in
-        (1...63).contains(label.utf8.count) && label.first != "-"
-          && label.utf8.allSatisfy { isWordCharacter($0) || $0 == UInt8(ascii: "-") }
-      }
-      // What has only digits and dots was meant to be an address.
-      guard isName, text.utf8.count <= 253, let last = labels.last, !last.utf8.allSatisfy({ (48...57).contains($0) })
-      else { return nil }
-      self = .name(String(text))
     }
   }
 }

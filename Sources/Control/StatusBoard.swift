@@ -18,6 +18,7 @@
 //  Always true.  The data thread holds the lock for an exchange of two references and never waits for a reader.
 
 import Glibc
+import POSIX
 import Primitives
 public import Status
 import Synchronization
@@ -63,7 +64,7 @@ public final class StatusBoard: Sendable {
 
   /// Gives the answer to whoever waits.
   public func publish(_ snapshot: StatusSnapshot) {
-    let now = StatusBoard.now
+    let now = MonotonicClock.now
     state.withLock {
       $0.snapshot = snapshot
       $0.made = now
@@ -79,7 +80,7 @@ public final class StatusBoard: Sendable {
 
   /// The current state; nil when the loop has not answered in time. One thread asks.
   func ask() -> StatusSnapshot? {
-    let began = StatusBoard.now
+    let began = MonotonicClock.now
     let (fresh, asked) = state.withLock { state -> (StatusSnapshot?, Instant) in
       if let snapshot = state.snapshot, began - state.made < StatusBoard.freshness { return (snapshot, began) }
       let asked = state.asked ?? began
@@ -92,18 +93,12 @@ public final class StatusBoard: Sendable {
     while true {
       let answer = state.withLock { $0.asked == nil ? $0.snapshot : nil }
       if let answer { return answer }
-      let left = asked + StatusBoard.patience - StatusBoard.now
+      let left = asked + StatusBoard.patience - MonotonicClock.now
       if left <= .zero { return nil }
       var watched = pollfd(fd: answered, events: Int16(POLLIN), revents: 0)
       poll(&watched, 1, Int32((left.nanoseconds + 999_999) / 1_000_000))
       var bytes: (UInt64, UInt64) = (0, 0)
       _ = read(answered, &bytes, MemoryLayout.size(ofValue: bytes))
     }
-  }
-
-  private static var now: Instant {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Instant(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
   }
 }

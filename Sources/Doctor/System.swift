@@ -1,24 +1,11 @@
 //  System.swift — small questions to Linux: the beginning of a file of /proc, the name of an error.
 
 import Glibc
+import POSIX
 
 /// The first bytes of a file; nil when it cannot be read. A limit, because /proc/cpuinfo of a large machine is half a
 /// megabyte and repeats itself.
-func contents(of path: String, limit: Int = 16_384) -> String? {
-  let fd = open(path, O_RDONLY | O_CLOEXEC)
-  guard fd >= 0 else { return nil }
-  defer { close(fd) }
-  var bytes = [UInt8](repeating: 0, count: limit)
-  var count = 0
-  while count < limit {
-    let more = bytes.withUnsafeMutableBytes {
-      read(fd, UnsafeMutableRawBufferPointer(rebasing: $0[count...]).baseAddress, limit - count)
-    }
-    if more <= 0 { break }
-    count += more
-  }
-  return String(decoding: bytes[..<count], as: UTF8.self)
-}
+func contents(of path: String, limit: Int = 16_384) -> String? { FileContents.text(path, atMost: limit) }
 
 /// A file that holds one number.
 func number(in path: String) -> Int? {

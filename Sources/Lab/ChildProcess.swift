@@ -10,6 +10,7 @@
 
 import CLinux
 import Glibc
+import POSIX
 public import Primitives
 
 public final class ChildProcess {

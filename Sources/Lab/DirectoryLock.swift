@@ -6,6 +6,7 @@
 //  locked.
 
 import Glibc
+import POSIX
 import Primitives
 
 struct DirectoryLock: ~Copyable {
@@ -86,14 +87,5 @@ struct DirectoryLock: ~Copyable {
       return readlink("/proc/\(process)/fd/\(name)", &target, target.count - 1) > 0
         && String(terminated: target) == path
     }
-  }
-}
-
-/// The machine's clock that never jumps.
-enum MonotonicClock {
-  static var now: Instant {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Instant(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
   }
 }

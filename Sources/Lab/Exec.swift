@@ -28,7 +28,8 @@ extension Laboratory {
     let place = try find(node)
     try entering(place) { namespace, state throws(LabError) in
       // So that `hawser status` runs what was built together with us, unless another is installed.
-      let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+      let path =
+        getenv("PATH").map { String(cString: $0) } ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
       setenv("PATH", "\(path):\(try Executable.directory)", 1)
       var order = hawser_spawn_order()
       order.namespace_fd = namespace.descriptor

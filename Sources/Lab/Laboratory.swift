@@ -6,6 +6,7 @@
 //  back what it did.
 
 import Glibc
+import POSIX
 import Primitives
 public import Topology
 
@@ -19,6 +20,7 @@ public enum Laboratory {
     /// The program that is called with `wire DIRECTORY`, and beside which the gateways' is; nil is this one.
     public var executable: String?
     var wirePatience = WireProcess.patience
+    var gatewayPatience = Gateways.patience
 
     public init() {}
   }
@@ -49,12 +51,12 @@ public enum Laboratory {
     try requirePrivileges(for: "up FILE")
     let state = LabState(topology.name)
     let lock = try DirectoryLock.acquire(state.directory, .exclusive, making: [LabState.root, state.directory])
-    if state.isReady { return try check(topology, state) }
-    let gateways = try options.startGateways ? gateways(of: topology, state, source: source, options) : nil
+    if state.isReady { return try check(topology, state, options) }
     // Without `ready`, everything in there is what an interrupted `up` left, or nothing.
     try Teardown.clear(state)
     do throws(LabError) {
       try refuseForeignNamespaces(topology, state)
+      let gateways = try options.startGateways ? gateways(of: topology, state, source: source, options) : nil
       try build(topology, state, source: source, gateways, options, progress)
     } catch {
       try undo(state, after: error)
@@ -93,7 +95,7 @@ public enum Laboratory {
 
     if let gateways {
       let running = try gateways.start(outliveUs: true) { node in namespaces[node] }
-      try gateways.waitUntilConnected(running)
+      try gateways.waitUntilConnected(running, patience: options.gatewayPatience)
       progress("\(counted(running.count, "gateway")), connected")
     }
     if emulated > 0 && options.startEvents { try WireClient(directory: state.directory).start() }
@@ -110,12 +112,13 @@ public enum Laboratory {
   }
 
   /// Up already: is it what the user means, and is it well?
-  private static func check(_ topology: Topology, _ state: LabState) throws(LabError) -> UpResult {
+  private static func check(_ topology: Topology, _ state: LabState, _ options: UpOptions) throws(LabError) -> UpResult
+  {
     let there = try state.topology()
     if there.links.indices.contains(where: there.isEmulated) && !WireClient(directory: state.directory).isAlive {
       throw .wireIsDead(in: state.directory)
     }
-    if let name = Gateways.firstDead(there, state) { throw .gatewayIsDead(name, state) }
+    if options.startGateways, let name = Gateways.firstDead(there, state) { throw .gatewayIsDead(name, state) }
     return .wasUp(isSame: there == topology)
   }
 

@@ -12,6 +12,7 @@
 
 import Glibc
 import Netlink
+import POSIX
 import Primitives
 import Topology
 

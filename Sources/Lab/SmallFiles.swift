@@ -1,25 +1,21 @@
 //  SmallFiles.swift — reading and writing the few small files that the lab lives by.
 
 import Glibc
+import POSIX
 
 enum SmallFile {
   /// No file of the lab's state is larger: a topology's text is bounded by `Topology.Limits`.
   static let mostBytes = 8 << 20
 
   static func read(_ path: String) throws(LabError) -> [UInt8] {
-    let fd = open(path, O_RDONLY | O_CLOEXEC)
-    if fd < 0 { throw .failed("read \(path)", errno) }
-    defer { close(fd) }
-    var bytes: [UInt8] = []
-    var piece = [UInt8](repeating: 0, count: 64 << 10)
-    while bytes.count < mostBytes {
-      let count = Glibc.read(fd, &piece, piece.count)
-      if count < 0 && errno == EINTR { continue }
-      if count < 0 { throw .failed("read \(path)", errno) }
-      if count == 0 { return bytes }
-      bytes += piece[..<count]
+    let bytes: [UInt8]
+    do throws(FileContents.Failure) {
+      bytes = try FileContents.read(path, atMost: mostBytes + 1)
+    } catch {
+      throw .failed("read \(path)", error.errno)
     }
-    throw .refused("cannot read \(path): it is larger than \(mostBytes >> 20) MiB")
+    if bytes.count > mostBytes { throw .refused("cannot read \(path): it is larger than \(mostBytes >> 20) MiB") }
+    return bytes
   }
 
   static func readText(_ path: String) throws(LabError) -> String {

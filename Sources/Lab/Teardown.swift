@@ -17,6 +17,7 @@
 
 import CLinux
 import Glibc
+import POSIX
 import Primitives
 import Topology
 

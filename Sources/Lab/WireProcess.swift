@@ -7,6 +7,7 @@
 
 import CLinux
 import Glibc
+import POSIX
 import Primitives
 import Topology
 

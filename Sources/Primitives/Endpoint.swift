@@ -12,6 +12,9 @@ public struct Endpoint: Hashable, BitwiseCopyable, Sendable, CustomStringConvert
     self.scope = scope
   }
 
-  /// `192.0.2.1:51820` or `[2001:db8::1]:51820`.
-  public var description: String { address.family == .ipv4 ? "\(address):\(port)" : "[\(address)]:\(port)" }
+  /// `192.0.2.1:51820`, `[2001:db8::1]:51820` or `[fe80::1%3]:51820`, as it is read again.
+  public var description: String {
+    if address.family == .ipv4 { return "\(address):\(port)" }
+    return scope == 0 ? "[\(address)]:\(port)" : "[\(address)%\(scope)]:\(port)"
+  }
 }

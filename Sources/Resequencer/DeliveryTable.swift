@@ -54,11 +54,12 @@ struct DeliveryTable: ~Copyable {
 
   init(count: Int) {
     precondition(count > 0 && count < 1 << 16, "between 1 and 65,535 deliveries")
-    self.count = count
-    entries = .allocate(capacity: count)
+    let list = UnsafeMutablePointer<Entry>.allocate(capacity: count)
     for index in 0..<count {
-      (entries + index).initialize(to: Entry(nextFree: index + 1 < count ? Number(index + 1) : .none))
+      (list + index).initialize(to: Entry(nextFree: index + 1 < count ? Number(index + 1) : .none))
     }
+    self.count = count
+    entries = list
     rooms = .allocate(byteCount: count * DeliveryTable.stride, alignment: 64)
     firstFree = 0
   }

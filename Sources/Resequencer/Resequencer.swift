@@ -143,19 +143,22 @@ public struct Resequencer: ~Copyable {
     precondition(limits.laneSets > 0 && limits.laneSets < 1 << 16, "between 1 and 65,535 lane sets")
     precondition(limits.lanesPerSet > 0 && limits.lanesPerSet <= 1 << 16, "a lane's number has 16 bits")
     precondition(limits.windowSegments.nonzeroBitCount == 1, "a window is a power of two")
-    self.limits = limits
-    pool = SegmentPool(
+    let pool = SegmentPool(
       memory: limits.memory, mostSegmentLength: limits.mostSegmentLength, setCount: limits.laneSets)
-    lanes = LaneTable(
-      sets: limits.laneSets, lanesPerSet: limits.lanesPerSet, window: limits.windowSegments, states: pool.slotCount)
-    deliveries = DeliveryTable(count: limits.mostDeliveries)
-    deadlines = DeadlineQueue(count: limits.laneSets)
-    sets = .allocate(capacity: limits.laneSets)
+    let slotCount = pool.slotCount
+    let states = UnsafeMutablePointer<SetState>.allocate(capacity: limits.laneSets)
     for index in 0..<limits.laneSets {
       var state = SetState()
       state.nextFree = index + 1 < limits.laneSets ? Number(index + 1) : .none
-      (sets + index).initialize(to: state)
+      (states + index).initialize(to: state)
     }
+    self.limits = limits
+    self.pool = pool
+    lanes = LaneTable(
+      sets: limits.laneSets, lanesPerSet: limits.lanesPerSet, window: limits.windowSegments, states: slotCount)
+    deliveries = DeliveryTable(count: limits.mostDeliveries)
+    deadlines = DeadlineQueue(count: limits.laneSets)
+    sets = states
     firstFreeSet = 0
   }
 

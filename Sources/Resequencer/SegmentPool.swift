@@ -118,7 +118,6 @@ struct SegmentPool: ~Copyable {
 
   init(memory: UnsafeMutableRawBufferPointer, mostSegmentLength: Int, setCount: Int) {
     precondition(mostSegmentLength > 0 && mostSegmentLength < 1 << 24, "a segment's length has 24 bits")
-    self.setCount = setCount
     guard let start = memory.baseAddress else { preconditionFailure("a resequencer without memory") }
     let most = mostSegmentLength + SegmentPool.room(forRecordsOf: mostSegmentLength)
     var sizes = SegmentPool.sizes.prefix { $0 < most }
@@ -129,7 +128,7 @@ struct SegmentPool: ~Copyable {
     let small = min(2, sizes.count - 1)
     let share = memory.count / 8
     let large = (memory.count - small * share) / (sizes.count - small)
-    classes = .allocate(capacity: SegmentPool.classCount)
+    let classes = UnsafeMutablePointer<SizeClass>.allocate(capacity: SegmentPool.classCount)
     classes.initialize(repeating: SizeClass(base: start), count: SegmentPool.classCount)
     var next = start.alignedUp(toMultipleOf: 64)
     let end = start + memory.count
@@ -145,12 +144,16 @@ struct SegmentPool: ~Copyable {
       next += Int(classes[number].count) * size
     }
     precondition(classes[sizes.count - 1].count > 0, "memory for not even one segment of the greatest length")
-    self.slotCount = Int(slotCount)
-    slots = .allocate(capacity: self.slotCount)
-    ranges = .allocate(capacity: self.slotCount * SegmentPool.mostRanges)
-    marks = .allocate(capacity: self.slotCount * SegmentPool.mostMarks)
-    used = .allocate(capacity: setCount * SegmentPool.classCount)
+    let blocks = Int(slotCount)
+    let used = UnsafeMutablePointer<UInt32>.allocate(capacity: setCount * SegmentPool.classCount)
     used.initialize(repeating: 0, count: setCount * SegmentPool.classCount)
+    self.setCount = setCount
+    self.classes = classes
+    self.slotCount = blocks
+    slots = .allocate(capacity: blocks)
+    ranges = .allocate(capacity: blocks * SegmentPool.mostRanges)
+    marks = .allocate(capacity: blocks * SegmentPool.mostMarks)
+    self.used = used
   }
 
   deinit {

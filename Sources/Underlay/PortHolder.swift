@@ -4,15 +4,16 @@
 //  inodes. That is all that `ss -p` does. Without root we see our own processes only; then there is nobody to name.
 
 import Glibc
+import POSIX
 
 enum PortHolder {
   /// "openvpn (process 812)"; nil when it cannot be told.
   static func name(ofPort port: UInt16) -> String? {
     let inodes = ["udp", "udp6"].flatMap {
-      PortHolder.inodes(in: contents(of: "/proc/thread-self/net/\($0)") ?? "", port: port)
+      PortHolder.inodes(in: FileContents.text("/proc/thread-self/net/\($0)", atMost: 4 << 20) ?? "", port: port)
     }
     guard !inodes.isEmpty, let process = process(holding: Set(inodes.map { "socket:[\($0)]" })) else { return nil }
-    let name = contents(of: "/proc/\(process)/comm").map { $0.prefix { $0 != "\n" } } ?? "a program"
+    let name = FileContents.text("/proc/\(process)/comm", atMost: 64).map { $0.prefix { $0 != "\n" } } ?? "a program"
     return "\(name) (process \(process))"
   }
 
@@ -50,17 +51,5 @@ enum PortHolder {
         withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
     }
     return names
-  }
-
-  private static func contents(of path: String) -> String? {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    if descriptor < 0 { return nil }
-    defer { close(descriptor) }
-    var bytes: [UInt8] = []
-    var piece = [UInt8](repeating: 0, count: 4_096)
-    while case let count = read(descriptor, &piece, piece.count), count > 0, bytes.count < 1 << 22 {
-      bytes += piece[..<count]
-    }
-    return String(decoding: bytes, as: UTF8.self)
   }
 }

@@ -6,6 +6,14 @@ import Glibc
 public import Primitives
 
 public enum Resolution {
+  /// Where somebody is who is written so.
+  public static func endpoints(of text: EndpointText) throws(UnderlayFailure) -> [Endpoint] {
+    switch text {
+    case .address(let endpoint): [endpoint]
+    case .name(let host, let port): try endpoints(ofHost: host, port: port)
+    }
+  }
+
   /// The addresses of `host`, in the order in which the system prefers them; at least one.
   public static func endpoints(ofHost host: String, port: UInt16) throws(UnderlayFailure) -> [Endpoint] {
     var hints = addrinfo()

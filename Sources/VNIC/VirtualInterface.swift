@@ -22,6 +22,7 @@
 
 import Glibc
 public import Netlink
+import POSIX
 public import Primitives
 
 public struct VirtualInterface: ~Copyable {
@@ -109,14 +110,14 @@ public struct VirtualInterface: ~Copyable {
   private static func open(
     _ settings: Settings, in namespace: Int32?, patience: Interval
   ) throws(InterfaceFailure) -> VNIC {
-    let end = monotonicNow() + max(patience, .zero)
+    let end = MonotonicClock.now + max(patience, .zero)
     while true {
       do throws(OpenFailure) {
         return try VNIC.open(
           settings.name, kind: .tun, offloads: [.checksum, .tcpSegments], ifPossible: .udpSegments,
           queues: settings.queues, in: namespace)
       } catch {
-        guard error.errno == EBUSY, monotonicNow() < end else {
+        guard error.errno == EBUSY, MonotonicClock.now < end else {
           throw InterfaceFailure(settings.name, .open(error))
         }
         var pause = timespec(tv_sec: 0, tv_nsec: pauseNanoseconds)
@@ -127,12 +128,6 @@ public struct VirtualInterface: ~Copyable {
 
   /// Between two tries. A killed predecessor's device was gone within 5 ms in 40 of 40 tries.
   private static let pauseNanoseconds = 5_000_000
-
-  private static func monotonicNow() -> Instant {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Instant(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
-  }
 
   private static func set(_ settings: Settings, _ network: inout NetlinkSocket) throws(InterfaceFailure)
     -> InterfaceIndex

@@ -5,18 +5,18 @@
 //  told, and whoever runs the gateway asks again.
 
 import Configuration
-import Glibc
 import Primitives
 import Sealing
+import Underlay
 
 struct GatewayPlan {
   /// Every secret in it is held.
   let configuration: GatewayConfiguration
   let publicKey: PublicKey
   /// For each peer what its endpoints are now, in the order of the file.
-  let endpoints: [[ResolvedEndpoint]]
+  let endpoints: [[Endpoint]]
   /// Those that have no address now, with the place of their peer.
-  let unresolved: [(peer: Int, endpoint: GatewayConfiguration.Endpoint)]
+  let unresolved: [(peer: Int, name: EndpointText)]
 
   init(configuredBy path: String) throws(Refusal) {
     let loaded: LoadedConfiguration
@@ -27,15 +27,15 @@ struct GatewayPlan {
     }
     configuration = loaded.gateway
     publicKey = loaded.publicKey
-    var endpoints: [[ResolvedEndpoint]] = []
-    var unresolved: [(peer: Int, endpoint: GatewayConfiguration.Endpoint)] = []
+    var endpoints: [[Endpoint]] = []
+    var unresolved: [(peer: Int, name: EndpointText)] = []
     for (index, peer) in loaded.gateway.peers.enumerated() {
-      var found: [ResolvedEndpoint] = []
+      var found: [Endpoint] = []
       for (item, endpoint) in peer.endpoints.enumerated() {
-        do throws(EndpointNames.Failure) {
-          found += try EndpointNames.resolve(endpoint)
+        do throws(UnderlayFailure) {
+          found += try Resolution.endpoints(of: endpoint)
         } catch {
-          let sentence = "Endpoint = \(endpoint): \(error.reason); it is asked again while the gateway runs"
+          let sentence = "Endpoint = \(endpoint): \(error); it is asked again while the gateway runs"
           unresolved.append((index, endpoint))
           Output.complain(loaded.file.mistake(.peer(index), "Endpoint", item: item, sentence).description)
         }
@@ -44,61 +44,5 @@ struct GatewayPlan {
     }
     self.endpoints = endpoints
     self.unresolved = unresolved
-  }
-}
-
-struct ResolvedEndpoint: Hashable, Sendable {
-  let address: IPAddress
-  let port: UInt16
-}
-
-enum EndpointNames {
-  struct Failure: Error {
-    /// "Name or service not known"
-    let reason: String
-  }
-
-  /// All addresses of an endpoint, in the resolver's order. Blocks for as long as the resolver does.
-  static func resolve(_ endpoint: GatewayConfiguration.Endpoint) throws(Failure) -> [ResolvedEndpoint] {
-    let name: String
-    switch endpoint.host {
-    case .address(let address): return [ResolvedEndpoint(address: address, port: endpoint.port)]
-    case .name(let text): name = text
-    }
-    var hints = addrinfo()
-    hints.ai_family = AF_UNSPEC
-    hints.ai_socktype = Int32(SOCK_DGRAM.rawValue)
-    var list: UnsafeMutablePointer<addrinfo>?
-    let code = getaddrinfo(name, nil, &hints, &list)
-    if code != 0 { throw Failure(reason: String(cString: gai_strerror(code))) }
-    defer { freeaddrinfo(list) }
-    var found: [ResolvedEndpoint] = []
-    var next = list
-    while let entry = next {
-      if let address = IPAddress(entry.pointee) {
-        found.append(ResolvedEndpoint(address: address, port: endpoint.port))
-      }
-      next = entry.pointee.ai_next
-    }
-    if found.isEmpty { throw Failure(reason: "it has no address") }
-    return found
-  }
-}
-
-extension IPAddress {
-  /// Out of a resolver's answer; nil for other families.
-  fileprivate init?(_ entry: addrinfo) {
-    guard let address = entry.ai_addr else { return nil }
-    switch entry.ai_family {
-    case AF_INET:
-      self = address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
-        withUnsafeBytes(of: $0.pointee.sin_addr) { IPAddress(bytes: $0) }
-      }
-    case AF_INET6:
-      self = address.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) {
-        withUnsafeBytes(of: $0.pointee.sin6_addr) { IPAddress(bytes: $0) }
-      }
-    default: return nil
-    }
   }
 }

@@ -1,6 +1,7 @@
 //  Files.swift — topologies and their traces, from the disk.
 
 import Glibc
+import POSIX
 import Primitives
 import Simulation
 import Topology
@@ -41,22 +42,10 @@ enum Files {
   }
 
   private static func read(_ path: String, atMost limit: Int, _ what: String) throws(Refusal) -> [UInt8] {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw unreadable(path, what) }
-    defer { close(descriptor) }
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 1 << 16)
-    while bytes.count < limit {
-      let count = Glibc.read(descriptor, &chunk, min(chunk.count, limit - bytes.count))
-      if count < 0 && errno == EINTR { continue }
-      if count < 0 { throw unreadable(path, what) }
-      if count == 0 { break }
-      bytes += chunk[..<count]
+    do throws(FileContents.Failure) {
+      return try FileContents.read(path, atMost: limit)
+    } catch {
+      throw Refusal("\(path):1:1: cannot read this \(what): \(error)", exitCode: 64)
     }
-    return bytes
-  }
-
-  private static func unreadable(_ path: String, _ what: String) -> Refusal {
-    Refusal("\(path):1:1: cannot read this \(what): \(String(cString: strerror(errno)))", exitCode: 64)
   }
 }

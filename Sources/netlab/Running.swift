@@ -3,6 +3,7 @@
 import Commands
 import Glibc
 import Lab
+import POSIX
 import Primitives
 import Topology
 
@@ -12,13 +13,13 @@ extension Netlab {
     let topology = try Files.topology(path)
     // What the wire would find out only after everything is built.
     _ = try Files.traces(of: topology, at: path)
-    let began = Clock.now
+    let began = MonotonicClock.now
     let result = try lab { () throws(LabError) in
       try Laboratory.up(topology, source: path) { Output.remark("\(topology.name): \($0)") }
     }
     switch result {
     case .built:
-      let time = (Clock.now - began).inSeconds
+      let time = (MonotonicClock.now - began).inSeconds
       Output.write("\(topology.name) is up after \(plainDecimal(time, decimals: 2)) s")
       Output.write("try: netlab exec \(topology.name).\(topology.nodes[0].name) -- ip address")
     case .wasUp(isSame: true): Output.write("\(topology.name) is up already; nothing changed")
@@ -117,14 +118,8 @@ extension Netlab {
   }
 }
 
-/// The machine's clocks, for what people read.
+/// How long ago things were, for people.
 enum Clock {
-  static var now: Instant {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Instant(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
-  }
-
   /// "3 min": how long ago a moment was that is given in seconds since 1970.
   static func age(since: Int) -> String {
     let seconds = max(0, time(nil) - since)

@@ -1,22 +1,18 @@
 //  TextFile.swift — reads and writes small files, whole.
 
 import Glibc
+import POSIX
 
 enum TextFile {
   static func read(_ path: String, atMost limit: Int) throws(Refused) -> [UInt8] {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    if descriptor < 0 { throw .system("cannot open '\(path)': \(reason(errno))") }
-    defer { close(descriptor) }
-    var bytes: [UInt8] = []
-    var block = Array(repeating: UInt8(0), count: 65_536)
-    while true {
-      let count = Glibc.read(descriptor, &block, block.count)
-      if count < 0 && errno == EINTR { continue }
-      if count < 0 { throw .system("cannot read '\(path)': \(reason(errno))") }
-      if count == 0 { return bytes }
-      bytes += block[..<count]
-      if bytes.count > limit { throw .usage("\(path): larger than \(limit) bytes; a histogram is much smaller") }
+    let bytes: [UInt8]
+    do throws(FileContents.Failure) {
+      bytes = try FileContents.read(path, atMost: limit + 1)
+    } catch {
+      throw .system("cannot open '\(path)': \(error)")
     }
+    if bytes.count > limit { throw .usage("\(path): larger than \(limit) bytes; a histogram is much smaller") }
+    return bytes
   }
 
   static func write(_ text: String, to path: String) throws(Refused) {

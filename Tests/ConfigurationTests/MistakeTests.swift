@@ -76,7 +76,8 @@ private struct Slip: CustomStringConvertible, Sendable {
   @Test(arguments: [
     ("hq.example.com", "has no port; expected HOST:PORT, such as hq.example.com:51820 or [2001:db8::1]:51820"),
     ("2001:db8::1", "has no port; write [2001:db8::1]:PORT"), ("192.0.2.1", "has no port; write 192.0.2.1:PORT"),
-    ("hq:0", "its port must be a number from 1 to 65535"), ("hq:", "its port must be a number from 1 to 65535"),
+    ("hq:0", "its port must be a number from 1 to 65535"),
+    ("hq:", "has no port; expected HOST:PORT, such as hq.example.com:51820 or [2001:db8::1]:51820"),
     ("hq:99999", "its port must be a number from 1 to 65535"),
     ("192.0.2.256:5", "expected HOST:PORT, such as hq.example.com:51820 or [2001:db8::1]:51820"),
     ("[hq]:5", "expected HOST:PORT, such as hq.example.com:51820 or [2001:db8::1]:51820"),

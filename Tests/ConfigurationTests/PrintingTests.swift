@@ -66,13 +66,13 @@ private func randomConfiguration(_ random: inout SeededRandom) -> GatewayConfigu
     var peer = GatewayConfiguration.Peer(name: "peer_\(index).x", publicKey: publicKey(UInt8(index + 1)))
     if chance(&random) { peer.presharedKey = source(UInt8(100 + index), &random) }
     peer.endpoints = (0..<number(0...5, &random)).map { _ in
-      let host: GatewayConfiguration.Endpoint.Host =
-        switch number(0...2, &random) {
-        case 0: .address(IPAddress(ipv4: UInt32.random(in: 1...(.max), using: &random)))
-        case 1: .address(IPAddress(.ipv6, high: random.next(), low: random.next()))
-        default: .name("host-\(number(0...99, &random)).example.com")
-        }
-      return GatewayConfiguration.Endpoint(host, port: port(&random))
+      let port = port(&random)
+      switch number(0...3, &random) {
+      case 0: return .address(Endpoint(IPAddress(ipv4: UInt32.random(in: 1...(.max), using: &random)), port: port))
+      case 1: return .address(Endpoint(IPAddress(.ipv6, high: random.next(), low: random.next()), port: port))
+      case 2: return .address(Endpoint(IPAddress(.ipv6, high: 0xfe80 << 48, low: random.next()), port: port, scope: 3))
+      default: return .name(host: "host-\(number(0...99, &random)).example.com", port: port)
+      }
     }
     peer.allowedIPs = (0..<number(1...6, &random)).map { network(index * 10 + $0, &random) }
     if chance(&random) { peer.keepalive = .seconds(Int64(number(1...3_600, &random))) }

@@ -29,8 +29,10 @@ import Testing
     #expect(hq.presharedKey == .held(secret(3)) && hq.keepalive == .seconds(25))
     let address = try #require(IPAddress("2001:db8::1"))
     #expect(
-      hq.endpoints.map(\.host) == [.name("hq.example.com"), .address(address), .address(IPAddress(ipv4: 0xc000_0201))])
-    #expect(hq.endpoints.map(\.port) == [51_820, 51_820, 4_500])
+      hq.endpoints == [
+        .name(host: "hq.example.com", port: 51_820), .address(Endpoint(address, port: 51_820)),
+        .address(Endpoint(IPAddress(ipv4: 0xc000_0201), port: 4_500)),
+      ])
     #expect(hq.allowedIPs.map(\.description) == ["10.1.0.0/16", "fd00:1::/64"])
     #expect(gateway.peers[1].presharedKey == .file("/etc/hawser/lab.psk"))
     let calls = gateway.rules[0]

@@ -89,7 +89,7 @@ import Testing
   @Test func `a path with a long round trip is given its time`() {
     var liveness = Liveness(keepsAlive: false, at: at(0))
     _ = liveness.heard(at: at(0))
-    liveness.answered(after: .milliseconds(600))
+    _ = liveness.answered(after: .milliseconds(600))
     _ = liveness.sent(at: at(0))
     while liveness.state == .up, let due = liveness.deadline, due < at(2_300) { _ = liveness.expire(at: due) }
     #expect(liveness.state == .up)

@@ -13,7 +13,7 @@ struct Layers {
     L1  Wire Packets Topology Commands Configuration Status             : L0
     L2  Striper Resequencer PathHealth PathOracle Relay Handshake DCCP  : L0 L1
     L3  Engine Simulation                                               : L0 L1 L2
-    E0  CLinux                                                          : Glibc
+    E0  CLinux POSIX                                                    : L0 Glibc
     E1  Ring Netlink Crypto HTTP                                        : L0 L1 E0 Glibc
     E2  VNIC Underlay Control                                           : L0 L1 E0 E1 Glibc Synchronization
     L4  Driver Lab Doctor                  : L0 L1 L2 L3 E0 E1 E2 Glibc Synchronization FoundationEssentials
@@ -91,7 +91,11 @@ struct Layers {
   /// Tests may use any module; what they may use from outside is the same for all of them.
   func objection(test module: String, importing other: String) -> String? {
     if other == "XCTest" { return "tests are written with Swift Testing: import Testing" }
-    if layer(of: Layers.name(other)) != nil || ["FuzzTargets", "TestWorld"].contains(other) || other.hasPrefix("_Testing_") { return nil }
+    if layer(of: Layers.name(other)) != nil || ["FuzzTargets", "TestWorld"].contains(other)
+      || other.hasPrefix("_Testing_")
+    {
+      return nil
+    }
     if ["Swift", "Testing", "Glibc", "Synchronization"].contains(other) || other.hasPrefix("Foundation") { return nil }
     return owners[other] == nil ? "\(module) imports \(other), which no test needs so far" : nil
   }

@@ -117,7 +117,7 @@ struct `Without the rights` {
       let topology = try Topology(parsing: Array(text.utf8), file: "test.topo")
       guard setresuid(65_534, 65_534, 65_534) == 0 else { exit(1) }
       do throws(LabError) {
-        _ = try Laboratory.up(topology, source: "test.topo")
+        _ = try Laboratory.up(topology, source: "test.topo", options: .plain)
       } catch {
         print("\n<\(error)>")
         exit(error.exitCode)

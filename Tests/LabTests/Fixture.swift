@@ -1,4 +1,5 @@
 import Glibc
+import POSIX
 import Primitives
 import Synchronization
 import Testing
@@ -20,6 +21,34 @@ let rootReason: Comment = "needs root: it makes network namespaces"
 
 private let counter = Atomic(0)
 
+extension Laboratory.UpOptions {
+  /// For tests of everything below the gateways: those would only take time, and routes.
+  static var plain: Laboratory.UpOptions {
+    var options = Laboratory.UpOptions()
+    options.startGateways = false
+    return options
+  }
+
+  /// With gateways of the build that is tested.
+  static var bonded: Laboratory.UpOptions {
+    var options = Laboratory.UpOptions()
+    options.executable = BuiltProgram.netlab
+    return options
+  }
+}
+
+/// The programs that were built with the tests.
+enum BuiltProgram {
+  static let netlab: String = {
+    var path = [CChar](repeating: 0, count: 4_096)
+    let count = readlink("/proc/self/exe", &path, path.count)
+    let own = String(decoding: path[..<max(0, count)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    // `swift test` may load the tests into a helper of the toolchain; then its argument names them.
+    let tests = CommandLine.arguments.first { $0.contains(".xctest") } ?? own
+    return String(tests[..<(tests.lastIndex(of: "/") ?? tests.startIndex)]) + "/netlab"
+  }()
+}
+
 /// A topology that is up while `body` runs.
 struct Lab {
   let topology: Topology
@@ -35,14 +64,14 @@ struct Lab {
   static func with(_ statements: String, _ body: (Lab) throws -> Void) throws {
     let lab = Lab(topology: try topology(statements))
     defer { lab.down() }
-    #expect(try Laboratory.up(lab.topology, source: "test.topo") == .built)
+    #expect(try Laboratory.up(lab.topology, source: "test.topo", options: .plain) == .built)
     try body(lab)
   }
 
   /// For tests that wait for other processes; they call `down`.
   static func up(_ statements: String) throws -> Lab {
     let lab = Lab(topology: try topology(statements))
-    #expect(try Laboratory.up(lab.topology, source: "test.topo") == .built)
+    #expect(try Laboratory.up(lab.topology, source: "test.topo", options: .plain) == .built)
     return lab
   }
 

@@ -13,10 +13,10 @@ struct `Topologies up and down` {
   @Test func `one that is up is left alone, and it is said whether it is the same`() throws {
     try Lab.with(pair) { lab throws in
       let before = try inodes(lab)
-      #expect(try Laboratory.up(lab.topology, source: "test.topo") == .wasUp(isSame: true))
+      #expect(try Laboratory.up(lab.topology, source: "test.topo", options: .plain) == .wasUp(isSame: true))
       var other = lab.topology
       other.links[0].mtu = ByteCount(1_400)
-      #expect(try Laboratory.up(other, source: "test.topo") == .wasUp(isSame: false))
+      #expect(try Laboratory.up(other, source: "test.topo", options: .plain) == .wasUp(isSame: false))
       #expect(try inodes(lab) == before)
     }
   }
@@ -46,7 +46,7 @@ struct `Topologies up and down` {
     let root = "/run/netlab-test-\(getpid())"
     try LabState.$root.withValue(root) {
       let (one, other) = (try Lab.topology(pair), try Lab.topology(pair))
-      for topology in [one, other] { _ = try Laboratory.up(topology, source: "test.topo") }
+      for topology in [one, other] { _ = try Laboratory.up(topology, source: "test.topo", options: .plain) }
       #expect(unlink(LabState(other.name).readyFile) == 0)
       #expect(mkdir(root + "/empty", 0o755) == 0)
       let shown = Laboratory.list().map { $0.since != nil }
@@ -87,7 +87,7 @@ struct `Topologies up and down` {
       let namespace = try Namespace.open(lab.namespace("a"))
       try Laboratory.down(lab.name)
       let gone = #expect(throws: LabError.self) { try ChildProcess.spawn(["true"], in: namespace) }
-      _ = try Laboratory.up(lab.topology, source: "test.topo")
+      _ = try Laboratory.up(lab.topology, source: "test.topo", options: .plain)
       let other = #expect(throws: LabError.self) { try ChildProcess.spawn(["true"], in: namespace) }
       #expect([gone, other].allSatisfy { $0?.description.contains("took the topology down") == true })
     }
@@ -111,7 +111,7 @@ struct `Topologies up and down` {
     defer { _ = try? Namespace.remove(name) }
     _ = try Namespace.create(name) {}
     let before = Namespace.inode(name)
-    let error = #expect(throws: LabError.self) { try Laboratory.up(topology, source: "test.topo") }
+    let error = #expect(throws: LabError.self) { try Laboratory.up(topology, source: "test.topo", options: .plain) }
     #expect(error?.exitCode == 2 && error?.description.contains(name) == true)
     #expect(before != nil && Namespace.inode(name) == before)
     #expect(!SmallFile.exists(LabState(topology.name).directory))
@@ -186,7 +186,7 @@ struct `Half a topology` {
       let error = #expect(throws: LabError.self) { try Laboratory.spawn(["true"], at: "a", of: lab.name) }
       #expect(error?.description.contains("interrupted") == true)
       let before = try inodes(lab)
-      #expect(try Laboratory.up(lab.topology, source: "test.topo") == .built)
+      #expect(try Laboratory.up(lab.topology, source: "test.topo", options: .plain) == .built)
       #expect(try Set(inodes(lab)).isDisjoint(with: before) && lab.pings("h", "b"))
       #expect(left.wait(atMost: .seconds(5)) == .killed(signal: SIGKILL))
     }
@@ -271,7 +271,7 @@ struct `The process that carries emulated links` {
     let wire = try FakeWire(name: topology.name, text: FakeWire.good)
     defer { _ = try? Laboratory.down(topology.name) }
     _ = try Laboratory.up(topology, source: "test.topo", options: FakeWire.options(wire.path))
-    let error = #expect(throws: LabError.self) { try Laboratory.up(topology, source: "test.topo") }
+    let error = #expect(throws: LabError.self) { try Laboratory.up(topology, source: "test.topo", options: .plain) }
     #expect(error?.description.contains("has died") == true)
     #expect(error?.description.contains("netlab down \(topology.name)") == true)
   }
@@ -308,7 +308,7 @@ private struct FakeWire: ~Copyable {
   deinit { unlink(path) }
 
   static func options(_ path: String) -> Laboratory.UpOptions {
-    var options = Laboratory.UpOptions()
+    var options = Laboratory.UpOptions.plain
     options.executable = path
     options.startEvents = false
     return options

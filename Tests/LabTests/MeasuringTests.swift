@@ -21,7 +21,7 @@ struct `A bench in the laboratory` {
     """
   private static let twoPaths = onePath + "link two a -- b"
 
-  @Test func `measures every path alone, prints a row for each, and leaves nothing`() throws {
+  @Test func `measures every path alone and the bond over all, prints a row for each, and leaves nothing`() throws {
     let topology = try Lab.topology(Self.twoPaths)
     let (result, printed) = try bench(topology)
     #expect(result.paths.map(\.name) == ["one", "two"])
@@ -29,8 +29,13 @@ struct `A bench in the laboratory` {
       #expect(path.goodputBitsPerSecond > 1e6 && path.rate == nil)
       #expect(path.idle.median != nil && path.loaded.sorted.count >= 10)
     }
-    #expect(result.bond == nil && result.bestPathRatio == nil && result.lateShare == nil)
+    #expect(result.lateShare == nil)
     #expect(printed.contains("\none ") && printed.contains("\ntwo ") && printed.contains("\nsum "))
+    let bond = try #require(result.bond)
+    #expect(bond.goodputBitsPerSecond > 1e6 && bond.idle.median != nil && bond.loaded.sorted.count >= 10)
+    #expect(result.bestPathRatio != nil && result.sumRatio != nil && printed.contains("\nhawser "))
+    // Both paths carried: a test of the bond that one path alone would pass says nothing.
+    #expect(bond.shares.map(\.path) == ["one", "two"] && bond.shares.allSatisfy { $0.share > 0.1 })
     #expect(traces(of: topology.name) == [])
   }
 
@@ -132,7 +137,7 @@ struct `A bench in the laboratory` {
     #expect(try #require(alone.bestPathRatio) < 0.6)
 
     defer { _ = try? Laboratory.down(topology.name) }
-    var up = Laboratory.UpOptions()
+    var up = Laboratory.UpOptions.plain
     up.executable = BuiltProgram.netlab
     #expect(try Laboratory.up(topology, source: "test.topo", options: up) == .built)
     let (second, _) = try bench(topology, options)
@@ -148,6 +153,19 @@ struct `A bench in the laboratory` {
       return error.exitCode == 1 && error.description.contains("no figure for slow")
     }
     #expect(traces(of: topology.name) == [])
+  }
+
+  @Test func `ends the gateways of an up for a peer that needs their routes, and starts them again`() throws {
+    let lab = Lab(topology: try Lab.topology(Self.onePath))
+    defer { lab.down() }
+    #expect(try Laboratory.up(lab.topology, source: "test.topo", options: .bonded) == .built)
+    #expect(try lab.pings("alice", "10.1.0.2"))
+    var options = BenchOptions()
+    options.against = .direct
+    let (result, _) = try bench(lab.topology, options)
+    #expect(try #require(result.bond).goodputBitsPerSecond > 1e6)
+    #expect(try lab.pings("alice", "10.1.0.2"))
+    #expect(Gateways.running(lab.topology, LabState(lab.name)).map(\.node) == [0, 1])
   }
 
   @Test func `does not measure a topology that is up in another shape`() throws {
@@ -255,16 +273,4 @@ struct `A bench in the laboratory` {
       return try? SmallFile.readText("/proc/\(process)/comm")
     }
   }
-}
-
-/// The programs that were built with the tests.
-private enum BuiltProgram {
-  static let netlab: String = {
-    var path = [CChar](repeating: 0, count: 4_096)
-    let count = readlink("/proc/self/exe", &path, path.count)
-    let own = String(decoding: path[..<max(0, count)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    // `swift test` may load the tests into a helper of the toolchain; then its argument names them.
-    let tests = CommandLine.arguments.first { $0.contains(".xctest") } ?? own
-    return String(tests[..<(tests.lastIndex(of: "/") ?? tests.startIndex)]) + "/netlab"
-  }()
 }

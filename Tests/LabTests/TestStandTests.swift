@@ -19,7 +19,7 @@ struct `A test stand` {
 
   @Test func `contenders take turns, each carries between the users, and nothing of them is left`() throws {
     let topology = try Lab.topology(Self.text)
-    let contenders = [Contender.direct, .floor, .floorBare].filter { (try? $0.bond.requirePrograms()) != nil }
+    let contenders = [Contender.direct, .floor, .floorBare, .gateway].filter { (try? $0.bond.requirePrograms()) != nil }
     try TestStand.with(topology, source: "test.topo") { (stand) throws(LabError) in
       for contender in contenders + contenders {
         let joined = try stand.join(contender)
@@ -87,49 +87,5 @@ extension TestStand {
     one.residentMemory = ByteCount(700)
     let two = one + one
     #expect(two.processorTime == .milliseconds(6) && two.sleeps == 10 && two.residentMemory == ByteCount(1_400))
-  }
-}
-
-@Suite struct `The files of our own gateways` {
-  @Test func `name every path, and where the other side ends, in the topology's order`() throws {
-    let topology = try Lab.topology(
-      """
-      node a gateway
-      node b gateway
-      node alice host behind a
-      node bob host behind b
-      link one a -- b
-      link two a -- b
-      """)
-    let sites = try Sites(topology)
-    let ways = try sites.ways()
-    let end = TunnelEnd(site: sites.first, in: sites, ways[0], ordinal: 0)
-    let peer = TunnelEnd(site: sites.second, in: sites, ways[0], ordinal: 1)
-    let text = HawserGateways.configuration(
-      of: end, peer: peer, ways, device: "hawser-bench", privateKey: "PRIVATE", publicKey: "PUBLIC", socket: "/s.sock")
-    #expect(
-      text == """
-        [Gateway]
-        PrivateKey = PRIVATE
-        Address = 198.18.77.1/30
-        ListenPort = 51871
-        Interface = hawser-bench
-
-        [Control]
-        Socket = /s.sock
-
-        [Path "one"]
-        Interface = one
-
-        [Path "two"]
-        Interface = two
-
-        [Peer "b"]
-        PublicKey = PUBLIC
-        Endpoint = 172.16.0.2:51871
-        Endpoint = 172.16.1.2:51871
-        AllowedIPs = 198.18.77.2/32, 10.1.0.0/16
-
-        """)
   }
 }

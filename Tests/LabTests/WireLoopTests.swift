@@ -1,4 +1,5 @@
 import Netlink
+import POSIX
 import Primitives
 import Simulation
 import Testing

@@ -30,7 +30,7 @@ struct `The wire as a process` {
       #expect(!client.isAlive)
       let told = #expect(throws: LabError.self) { try client.totals() }
       #expect(told?.description.contains("the link emulator of \(lab.name) has died") == true)
-      #expect(throws: LabError.self) { try Laboratory.up(lab.topology, source: "test.topo") }
+      #expect(throws: LabError.self) { try Laboratory.up(lab.topology, source: "test.topo", options: .plain) }
       // Soon: the kernel closes interfaces one after the other, and waits for all processors each time.
       #expect(try eventually(within: .seconds(60)) { try !lab.output("a", "ip", "-br", "link").contains("\nl ") })
     }
@@ -45,7 +45,7 @@ struct `The wire as a process` {
     }
     let topology = try Lab.topology("node a gateway\nnode b gateway\nlink l a -- b trace up.trace delay 1ms")
     defer { _ = try? Laboratory.down(topology.name) }
-    var options = Laboratory.UpOptions()
+    var options = Laboratory.UpOptions.plain
     options.executable = try netlab
 
     try SmallFile.write("5\n4\n", to: directory + "/up.trace")
@@ -63,7 +63,7 @@ struct `The wire as a process` {
   private func withLab(_ statements: String, _ body: (Lab, pid_t) throws -> Void) throws {
     let lab = Lab(topology: try Lab.topology(statements))
     defer { _ = try? Laboratory.down(lab.name) }
-    var options = Laboratory.UpOptions()
+    var options = Laboratory.UpOptions.plain
     options.executable = try netlab
     #expect(try Laboratory.up(lab.topology, source: "test.topo", options: options) == .built)
     let directory = Laboratory.directory(of: lab.name)

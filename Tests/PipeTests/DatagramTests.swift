@@ -10,8 +10,8 @@ struct `Datagrams through two gateways` {
   static let segment: Int32 = 103  // UDP_SEGMENT
   static let gro: Int32 = 104  // UDP_GRO
 
-  /// Around every border: one packet to two fragments, a datagram of ours to two, a full super-packet, the most that UDP
-  /// has.
+  /// Around every border: one packet to two fragments, a datagram of ours to two, a full super-packet, the most that
+  /// UDP has.
   static let sizes: [Int] =
     Array(1...40)
     + [1200, 1280, 1372, 1384, 1399, 1400, 1401, 1427, 1428, 1429].flatMap { [$0 - 28, $0] }

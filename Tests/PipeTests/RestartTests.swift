@@ -72,9 +72,8 @@ struct `A gateway that is killed and started again` {
   private func report(_ what: String, _ outages: [Interval]) {
     guard Self.asked != nil, !outages.isEmpty else { return }
     let sorted = outages.map { $0.nanoseconds / 1_000_000 }.sorted()
-    print(
-      "\(what), ms from exec to the first answer: median \(sorted[sorted.count / 2]), max \(sorted.last ?? 0): \(sorted)"
-    )
+    let (median, most) = (sorted[sorted.count / 2], sorted.last ?? 0)
+    print("\(what), ms from exec to the first answer: median \(median), max \(most): \(sorted)")
   }
 }
 

@@ -4,8 +4,8 @@
 //                                            └───── carol, whose line takes small packets only
 //
 //  The gateways are processes, started as an operator starts them. The people are sockets of the test itself, or
-//  programs that it runs in their networks. Nothing of it has a name on the machine: when the test ends, however it ends, the
-//  kernel takes all of it back.
+//  programs that it runs in their networks. Nothing of it has a name on the machine: when the test ends, however it
+//  ends, the kernel takes all of it back.
 
 import CLinux
 import Foundation

@@ -10,6 +10,7 @@ import Testing
   func `may be written as an address`(text: String, endpoint: Endpoint) throws {
     #expect(try EndpointText(text) == .address(endpoint))
     #expect(Endpoint(text) == endpoint)
+    #expect(endpoint.description == text)
   }
 
   @Test(

@@ -84,7 +84,8 @@ public final class GatewayWorld {
     }
   }
 
-  private static let library: Result<LibraryCryptography, CryptographyFailure> = Result { () throws(CryptographyFailure) in
+  private static let library: Result<LibraryCryptography, CryptographyFailure> = Result {
+    () throws(CryptographyFailure) in
     try LibraryCryptography.make()
   }
 
@@ -162,6 +163,9 @@ public final class GatewayWorld {
     }
   }
 
+  /// Datagrams that were sent on a line while it was up.
+  public func carried(from: Place, to: Place) -> Int { lines[Way(from: from, to: to)]?.carried ?? 0 }
+
   /// What the others see of a socket; an address translator may change it at any time.
   public func bind(_ place: Place, to endpoint: Endpoint) {
     if let before = external[place] { behind[before] = nil }
@@ -174,6 +178,40 @@ public final class GatewayWorld {
     guard var endpoint = external[place] else { return }
     endpoint.port &+= 1
     bind(place, to: endpoint)
+  }
+
+  /// Two gateways with a line between each two sockets of one number; the second knows where the first is, or not.
+  public static func pair(
+    seed: UInt64 = 1, paths: Int = 2, bothKnow: Bool = false, line: Line = Line(),
+    _ change: (inout [GatewayPlan]) -> Void = { _ in }
+  ) throws -> GatewayWorld {
+    let sockets = Array(0..<paths)
+    var plans = [
+      GatewayPlan(sockets: paths, peers: [.init(1, sockets: sockets)]),
+      GatewayPlan(sockets: paths, peers: [.init(0, sockets: bothKnow ? sockets : [])]),
+    ]
+    change(&plans)
+    let world = try GatewayWorld(seed: seed, plans)
+    for socket in sockets { world.connect(Place(0, socket), Place(1, socket), line) }
+    return world
+  }
+
+  /// One gateway that knows nobody's address, and branches with one path each that know its.
+  public static func hub(
+    seed: UInt64 = 1, branches: Int, line: Line = Line(), _ change: (inout [GatewayPlan]) -> Void = { _ in }
+  ) throws -> GatewayWorld {
+    var plans = [GatewayPlan(peers: (1...branches).map { .init($0, sockets: []) })]
+    for _ in 1...branches { plans.append(GatewayPlan(peers: [.init(0, sockets: [0])])) }
+    change(&plans)
+    let world = try GatewayWorld(seed: seed, plans)
+    for branch in 1...branches { world.connect(Place(branch, 0), Place(0, 0), line) }
+    return world
+  }
+
+  /// A running gateway.
+  public func gateway(_ number: Int) -> TestGateway {
+    guard let gateway = gateways[number] else { preconditionFailure("gateway \(number) was not started") }
+    return gateway
   }
 
   @discardableResult
@@ -277,7 +315,8 @@ public final class GatewayWorld {
       return flows[index].next = now + .microseconds(200)
     }
     let length = flows[index].write(to: buffer.bytes, &random)
-    gateway.engine.packet(UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<length]), buffer: buffer.number, at: now)
+    gateway.engine.packet(
+      UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<length]), buffer: buffer.number, at: now)
     flows[index].next = flows[index].left == 0 ? nil : now + flows[index].pause
     active.insert(gateway.number)
   }
@@ -313,7 +352,9 @@ public final class GatewayWorld {
       offset = end
     }
     if batch.pieces > gateway.plan.mostPieces { fail("\(batch.pieces) datagrams in one batch") }
-    if (batch.length + batch.pieceLength - 1) / batch.pieceLength != batch.pieces { fail("a batch that is not cut evenly") }
+    if (batch.length + batch.pieceLength - 1) / batch.pieceLength != batch.pieces {
+      fail("a batch that is not cut evenly")
+    }
     if !isRefused { transmit(UnsafeRawBufferPointer(bytes), batch, from: from) }
     if !isRefused && random.unit() < lingering {
       gateway.outstanding += 1
@@ -340,7 +381,8 @@ public final class GatewayWorld {
     if random.unit() < lingering {
       gateway.outstanding += 1
       agenda.add(
-        .written(gateway.number, gateway.run, delivery, Array(frame)), at: now + .microseconds(Int64(random.below(2_000)))
+        .written(gateway.number, gateway.run, delivery, Array(frame)),
+        at: now + .microseconds(Int64(random.below(2_000)))
       )
     } else {
       gateway.engine.written(delivery.handle, wasTaken: true)
@@ -369,6 +411,7 @@ public final class GatewayWorld {
       state.busyUntil = begin + .nanoseconds(Int64(UInt64(bytes.count) * 8_000_000_000 / max(1, rate.bitsPerSecond)))
       arrival += state.busyUntil - now
     }
+    state.carried += batch.pieces
     arrival = max(arrival, state.lastArrival)
     state.lastArrival = arrival
     lines[Way(from: from, to: to)] = state
@@ -449,6 +492,8 @@ public final class GatewayWorld {
 
   /// Everything that was taken has come back, when nothing is sent any more.
   public func checkRest() {
+    // Somebody may just have asked whether somebody is there.
+    _ = run(atMost: .milliseconds(10)) { world in world.gateways.allSatisfy { $0?.outstanding ?? 0 == 0 } }
     for gateway in gateways {
       guard let gateway else { continue }
       let name = "gateway \(gateway.number)"

@@ -50,6 +50,7 @@ struct LineState {
   var line: Line
   var busyUntil = Instant.zero
   var lastArrival = Instant.zero
+  var carried = 0
 }
 
 /// Datagrams that arrive together, as the kernel's segmentation lets them.

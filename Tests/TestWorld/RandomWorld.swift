@@ -1,19 +1,20 @@
 //  RandomWorld.swift — two gateways on one to eight paths, and everything that a seed can do to them.
 //
-//  A seed chooses sockets and who knows whom, what the lines are like, what the hosts send, how much memory there is, and
-//  what happens meanwhile: lines that go down and come back, translators that forget, a gateway that restarts. Then all
-//  lines are healed, hosts fall silent, and what must hold in the end is asked.
+//  A seed chooses sockets and who knows whom, what the lines are like, what the hosts send, how much memory there is,
+//  and what happens meanwhile: lines that go down and come back, translators that forget, a gateway that restarts. Then
+//  all lines are healed, hosts fall silent, and what must hold in the end is asked.
 //
 //  Asked.  All that a world asks (GatewayWorld.swift); afterwards everything is at rest, and a ping passes in both
 //  directions. Where no line loses or reorders anything and nobody refused a packet, all that was sent came out. Where
 //  little is lost and no line goes down, no stream stands still for longer than `mostStandstill`.
 
+import Engine
 public import Primitives
 import Sealing
 
 public struct RandomWorld {
-  /// The most that the engine waits for what is missing, twice (a segment may begin when the one before it is given up),
-  /// and what the slowest line takes.
+  /// The most that the engine waits for what is missing, twice (a segment may begin when the one before it is given
+  /// up), and what the slowest line takes.
   public static let mostStandstill = Interval.milliseconds(1_300)
 
   public struct Outcome: Sendable {
@@ -122,8 +123,8 @@ public struct RandomWorld {
       }
     }
     world.refusal = 0
-    // A path that was down is asked again after at most ten seconds, a peer who was restarted after one.
-    world.run(for: .seconds(11))
+    // A path that was down is asked again after at most ten seconds, one whose translator forgot it after twenty.
+    world.run(for: .seconds(45))
     world.checkRest()
     let missing = world.flows.map(\.missing).reduce(0, +)
     let sent = world.flows.map(\.sentPackets).reduce(0, +)
@@ -150,7 +151,9 @@ public struct RandomWorld {
     var notes: [String] = []
     for gateway in world.gateways {
       guard let gateway else { continue }
-      notes.append("gateway \(gateway.number): \(gateway.tally(at: world.now)); \(gateway.events)")
+      let kinds: [Event.Kind] = [.connected, .rekeyed, .disconnected, .pathFound, .pathMoved, .pathUp, .pathDown]
+      let history = kinds.map { kind in "\(kind) \(gateway.events.count { $0 == kind })" }.joined(separator: ", ")
+      notes.append("gateway \(gateway.number): \(gateway.tally(at: world.now)); \(history)")
     }
     for flow in world.flows {
       notes.append(

@@ -2,8 +2,8 @@
 
 import Crypto
 public import Engine
-public import Handshake
 import Glibc
+public import Handshake
 import Packets
 public import Primitives
 import Resequencer

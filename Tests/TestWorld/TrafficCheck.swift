@@ -1,7 +1,7 @@
 //  TrafficCheck.swift — whether what a gateway gives to its hosts is what the hosts on the other side have sent.
 //
-//  Every delivery is read like an adapter would read it: offload header, headers, checksums. Then its content says which
-//  bytes of which flow it is, and they are compared with those that were sent.
+//  Every delivery is read like an adapter would read it: offload header, headers, checksums. Then its content says
+//  which bytes of which flow it is, and they are compared with those that were sent.
 //
 //  Always asked.  (1) Each byte was sent, and is unchanged. (2) None comes twice and none out of order: the place in a
 //  flow only grows. (3) It came out where it belongs. (4) Headers are those that were sent, but for lengths, sequence
@@ -61,7 +61,9 @@ extension UserFlow {
       if end > packet.count || (pieces == 0 ? end != packet.count : length != pieces && end != packet.count) {
         return "a datagram of \(length) bytes where pieces have \(pieces)"
       }
-      if !isSame(packet, at + 8, length - 8, UserBytes.place(index, number &* 131)) { return "datagram \(number) changed" }
+      if !isSame(packet, at + 8, length - 8, UserBytes.place(index, number &* 131)) {
+        return "datagram \(number) changed"
+      }
       nextNumber = number + 1
       deliveredNumbers += 1
       at = end

@@ -142,6 +142,11 @@ extension Engine {
     batches.close(open)
   }
 
+  /// Whatever is open for one peer.
+  mutating func closeBatches(of index: Int) {
+    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) { closeBatch(place, of: index) }
+  }
+
   mutating func closeBatches() {
     while let open = openBatches.popFirst() {
       let index = Int(open.peer)

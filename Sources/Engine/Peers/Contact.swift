@@ -1,19 +1,19 @@
 //  Contact.swift — how two gateways come to share keys, and what happens when they do.
 //
-//  A peer whose address we know is greeted at once, over every pair of our sockets and his addresses; copies of a greeting are
-//  answered once. With the keys come the paths (Ways.swift). Keys change without a pause: what was sealed before still
-//  opens, and nobody seals with keys that the other may not have.
+//  A peer whose address we know is greeted at once, over every pair of our sockets and his addresses; copies of a
+//  greeting are answered once. With the keys come the paths (Ways.swift). Keys change without a pause: what was sealed
+//  before still opens, and nobody seals with keys that the other may not have.
 //
 //      begin ──initiation──▶ all pairs ──response──▶ session ──ping on each pair──▶ pong: the path is up
 //
 //      the other side: initiation ──▶ session (unconfirmed) ──anything authentic──▶ confirmed, path adopted
 //
 //  When the other gateway is another run of itself (incarnation), nothing of before is worth keeping: its sessions go,
-//  since late datagrams of theirs would end up in lanes that count anew; and both sides' lanes count from zero. That happens
-//  with the first proof that it is there: the answer to a question of ours, or a datagram with the new keys.
+//  since late datagrams of theirs would end up in lanes that count anew; and both sides' lanes count from zero. That
+//  happens with the first proof that it is there: the answer to a question of ours, or a datagram with the new keys.
 //
-//  Always true.  (1) A session that is not confirmed by the other side seals nothing. (2) After each input to a handshake
-//  all of its outputs are taken (`pump`).
+//  Always true.  (1) A session that is not confirmed by the other side seals nothing. (2) After each input to a
+//  handshake all of its outputs are taken (`pump`).
 
 import Handshake
 import Primitives
@@ -54,7 +54,8 @@ extension Engine {
     pump(index, from: route, at: now)
   }
 
-  /// The first authentic datagram of a session: now it is certain that the other side has these keys, and which run of it that is.
+  /// The first authentic datagram of a session: now it is certain that the other side has these keys, and which run of
+  /// it that is.
   mutating func hear(session slot: Int, of index: Int, at now: Instant) {
     sessions.noteHeard(slot)
     if sessions[slot].incarnation != peers[index].incarnation { begin(anew: index, with: slot) }
@@ -101,11 +102,6 @@ extension Engine {
     }
   }
 
-  /// What is open was sealed with the keys of before, and must be masked with them while they are there.
-  private mutating func closeBatches(of index: Int) {
-    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) { closeBatch(place, of: index) }
-  }
-
   mutating func lendIndices(to index: Int) {
     while peers[index].handshake.wantsIndex, let number = sessions.lend(to: index) {
       peers[index].handshake.lend(number)
@@ -116,8 +112,8 @@ extension Engine {
     let slot = Int(session.localIndex & 0xffff)
     let isAnswer = session.isInitiator
     sessions.install(session, peer: UInt32(index), at: now)
-    // An answer to our question is fresh. A question may be an old one that somebody kept: it changes nothing until he who
-    // asks has shown that he has the keys.
+    // An answer to our question is fresh. A question may be an old one that somebody kept: it changes nothing until he
+    // who asks has shown that he has the keys.
     if isAnswer && sessions[slot].incarnation != peers[index].incarnation { begin(anew: index, with: slot) }
   }
 
@@ -203,14 +199,15 @@ extension Engine {
     peerDeadlineChanged(index, at: now)
   }
 
-  /// New keys get as long as a path before they are called silent: else each answer would be the reason for the next question.
+  /// New keys get as long as a path before they are called silent: else each answer would be the reason for the next
+  /// question.
   private func hasHadItsChance(_ index: Int, at now: Instant) -> Bool {
     guard let slot = peers[index].current else { return true }
     return now - sessions[slot].since >= Liveness.deadAfter
   }
 
-  /// The engine must look at this peer when something of his is due. Early is harmless: then it looks and waits again. So a
-  /// deadline that moves back, as the clocks of busy paths do with each answer, costs nothing.
+  /// The engine must look at this peer when something of his is due. Early is harmless: then it looks and waits again.
+  /// So a deadline that moves back, as the clocks of busy paths do with each answer, costs nothing.
   @inline(__always)
   mutating func peerDeadlineChanged(_ index: Int, at now: Instant) {
     guard let due = peers[index].deadline else { return }

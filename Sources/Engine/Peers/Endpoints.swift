@@ -14,6 +14,7 @@ extension Engine {
       let path = peers[index].paths[place]
       if path.isOurs && !endpoints.contains(path.route.remote) { forget(place, of: index) }
     }
+    // The one that was heard last carries when none is up, and it may be gone now.
     pathsChanged(of: index, at: now)
     if endpoints.isEmpty { return }
     if peers[index].current != nil { return seekPaths(of: index, at: now) }

@@ -43,6 +43,8 @@ struct Liveness: BitwiseCopyable {
   private(set) var lastHeard: Instant?
   /// When the first thing was sent that has seen no sign of life since.
   private(set) var unansweredSince: Instant?
+  /// A question of ours came back since the path came up: then the other side has heard us on it, too.
+  private(set) var isAnswered = false
   private(set) var smoothedRoundTrip = Interval.zero
   private(set) var leastRoundTrip: Interval?
   private var nextPing: Instant?
@@ -89,9 +91,12 @@ struct Liveness: BitwiseCopyable {
     return true
   }
 
-  mutating func answered(after roundTrip: Interval) {
+  /// True for the first answer since the path came up.
+  mutating func answered(after roundTrip: Interval) -> Bool {
     smoothedRoundTrip = smoothedRoundTrip == .zero ? roundTrip : smoothedRoundTrip * 7 / 8 + roundTrip / 8
     leastRoundTrip = min(leastRoundTrip ?? roundTrip, roundTrip)
+    defer { isAnswered = true }
+    return !isAnswered
   }
 
   /// There are new keys: whoever waited for the next question need not wait any longer.
@@ -104,9 +109,10 @@ struct Liveness: BitwiseCopyable {
 
   // MARK: Time
 
-  func isSilent(at now: Instant) -> Bool {
+  /// `start`: silence before that does not count.
+  func isSilent(at now: Instant, countedFrom start: Instant = .zero) -> Bool {
     guard let since = unansweredSince else { return false }
-    return now - since >= max(Liveness.silentAfter, smoothedRoundTrip * 3)
+    return now - max(since, start) >= max(Liveness.silentAfter, smoothedRoundTrip * 3)
   }
 
   var deadline: Instant? { nextPing }
@@ -144,6 +150,7 @@ struct Liveness: BitwiseCopyable {
       }
       if now - since >= max(Liveness.deadAfter, smoothedRoundTrip * 4) {
         state = .down
+        isAnswered = false
         retry = Liveness.firstRetry
         nextPing = now + retry
         return .die

@@ -27,8 +27,8 @@ struct Peer: ~Copyable {
   var striper = Striper()
   /// How many paths the striper has.
   var carryingPaths = 0
-  /// Which, by their places.
-  var chosenPaths: UInt32 = 0
+  /// What may come from him comes on these, by their places.
+  var arrivingPaths: UInt32 = 0
   var laneSet: Resequencer.LaneSet?
 
   /// The place of the session that we seal with: the newest whose keys the other side is known to have.

@@ -7,6 +7,9 @@
 //  Roaming.  A newer authentic datagram from another address moves the path there. That is all there is to it: address
 //  translators that forget, laptops that travel, LTE cells.
 //
+//  Who was found asks back. Until he is answered he sends only on his first path: what the other side has not heard yet
+//  it does not count among the paths that must have passed a hole before it is given up (Resequencer).
+//
 //  Always true.  (1) Only a path that is up carries segments, unless none is: then the one that was heard last does.
 //  (2) Of two paths between the same two addresses the elder gateway's stays.
 
@@ -74,14 +77,17 @@ extension Engine {
 
   /// Tells the cores which paths there are.
   mutating func pathsChanged(of index: Int, at now: Instant) {
+    var arriving: UInt32 = 0
     var chosen: UInt32 = 0
     var lastHeard: (place: Int, at: Instant)?
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       let liveness = peers[index].paths[place].liveness
-      if liveness.state == .up { chosen |= 1 << UInt32(place) }
+      if liveness.state == .up { arriving |= 1 << UInt32(place) }
+      if liveness.state == .up && liveness.isAnswered { chosen |= 1 << UInt32(place) }
       if let heard = liveness.lastHeard, heard > lastHeard?.at ?? .zero { lastHeard = (place, heard) }
     }
-    if chosen == 0, let lastHeard { chosen = 1 << UInt32(lastHeard.place) }
+    if arriving == 0, let lastHeard { arriving = 1 << UInt32(lastHeard.place) }
+    if chosen == 0 { chosen = arriving & (~arriving &+ 1) }
     var list: [Striper.Path] = []
     let batchesOfPart = max(1, Engine.leastBatches / max(1, chosen.nonzeroBitCount))
     for place in 0..<PeerPath.mostPaths where chosen & 1 << UInt32(place) != 0 {
@@ -96,29 +102,29 @@ extension Engine {
     }
     peers[index].striper.setPaths(list)
     peers[index].carryingPaths = list.count
-    peers[index].chosenPaths = chosen
-    if let laneSet = peers[index].laneSet { resequencer.setPaths(chosen, for: laneSet) }
+    peers[index].arrivingPaths = arriving
+    if let laneSet = peers[index].laneSet { resequencer.setPaths(arriving, for: laneSet) }
     roundTripsChanged(of: index)
     peerDeadlineChanged(index, at: now)
   }
 
-  /// How long a segment may wait for its slowest part. The ways here differ by no more than the longest round trip, however
-  /// unlike the two directions of a path are; and twice the spread, since a queue may come and go. Until all are
-  /// measured it is the most: to give up what is only late is worse than to wait for what is lost, once.
+  /// How long a segment may wait for its slowest part. The ways here differ by no more than the longest round trip,
+  /// however unlike the two directions of a path are; and twice the spread, since a queue may come and go. Until all
+  /// are measured it is the most: to give up what is only late is worse than to wait for what is lost, once.
   mutating func roundTripsChanged(of index: Int) {
     guard let laneSet = peers[index].laneSet else { return }
-    let chosen = peers[index].chosenPaths
+    let arriving = peers[index].arrivingPaths
     var slowest = Interval.zero
     var quickest = Engine.mostPatience
     var isMeasured = true
-    for place in 0..<PeerPath.mostPaths where chosen & 1 << UInt32(place) != 0 {
+    for place in 0..<PeerPath.mostPaths where arriving & 1 << UInt32(place) != 0 {
       let roundTrip = peers[index].paths[place].liveness.smoothedRoundTrip
       if roundTrip == .zero { isMeasured = false }
       slowest = max(slowest, roundTrip)
       quickest = min(quickest, roundTrip)
     }
     let patience =
-      chosen.nonzeroBitCount < 2
+      arriving.nonzeroBitCount < 2
       ? Engine.leastPatience
       : isMeasured ? Engine.leastPatience + max(slowest, (slowest - quickest) * 2) : Engine.mostPatience
     resequencer.setPatience(min(Engine.mostPatience, patience), for: laneSet)
@@ -148,11 +154,14 @@ extension Engine {
   /// Every path that should answer has been silent for too long: he may have lost our keys.
   func isSilent(_ index: Int, at now: Instant) -> Bool {
     var isAnyUp = false
+    // New keys have their time: asked for again at once, the other side would drop them before our first datagram is
+    // there.
+    let start = peers[index].current.map { sessions[$0].since } ?? .zero
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       let liveness = peers[index].paths[place].liveness
       if liveness.state == .probing { continue }
       isAnyUp = true
-      if !liveness.isSilent(at: now) && liveness.state == .up { return false }
+      if !liveness.isSilent(at: now, countedFrom: start) && liveness.state == .up { return false }
     }
     return isAnyUp
   }

@@ -201,15 +201,15 @@ extension Engine {
     switch message.kind {
     case .ping:
       send(ControlMessage(.pong, mark: message.mark), on: path, of: index, at: now)
-      // Who was found has nothing to ask for, but for this: how long to wait for what comes on this path.
-      if peers[index].paths[path].liveness.smoothedRoundTrip == .zero {
+      // Who was found has nothing to ask for, but for this: whether he is heard, and how long the way is.
+      if !peers[index].paths[path].liveness.isAnswered {
         send(ControlMessage(.ping, mark: now.nanoseconds), on: path, of: index, at: now)
       }
     case .pong:
       let sent = Instant(nanoseconds: message.mark)
       if sent <= now {
-        peers[index].paths[path].liveness.answered(after: now - sent)
-        roundTripsChanged(of: index)
+        let isFirst = peers[index].paths[path].liveness.answered(after: now - sent)
+        if isFirst { pathsChanged(of: index, at: now) } else { roundTripsChanged(of: index) }
       }
     }
   }

@@ -7,6 +7,7 @@
 //  Every wait has an end, every output a bound. Programs that still run when the group goes are killed.
 
 import Glibc
+import POSIX
 public import Primitives
 
 public final class ChildGroup {

@@ -4,6 +4,7 @@
 //  how much each path carried.
 
 import Netlink
+import POSIX
 import Primitives
 
 /// How fast bytes come in at the flow's meters.

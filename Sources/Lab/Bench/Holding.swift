@@ -4,8 +4,8 @@
 //  error or a signal. While we measure, nobody takes it down (the lock of its directory is held together with others),
 //  and nobody else measures in it (a lock of its own).
 //
-//  Gateways of an `up` have no place in the measurement of something else, and what is measured may need their routes. They
-//  are ended for this and started anew afterwards.
+//  Gateways of an `up` have no place in the measurement of something else, and what is measured may need their routes.
+//  They are ended for this and started anew afterwards.
 
 import Glibc
 import Primitives

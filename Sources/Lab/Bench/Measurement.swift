@@ -14,6 +14,7 @@
 //  at most, and after that refused.
 
 import Glibc
+import POSIX
 import Primitives
 import Topology
 

@@ -9,6 +9,7 @@
 
 import Glibc
 import Netlink
+import POSIX
 public import Primitives
 public import Topology
 

@@ -25,7 +25,8 @@ final class Testbed {
     wire = topology.links.indices.contains(where: topology.isEmulated) ? WireClient(directory: state.directory) : nil
     traceRates =
       topology.traceFiles.isEmpty
-      ? [:] : try Testbed.traceRates(of: topology, source: String(SmallFile.readText(state.sourceFile).prefix { $0 != "\n" }))
+      ? [:]
+      : try Testbed.traceRates(of: topology, source: String(SmallFile.readText(state.sourceFile).prefix { $0 != "\n" }))
   }
 
   func namespace(of node: Int) throws(LabError) -> Namespace {

@@ -8,11 +8,12 @@
 //                 but behind a nat only the inside knows where to begin
 //      AllowedIPs the other side's site; the gateway itself is the first address of it
 //
-//  A port for each link.  A gateway asks over every pair (own path, known address). In the lab one link alone leads to all
-//  addresses of the node at its other end, so with one port each of three links would be three paths. Each link has a port
-//  of its own instead, the same at both ends, and the other pairs find nobody.
+//  A port for each link.  A gateway asks over every pair (own path, known address). In the lab one link alone leads to
+//  all addresses of the node at its other end, so with one port each of three links would be three paths. Each link has
+//  a port of its own instead, the same at both ends, and the other pairs find nobody.
 //
-//  Bounds are the gateway's: 16 paths, and 16 pairs with a peer. Whoever would have to ask over more leaves it to the other to begin.
+//  Bounds are the gateway's: 16 paths, and 16 pairs with a peer. Whoever would have to ask over more leaves it to the
+//  other to begin.
 
 import Configuration
 import Crypto
@@ -164,7 +165,7 @@ struct BondPlan {
       var described = GatewayConfiguration.Peer(name: topology.nodes[peer.node].name, publicKey: key.publicKey)
       described.endpoints = peer.endpoints.map { link in
         let address = IPAddress(bytes: addresses.interface(of: link, at: peer.node).ipv4.bytes)
-        return GatewayConfiguration.Endpoint(.address(address), port: BondPlan.port(of: link))
+        return .address(Endpoint(address, port: BondPlan.port(of: link)))
       }
       let site = addresses.site(of: peer.node)
       described.allowedIPs = [IPPrefix(site.ipv4).network, IPPrefix(site.ipv6).network]
@@ -175,15 +176,15 @@ struct BondPlan {
 
   /// A new key for every gateway.
   func makeKeys() throws(LabError) -> [Int: Key] {
-    let library: LibraryCryptography
-    do throws(CryptographyFailure) { library = try LibraryCryptography.make() } catch {
+    let cryptography: LibraryCryptography
+    do throws(CryptographyFailure) { cryptography = try LibraryCryptography.make() } catch {
       throw .refused("cannot make keys for the gateways: \(error)")
     }
     var keys: [Int: Key] = [:]
     for member in members {
       var secret = Secret()
-      secret.withMutableBytes { library.random($0) }
-      let publicKey = library.publicKey(of: secret)
+      secret.withMutableBytes { cryptography.random($0) }
+      let publicKey = cryptography.publicKey(of: secret)
       keys[member.node] = Key(secret: KeptSecret(secret), publicKey: publicKey)
     }
     return keys

@@ -1,23 +1,25 @@
 //  Gateways.swift — the gateways of a topology as processes: made ready, started, waited for, ended.
 //
-//  There is one way in which the lab starts them, whoever wants them: `up` for users, a bench for its last measurement, a
-//  test stand for each of its turns. They differ in which ways are used (BondPlan), and in whether the gateways outlive
-//  whoever started them.
+//  There is one way in which the lab starts them, whoever wants them: `up` for users, a bench for its last measurement,
+//  a test stand for each of its turns. They differ in which ways are used (BondPlan), and in whether the gateways
+//  outlive whoever started them.
 //
 //  A gateway gets a configuration, a log and a control socket in the topology's state directory, and runs in its node's
-//  namespace, where `down` finds it like everything else there. Its keys are made anew at each start and known to nobody else.
+//  namespace, where `down` finds it like everything else there. Its keys are made anew at each start and known to
+//  nobody else.
 //
 //  Waiting.  "Ready" is what a gateway says of itself on its control socket: a session with every peer, and a path
 //  to each that answers. A process that ended meanwhile, or one that is not ready in time, is told with its last words.
 //
-//  Finding them again.  A bench on a topology that is up ends the gateways of `up` and starts them anew afterwards. It knows
-//  them by their namespace and by the file in their command line, so nobody keeps process numbers.
+//  Finding them again.  A bench on a topology that is up ends the gateways of `up` and starts them anew afterwards. It
+//  knows them by their namespace and by the file in their command line, so nobody keeps process numbers.
 
 import Configuration
 import Control
 import FoundationEssentials
 import Glibc
 import Netlink
+import POSIX
 import Primitives
 import Topology
 
@@ -97,8 +99,9 @@ struct Gateways {
           throw .refused("the gateway of \(name(of: gateway)) ended\(lastWords(of: gateway))")
         }
         if MonotonicClock.now >= deadline {
+          let time = decimal(patience.inSeconds, places: 0)
           throw .refused(
-            "the gateway of \(name(of: gateway)) is not connected to \(missing) after \(Int(patience.inSeconds)) s"
+            "the gateway of \(name(of: gateway)) is not connected to \(missing) after \(time) s"
               + lastWords(of: gateway))
         }
         usleep(20_000)
@@ -173,20 +176,17 @@ struct Gateways {
     }
   }
 
-  /// The first gateway of an `up` that does not run any more.
+  /// The first gateway that should run and does not.
   static func firstDead(_ topology: Topology, _ state: LabState) -> String? {
     let alive = Set(running(topology, state).map(\.node))
-    let node = topology.nodes.indices.first { node in
-      SmallFile.exists(state.gatewayFile(of: topology.nodes[node])) && !alive.contains(node)
-    }
-    return node.map { topology.nodes[$0].name }
+    return BondPlan(topology).members.first { !alive.contains($0.node) }.map { topology.nodes[$0.node].name }
   }
 }
 
 extension LabError {
   static func gatewayIsDead(_ node: String, _ state: LabState) -> LabError {
     .refused(
-      "the gateway of \(node) does not run any more; \(state.gateways)/\(node).log may say why, and "
+      "the gateway of \(node) does not run; \(state.gateways)/\(node).log may say why, and "
         + "`netlab down \(state.name)` makes room for another `up`")
   }
 }

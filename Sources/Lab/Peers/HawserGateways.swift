@@ -1,7 +1,7 @@
 //  HawserGateways.swift — our own gateways as a bond: the two of the sites, over exactly the ways that were measured.
 //
-//  What they are told and how they are started is the same as for a user's topology (Gateways). Only a measurement may lead
-//  them over relays: relays pass packets on while it runs.
+//  What they are told and how they are started is the same as for a user's topology (Gateways). Only a measurement may
+//  lead them over relays: relays pass packets on while it runs.
 
 import Primitives
 import Topology

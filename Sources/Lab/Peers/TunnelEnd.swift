@@ -7,6 +7,7 @@
 
 import Glibc
 import Netlink
+import POSIX
 import Primitives
 import Topology
 

@@ -43,17 +43,18 @@ struct FramePool: ~Copyable {
     let length = (slots * slotLength + hugePage - 1) / hugePage * hugePage
     let mapped = mmap(nil, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     guard let mapped, mapped != MAP_FAILED else { return nil }
+    // Either may be refused, and only costs precision.
+    madvise(mapped, length, MADV_HUGEPAGE)
+    mlock2(mapped, length, UInt32(MLOCK_ONFAULT))
+    memset(mapped, 0, min(length, FramePool.readyMemory.value))
+    let list = UnsafeMutablePointer<UInt32>.allocate(capacity: slots)
+    for slot in 0..<slots { list[slot] = UInt32(slots - 1 - slot) }
     memory = mapped
     memoryLength = length
     slotCount = slots
     self.slotLength = slotLength
-    free = .allocate(capacity: slots)
-    for slot in 0..<slots { free[slot] = UInt32(slots - 1 - slot) }
+    free = list
     freeCount = slots
-    // Either may be refused, and only costs precision.
-    madvise(memory, length, MADV_HUGEPAGE)
-    mlock2(memory, length, UInt32(MLOCK_ONFAULT))
-    memset(memory, 0, min(length, FramePool.readyMemory.value))
   }
 
   deinit {

@@ -15,6 +15,7 @@
 
 import CLinux
 import Glibc
+import POSIX
 import Primitives
 import Ring
 import Simulation

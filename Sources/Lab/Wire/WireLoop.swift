@@ -22,6 +22,7 @@
 
 import Glibc
 import Netlink
+import POSIX
 import Packets
 import Primitives
 import Ring

@@ -1,0 +1,115 @@
+import Configuration
+import Primitives
+import Sealing
+import Testing
+import Topology
+
+@testable import Lab
+
+@Suite struct `What the lab tells gateways` {
+  @Test func `every path and where the other side ends, in the file's order, with a port for each link`() throws {
+    let plan = BondPlan(
+      try topology(
+        """
+        node a gateway
+        node b gateway
+        node alice host behind a
+        link one a -- b rate 20mbit/80mbit
+        link two b -- a rate 30mbit/50mbit
+        """))
+    let keys = try plan.makeKeys()
+    let (own, other) = (try #require(keys[0]), try #require(keys[1]))
+    let configuration = try #require(plan.configuration(of: plan.members[0], keys: keys, socket: "/s.sock"))
+    var secret: [UInt8] = Array(repeating: 0, count: Secret.textLength)
+    secret.withUnsafeMutableBytes { own.secret.copied().writeText(into: $0) }
+    #expect(
+      String(decoding: configuration.printed(), as: UTF8.self) == """
+        [Gateway]
+        PrivateKey = \(String(decoding: secret, as: UTF8.self))
+        Address = 10.0.0.1/32, fd48:6177:1::1/128
+
+        [Path "one"]
+        Interface = one
+        Port = 51820
+        Weight = 20
+
+        [Path "two"]
+        Interface = two
+        Port = 51821
+        Weight = 50
+
+        [Peer "b"]
+        PublicKey = \(other.publicKey)
+        Endpoint = 172.16.0.2:51820, 172.16.1.1:51821
+        AllowedIPs = 10.1.0.0/16, fd48:6177:1:1::/64
+
+        [Control]
+        Socket = /s.sock
+
+        """)
+  }
+
+  @Test func `behind a nat, only the inside knows where to begin`() throws {
+    let plan = BondPlan(
+      try topology(
+        """
+        node inside gateway
+        node outside gateway
+        node n nat
+        link public outside -- n
+        link private inside -- n
+        link direct inside -- outside
+        """))
+    #expect(plan.members.map { $0.peers.map(\.endpoints) } == [[[2, 0]], [[2]]])
+    #expect(plan.members.map { $0.paths.map(\.link) } == [[1, 2], [0, 2]])
+  }
+
+  @Test func `two nats that face each other, relays and single gateways make no bond`() throws {
+    let faced = """
+      node a gateway
+      node b gateway
+      node n nat
+      node m nat
+      link between n -- m
+      link left a -- n
+      link right m -- b
+      """
+    let relayed = "node a gateway\nnode b gateway\nnode r relay\nlink up a -- r\nlink down r -- b"
+    for text in [faced, relayed, "node a gateway\nnode h host behind a", "node a gateway\nnode b gateway"] {
+      #expect(BondPlan(try topology(text)).members.isEmpty, "\(text)")
+    }
+  }
+
+  @Test func `a way is as narrow as its narrowest line, and without a limit all paths are alike`() throws {
+    let plan = BondPlan(
+      try topology(
+        """
+        node a gateway
+        node b gateway
+        node r router
+        link near a -- r rate 50mbit
+        link far r -- b mtu 1400
+        link wire a -- b
+        """))
+    #expect(plan.members[0].paths == [.init(link: 0, mtu: 1_400), .init(link: 2)])
+    // Its own interface says so already.
+    #expect(plan.members[1].paths == [.init(link: 1), .init(link: 2)])
+  }
+
+  @Test func `a hub is the peer of every branch, and branches are not each other's`() throws {
+    let plan = BondPlan(try repositoryTopology("hub-and-branches"))
+    #expect(plan.members.map { $0.peers.map(\.node) } == [[2, 3, 4, 5], [0], [0], [0], [0]])
+    #expect(plan.members[0].peers.map(\.endpoints) == [[0, 1], [2, 3], [4, 5], [6, 7]])
+  }
+
+  @Test func `whoever would ask over more pairs than a gateway may leaves it to the other to begin`() throws {
+    let branches = (0..<7).map { "node b\($0) gateway\nlink x\($0) hub -- b\($0)\nlink y\($0) hub -- b\($0)\n" }
+    let plan = BondPlan(try topology("node hub gateway\n" + branches.joined()))
+    #expect(plan.members[0].paths.count == 14 && plan.members[0].peers.allSatisfy { $0.endpoints.isEmpty })
+    #expect(plan.members.dropFirst().allSatisfy { $0.peers.map(\.endpoints.count) == [2] })
+  }
+
+  private func topology(_ text: String) throws -> Topology {
+    try Topology(parsing: Array("topology t\n\(text)\n".utf8), file: "t.topo")
+  }
+}
