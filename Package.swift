@@ -163,7 +163,7 @@ let package = Package(
       ]),
     tests("HawserTests", []),
     tests("PathOracleCommandTests", []),
-    tests("PipeTests", ["CLinux", "COpenSSL", "Lab", "Primitives"]),
+    tests("PipeTests", ["CLinux", "COpenSSL", "Crypto", "Handshake", "Lab", "Primitives", "Sealing", "Wire"]),
     tests("HouseTests", ["Configuration", "Topology"]),
     .target(
       name: "TestWorld",

@@ -168,6 +168,9 @@ extension Engine {
 }
 
 extension Route {
-  /// The same two ends, whether or not we know yet which of our addresses is used.
-  func leadsTo(_ other: Route) -> Bool { socket == other.socket && remote == other.remote }
+  /// The same two ends, as far as we know yet which of our addresses is used. Where both are known they count: the
+  /// other side may reach two of our addresses through one interface, and these are two paths to him.
+  func leadsTo(_ other: Route) -> Bool {
+    socket == other.socket && remote == other.remote && (local == nil || other.local == nil || local == other.local)
+  }
 }
