@@ -105,6 +105,7 @@ extension Engine {
       peers[index].current = nil
       peers[index].incarnation = session.incarnation
       peers[index].resetLanes()
+      peers[index].provesFrom = now + Engine.mostPatience
       // His datagrams are counted anew: what comes from another address now is newer than anything before.
       for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) { peers[index].paths[place].newestHeard = 0 }
       if let laneSet = peers[index].laneSet {
@@ -172,6 +173,10 @@ extension Engine {
     if let due = peers[index].handshake.deadline, due <= now {
       peers[index].handshake.expire(at: now)
       pump(index, from: nil, at: now)
+    }
+    if let provesFrom = peers[index].provesFrom, provesFrom <= now {
+      peers[index].provesFrom = nil
+      pathsChanged(of: index, at: now)
     }
     expirePaths(of: index, at: now)
     if isSilent(index, at: now) {

@@ -109,7 +109,10 @@ extension Engine {
     peers[index].striper.setPaths(list)
     peers[index].carryingPaths = list.count
     peers[index].arrivingPaths = arriving
-    if let laneSet = peers[index].laneSet { resequencer.setPaths(arriving, for: laneSet) }
+    if let laneSet = peers[index].laneSet {
+      // In the beginning the other side may send on a path that we have not heard yet.
+      resequencer.setPaths(peers[index].provesFrom == nil ? arriving : 0, for: laneSet)
+    }
     roundTripsChanged(of: index)
     peerDeadlineChanged(index, at: now)
   }
