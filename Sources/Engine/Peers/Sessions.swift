@@ -30,7 +30,7 @@ struct Session: BitwiseCopyable {
   var localIndex: UInt32
   var sending: SendingSession
   var receiving: ReceivingSession
-  /// Both sides are known to have the keys.
+  /// Something came that was sealed with it, and its handshake knows.
   var isConfirmed: Bool
   var sealedBytes: UInt64 = 0
   var since: Instant
@@ -118,7 +118,7 @@ struct Sessions: ~Copyable {
     table[slot] = Session(
       localIndex: session.localIndex,
       sending: SendingSession(key: sealing, remoteIndex: session.remoteIndex, slot: slot),
-      receiving: ReceivingSession(key: opening, peer: peer), isConfirmed: session.isInitiator, since: now)
+      receiving: ReceivingSession(key: opening, peer: peer), isConfirmed: false, since: now)
   }
 
   /// The keys go; the number stays with the handshake.
