@@ -100,14 +100,16 @@ let package = Package(
     edge(
       "Driver",
       [
-        "Engine", "Handshake", "Resequencer", "Packets", "Wire", "Configuration", "Status", "Control", "Crypto", "Underlay",
+        "Engine", "Handshake", "Resequencer", "Packets", "Wire", "Configuration", "Status", "Control", "Crypto",
+        "Underlay",
         "VNIC", "Ring", "Netlink", "Primitives", "Sealing",
       ]),
     edge("Doctor", ["Primitives", "CLinux"]),
     edge("Lab", ["Netlink", "Ring", "Packets", "VNIC", "CLinux", "Simulation", "Topology", "Primitives"]),
     // X
     program(
-      "hawser", ["Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "Primitives", "Sealing", "Status"]),
+      "hawser",
+      ["Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "Primitives", "Sealing", "Status"]),
     program("netlab", ["Primitives", "Commands", "Topology", "Simulation", "Lab"]),
     program("path-oracle", ["Commands", "Primitives", "Resequencer", "Topology"]),
     yardstick("floor"),

@@ -84,7 +84,8 @@ public final class GatewayWorld {
     }
   }
 
-  private static let library: Result<LibraryCryptography, CryptographyFailure> = Result { () throws(CryptographyFailure) in
+  private static let library: Result<LibraryCryptography, CryptographyFailure> = Result {
+    () throws(CryptographyFailure) in
     try LibraryCryptography.make()
   }
 
@@ -314,7 +315,8 @@ public final class GatewayWorld {
       return flows[index].next = now + .microseconds(200)
     }
     let length = flows[index].write(to: buffer.bytes, &random)
-    gateway.engine.packet(UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<length]), buffer: buffer.number, at: now)
+    gateway.engine.packet(
+      UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<length]), buffer: buffer.number, at: now)
     flows[index].next = flows[index].left == 0 ? nil : now + flows[index].pause
     active.insert(gateway.number)
   }
@@ -350,7 +352,9 @@ public final class GatewayWorld {
       offset = end
     }
     if batch.pieces > gateway.plan.mostPieces { fail("\(batch.pieces) datagrams in one batch") }
-    if (batch.length + batch.pieceLength - 1) / batch.pieceLength != batch.pieces { fail("a batch that is not cut evenly") }
+    if (batch.length + batch.pieceLength - 1) / batch.pieceLength != batch.pieces {
+      fail("a batch that is not cut evenly")
+    }
     if !isRefused { transmit(UnsafeRawBufferPointer(bytes), batch, from: from) }
     if !isRefused && random.unit() < lingering {
       gateway.outstanding += 1
@@ -377,7 +381,8 @@ public final class GatewayWorld {
     if random.unit() < lingering {
       gateway.outstanding += 1
       agenda.add(
-        .written(gateway.number, gateway.run, delivery, Array(frame)), at: now + .microseconds(Int64(random.below(2_000)))
+        .written(gateway.number, gateway.run, delivery, Array(frame)),
+        at: now + .microseconds(Int64(random.below(2_000)))
       )
     } else {
       gateway.engine.written(delivery.handle, wasTaken: true)

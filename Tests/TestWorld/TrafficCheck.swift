@@ -61,7 +61,9 @@ extension UserFlow {
       if end > packet.count || (pieces == 0 ? end != packet.count : length != pieces && end != packet.count) {
         return "a datagram of \(length) bytes where pieces have \(pieces)"
       }
-      if !isSame(packet, at + 8, length - 8, UserBytes.place(index, number &* 131)) { return "datagram \(number) changed" }
+      if !isSame(packet, at + 8, length - 8, UserBytes.place(index, number &* 131)) {
+        return "datagram \(number) changed"
+      }
       nextNumber = number + 1
       deliveredNumbers += 1
       at = end

@@ -19,10 +19,13 @@ public struct WireObserver {
   public var looksInside = true
 
   /// A sentence when there is something that he must not see.
-  mutating func see(_ datagram: UnsafeRawBufferPointer, from gateway: Int, run: Int, mtu: Int, isIPv6: Bool) -> String? {
+  mutating func see(_ datagram: UnsafeRawBufferPointer, from gateway: Int, run: Int, mtu: Int, isIPv6: Bool) -> String?
+  {
     datagrams += 1
     bytes += datagram.count
-    if datagram.count + (isIPv6 ? 48 : 28) > mtu { return "a datagram of \(datagram.count) bytes with an MTU of \(mtu)" }
+    if datagram.count + (isIPv6 ? 48 : 28) > mtu {
+      return "a datagram of \(datagram.count) bytes with an MTU of \(mtu)"
+    }
     if let header = ClearHeader(datagram) {
       let nonce = Nonce(
         sender: UInt64(gateway) << 48 | UInt64(run) << 32 | UInt64(header.receiver),

@@ -38,7 +38,8 @@ import TestWorld
       print("again with: gateway-seeds --first \(seed) --seeds 1")
     }
     let shapes = byPaths.keys.sorted().map { "\($0): \(byPaths[$0] ?? 0)" }.joined(separator: ", ")
-    print("\(seeds) seeds, \(failed) failed; \(exact) without loss; \(datagrams) datagrams, \(lost) lost; paths \(shapes)")
+    print(
+      "\(seeds) seeds, \(failed) failed; \(exact) without loss; \(datagrams) datagrams, \(lost) lost; paths \(shapes)")
     exit(failed == 0 ? 0 : 1)
   }
 }
