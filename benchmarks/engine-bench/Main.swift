@@ -74,7 +74,8 @@ func counted(_ runner: UnsafeMutableRawPointer, _ rounds: Int) {
     runner.run(warmUp)
     let before = runner.pair.deliveredBytes
     counted(Unmanaged.passUnretained(runner).toOpaque(), rounds)
-    precondition(runner.pair.deliveredBytes - before >= rounds * one.packets * (runner.length - 10), "packets were lost")
+    precondition(
+      runner.pair.deliveredBytes - before >= rounds * one.packets * (runner.length - 10), "packets were lost")
     print(one.name, rounds, rounds * one.packets, runner.pair.deliveredBytes - before)
   }
 
@@ -89,6 +90,8 @@ func counted(_ runner: UnsafeMutableRawPointer, _ rounds: Int) {
     }
     let bytes = Double(one.packets * runner.length)
     let name = one.name + String(repeating: " ", count: max(1, 8 - one.name.count))
-    print("\(name) \(Int(best)) ns a round, \(Int(best / Double(one.packets))) a packet, \(Int(best / bytes * 65_536)) for 64 KiB")
+    print(
+      "\(name) \(Int(best)) ns a round, \(Int(best / Double(one.packets))) a packet, \(Int(best / bytes * 65_536)) for 64 KiB"
+    )
   }
 }

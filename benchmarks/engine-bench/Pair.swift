@@ -58,8 +58,10 @@ struct Pair: ~Copyable {
     }
     first = engine(one, other, Pair.users.second, knows: true)
     second = engine(other, one, Pair.users.first, knows: false)
-    buffers = zeros(Pair.bufferCount * Pair.stride).baseAddress ?? UnsafeMutableRawPointer.allocate(
-      byteCount: 1, alignment: 1)
+    buffers =
+      zeros(Pair.bufferCount * Pair.stride).baseAddress
+      ?? UnsafeMutableRawPointer.allocate(
+        byteCount: 1, alignment: 1)
     self.memory = memory
     first.start(at: now)
     second.start(at: now)
