@@ -128,7 +128,8 @@ let package = Package(
     tests("ConfigurationTests", ["Configuration", "Primitives", "Sealing"]),
     tests("ControlTests", ["Control", "Status", "Primitives", "Sealing"]),
     tests("StriperTests", ["Striper", "Primitives"]),
-    tests("EngineTests", ["Engine", "Packets", "Primitives"]),
+    tests("EngineTests", ["Engine", "Packets", "Primitives", "TestWorld", "AllocationCount"]),
+    .target(name: "AllocationCount", path: "Tests/AllocationCount", cSettings: glibc),
     tests("ResequencerTests", ["Primitives", "Packets", "Wire", "Resequencer", "Simulation"]),
     tests(
       "HandshakeTests", ["Handshake", "Crypto", "TestWorld", "Primitives", "Sealing", "Wire"], data: ["Vectors"]),
@@ -148,7 +149,8 @@ let package = Package(
     .target(
       name: "TestWorld",
       dependencies: [
-        "Engine", "Resequencer", "Handshake", "Packets", "Wire", "Status", "Sealing", "Crypto", "Primitives",
+        "AllocationCount", "Engine", "Resequencer", "Handshake", "Packets", "Wire", "Status", "Sealing", "Crypto",
+        "Primitives",
       ],
       path: "Tests/TestWorld",
       cSettings: glibc, swiftSettings: base),

@@ -1,6 +1,7 @@
 //  gateway-seeds — two whole gateways on a hostile network, once for each seed.
 //
 //      gateway-seeds [--seeds N] [--first N]
+//      gateway-seeds --allocations           what packets that flow take from the heap, which must be nothing
 //
 //  `make test` runs the first seeds; this runs as many as you like, and prints those that fail with their sentences. What a
 //  seed does is in Tests/TestWorld/RandomWorld.swift.
@@ -13,6 +14,7 @@ import TestWorld
     var seeds: UInt64 = 10_000
     var first: UInt64 = 0
     var arguments = CommandLine.arguments.dropFirst()
+    if arguments.first == "--allocations" { return try countAllocations() }
     while let name = arguments.popFirst() {
       guard let value = arguments.popFirst().flatMap({ UInt64($0) }), ["--seeds", "--first"].contains(name) else {
         print("usage: gateway-seeds [--seeds N] [--first N]")
@@ -41,5 +43,22 @@ import TestWorld
     print(
       "\(seeds) seeds, \(failed) failed; \(exact) without loss; \(datagrams) datagrams, \(lost) lost; paths \(shapes)")
     exit(failed == 0 ? 0 : 1)
+  }
+
+  private static func countAllocations() throws {
+    let turns = 2_000
+    var sum = 0
+    let cases: [(String, Int, [UserFlow.Kind])] = [
+      ("a stream on one path", 1, [.tcp(size: 1_384, most: 62_000)]),
+      ("a stream on three paths", 3, [.tcp(size: 1_384, most: 62_000)]),
+      ("ten flows of small datagrams", 3, Array(repeating: .datagrams(least: 60, most: 60), count: 10)),
+    ]
+    for (name, paths, kinds) in cases {
+      let steady = try SteadyState(paths: paths, kinds)
+      let count = steady.allocations(in: turns)
+      print("\(name): \(count) allocations in \(turns) turns, \(steady.delivered) deliveries")
+      sum += count
+    }
+    exit(sum <= 0 ? 0 : 1)
   }
 }
