@@ -2,6 +2,7 @@
 //
 //      gateway-seeds [--seeds N] [--first N]
 //      gateway-seeds --allocations           what packets that flow take from the heap, which must be nothing
+//      gateway-seeds --memory                what a hub takes for 1,000 branches, which must be less than 64 MiB
 //
 //  `make test` runs the first seeds; this runs as many as you like, and prints those that fail with their sentences. What a
 //  seed does is in Tests/TestWorld/RandomWorld.swift.
@@ -15,6 +16,11 @@ import TestWorld
     var first: UInt64 = 0
     var arguments = CommandLine.arguments.dropFirst()
     if arguments.first == "--allocations" { return try countAllocations() }
+    if arguments.first == "--memory" {
+      let (bytes, connected) = try Footprint.ofHub(branches: 1_000)
+      print("1,000 peers, \(connected) connected: \(bytes >> 10) KiB")
+      exit(connected == 1_000 && bytes < 64 << 20 ? 0 : 1)
+    }
     while let name = arguments.popFirst() {
       guard let value = arguments.popFirst().flatMap({ UInt64($0) }), ["--seeds", "--first"].contains(name) else {
         print("usage: gateway-seeds [--seeds N] [--first N]")
