@@ -144,7 +144,7 @@ let package = Package(
       "HandshakeTests", ["Crypto", "Handshake", "Primitives", "Sealing", "TestWorld", "Wire"], data: ["Vectors"]),
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
     tests("StriperTests", ["Primitives", "Striper"]),
-    tests("EngineTests", ["Engine", "Packets", "Primitives"]),
+    tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),
     tests("SimulationTests", ["Primitives", "Simulation", "Topology"]),
     tests("ScenarioTests", ["Engine", "Handshake", "Primitives", "Simulation", "TestWorld", "Topology", "Wire"]),
     tests("CryptoTests", ["Crypto", "Primitives", "Sealing"], data: ["Vectors"]),
@@ -165,10 +165,12 @@ let package = Package(
     tests("PathOracleCommandTests", []),
     tests("PipeTests", ["CLinux", "COpenSSL", "Crypto", "Handshake", "Lab", "Primitives", "Sealing", "Wire"]),
     tests("HouseTests", ["Configuration", "Topology"]),
+    .target(name: "AllocationCount", path: "Tests/AllocationCount", cSettings: glibc),
     .target(
       name: "TestWorld",
       dependencies: [
-        "Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Status", "Wire",
+        "AllocationCount", "Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Status",
+        "Wire",
       ],
       path: "Tests/TestWorld",
       cSettings: glibc, swiftSettings: base),

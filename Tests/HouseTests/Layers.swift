@@ -91,7 +91,7 @@ struct Layers {
   /// Tests may use any module; what they may use from outside is the same for all of them.
   func objection(test module: String, importing other: String) -> String? {
     if other == "XCTest" { return "tests are written with Swift Testing: import Testing" }
-    if layer(of: Layers.name(other)) != nil || ["FuzzTargets", "TestWorld"].contains(other)
+    if layer(of: Layers.name(other)) != nil || ["FuzzTargets", "TestWorld", "AllocationCount"].contains(other)
       || other.hasPrefix("_Testing_")
     {
       return nil

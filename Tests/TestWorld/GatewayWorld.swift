@@ -42,8 +42,13 @@ public final class GatewayWorld {
   /// Share of batches and deliveries that stay with the driver for a while, and that the kernel refuses.
   public var lingering = 0.1
   public var refusal = 0.0
+  /// The last datagrams that were sent, for who wants to send them again.
+  public private(set) var overheard: [[UInt8]] = []
+  public var mostOverheard = 0
   /// Whether arrivals are joined and cut by chance.
   public var joins = true
+  /// Whether what comes out must be what was sent; a stranger on the virtual NIC sends what he likes.
+  public var checksTraffic = true
 
   private let cryptography: SeededCryptography
   private let privateKeys: [[UInt8]]
@@ -355,6 +360,11 @@ public final class GatewayWorld {
     if (batch.length + batch.pieceLength - 1) / batch.pieceLength != batch.pieces {
       fail("a batch that is not cut evenly")
     }
+    if mostOverheard > 0 {
+      overheard.append(
+        Array(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[..<min(batch.pieceLength, batch.length)])))
+      if overheard.count > mostOverheard { overheard.removeFirst() }
+    }
     if !isRefused { transmit(UnsafeRawBufferPointer(bytes), batch, from: from) }
     if !isRefused && random.unit() < lingering {
       gateway.outstanding += 1
@@ -377,7 +387,7 @@ public final class GatewayWorld {
     }
     if length != delivery.length { fail("a delivery of \(length) bytes that says it has \(delivery.length)") }
     let frame = UnsafeRawBufferPointer(rebasing: scratch.bytes[..<length])
-    if let sentence = TrafficCheck.accept(frame, by: gateway.number, &flows, at: now) { fail(sentence) }
+    if checksTraffic, let sentence = TrafficCheck.accept(frame, by: gateway.number, &flows, at: now) { fail(sentence) }
     if random.unit() < lingering {
       gateway.outstanding += 1
       agenda.add(
@@ -486,6 +496,26 @@ public final class GatewayWorld {
           route: Route(socket: UInt8(parcel.to.socket), remote: parcel.source, local: local),
           isCongested: parcel.isMarked), at: now)
     }
+  }
+
+  /// Somebody sends this to a socket, now.
+  public func inject(_ bytes: [UInt8], to: Place, from source: Endpoint, pieceLength: Int? = nil) {
+    if bytes.isEmpty { return }
+    let parcel = Parcel(
+      bytes: bytes, pieceLength: max(1, pieceLength ?? bytes.count), source: source, to: to, isMarked: false)
+    agenda.add(.arrival(parcel), at: now)
+  }
+
+  /// The virtual NIC brings this, offload header and all. False: no buffer is free.
+  public func inject(frame: [UInt8], into number: Int) -> Bool {
+    guard let gateway = gateways[number], let buffer = gateway.takeBuffer(), frame.count <= buffer.bytes.count else {
+      return false
+    }
+    buffer.bytes.copyBytes(from: frame)
+    gateway.engine.packet(
+      UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<frame.count]), buffer: buffer.number, at: now)
+    turn(gateway)
+    return true
   }
 
   // MARK: In the end

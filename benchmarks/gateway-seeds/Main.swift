@@ -1,6 +1,8 @@
 //  gateway-seeds — two whole gateways on a hostile network, once for each seed.
 //
 //      gateway-seeds [--seeds N] [--first N]
+//      gateway-seeds --allocations           what packets that flow take from the heap, which must be nothing
+//      gateway-seeds --memory                what a hub takes for 1,000 branches, which must be less than 64 MiB
 //
 //  `make test` runs the first seeds; this runs as many as you like, and prints those that fail with their sentences.
 //  What a seed does is in Tests/TestWorld/RandomWorld.swift.
@@ -13,6 +15,12 @@ import TestWorld
     var seeds: UInt64 = 10_000
     var first: UInt64 = 0
     var arguments = CommandLine.arguments.dropFirst()
+    if arguments.first == "--allocations" { return try countAllocations() }
+    if arguments.first == "--memory" {
+      let (bytes, connected) = try Footprint.ofHub(branches: 1_000)
+      print("1,000 peers, \(connected) connected: \(bytes >> 10) KiB")
+      exit(connected == 1_000 && bytes < 64 << 20 ? 0 : 1)
+    }
     while let name = arguments.popFirst() {
       guard let value = arguments.popFirst().flatMap({ UInt64($0) }), ["--seeds", "--first"].contains(name) else {
         print("usage: gateway-seeds [--seeds N] [--first N]")
@@ -41,5 +49,22 @@ import TestWorld
     print(
       "\(seeds) seeds, \(failed) failed; \(exact) without loss; \(datagrams) datagrams, \(lost) lost; paths \(shapes)")
     exit(failed == 0 ? 0 : 1)
+  }
+
+  private static func countAllocations() throws {
+    let turns = 2_000
+    var sum = 0
+    let cases: [(String, Int, [UserFlow.Kind])] = [
+      ("a stream on one path", 1, [.tcp(size: 1_384, most: 62_000)]),
+      ("a stream on three paths", 3, [.tcp(size: 1_384, most: 62_000)]),
+      ("ten flows of small datagrams", 3, Array(repeating: .datagrams(least: 60, most: 60), count: 10)),
+    ]
+    for (name, paths, kinds) in cases {
+      let steady = try SteadyState(paths: paths, kinds)
+      let count = steady.allocations(in: turns)
+      print("\(name): \(count) allocations in \(turns) turns, \(steady.delivered) deliveries")
+      sum += count
+    }
+    exit(sum <= 0 ? 0 : 1)
   }
 }
