@@ -176,15 +176,15 @@ struct BondPlan {
 
   /// A new key for every gateway.
   func makeKeys() throws(LabError) -> [Int: Key] {
-    let library: LibraryCryptography
-    do throws(CryptographyFailure) { library = try LibraryCryptography.make() } catch {
+    let cryptography: LibraryCryptography
+    do throws(CryptographyFailure) { cryptography = try LibraryCryptography.make() } catch {
       throw .refused("cannot make keys for the gateways: \(error)")
     }
     var keys: [Int: Key] = [:]
     for member in members {
       var secret = Secret()
-      secret.withMutableBytes { library.random($0) }
-      let publicKey = library.publicKey(of: secret)
+      secret.withMutableBytes { cryptography.random($0) }
+      let publicKey = cryptography.publicKey(of: secret)
       keys[member.node] = Key(secret: KeptSecret(secret), publicKey: publicKey)
     }
     return keys
