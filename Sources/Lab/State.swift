@@ -9,7 +9,7 @@
 //             source      where it was read from (traces are relative to that)
 //             hosts       what the nodes see as /etc/hosts
 //             wire.sock   the link emulator's control socket; wire.log is what it had to say
-//             gateways/   a configuration, a log and a control socket for each gateway; for root alone, as keys are in it
+//             gateways/   a configuration, a log and a control socket for each gateway; for root alone
 //             ready       exists once `up` is complete
 //
 //  The directory is made before the first namespace and removed after the last. In between its name is a promise:
