@@ -21,7 +21,7 @@ export SWIFT
 .DEFAULT_GOAL := help
 .PHONY: demo test check format bench fuzz sanitize build install uninstall clean help
 
-demo: ## build, bring a network up, draw it and measure it (sudo)
+demo: ## build, bring a network up, draw it, measure its paths and the bond (sudo)
 	@scripts/bootstrap lab
 	@scripts/build release
 	@.build/release/netlab demo

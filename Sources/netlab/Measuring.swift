@@ -33,7 +33,7 @@ extension Netlab {
   }
 
   static func demo(_ invocation: Invocation) throws(Refusal) -> Int32 {
-    let file = "topologies/three-uplinks.topo"
+    let file = "topologies/two-equal.topo"
     _ = try Files.topology(file)
     try lab { () throws(LabError) in
       try Demo.run(

@@ -66,7 +66,7 @@ enum Words {
     "matrix", "measures every topology of a directory", [profiles] + benchOptions + [report])
   static let simulate = Command(
     "simulate", "runs a topology in the simulator, from a seed", [file, seed, simulated, log, pcap, json])
-  static let demo = Command("demo", "builds, draws and measures topologies/three-uplinks.topo", [demoReport])
+  static let demo = Command("demo", "builds, draws and measures topologies/two-equal.topo", [demoReport])
   static let wire = Command("wire", "carries the links of a topology", [directory], isHidden: true)
 
   static let program = Program(

@@ -18,7 +18,11 @@ struct `Gateways of a topology that is up` {
       let (first, last) = (try #require(hosts.first), try #require(hosts.last))
       for (from, to) in [(first, last), (last, first)] {
         let addresses = try #require(lab.addresses(of: to))
-        for address in addresses { #expect(try lab.pings(topology.nodes[from].name, address), "\(from) to \(to)") }
+        // Some files have lossy lines; one answer is enough.
+        for address in addresses {
+          let ping = ["ping", "-c", "5", "-i", "0.05", "-W", "2", address]
+          #expect(try lab.run(topology.nodes[from].name, ping).status.isSuccess, "\(from) to \(to)")
+        }
       }
       for member in BondPlan(topology).members {
         let status = try lab.status(of: topology.nodes[member.node].name)

@@ -51,6 +51,16 @@ extension Scaffold {
     try forward(over: way)
   }
 
+  /// Leads what both ends send from sockets bound to an interface over the way, whatever address it will have.
+  func leadBound(over way: Way) throws(LabError) {
+    if way.links.count == 1 { return }
+    for end in [way.nodes[0], way.nodes[way.nodes.count - 1]] {
+      let name = way.interface(of: end).name
+      try addRule(
+        RoutingRule(.ipv4, priority: Scaffold.priority, table: Scaffold.table, boundTo: name), at: end)
+    }
+  }
+
   /// Leads everything between the two sites' hosts over the way.
   func lead(sites: Sites, over way: Way) throws(LabError) {
     let first = IPPrefix(sites.addresses.site(of: sites.first).ipv4).network

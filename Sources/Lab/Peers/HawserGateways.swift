@@ -20,7 +20,10 @@ final class HawserGateways: Bond {
   func join(_ surveyed: Surveyed, on scaffold: Scaffold) throws(LabError) -> Flow {
     let testbed = scaffold.testbed
     let ways = surveyed.ways.map(\.way)
-    for way in ways { try scaffold.lead(over: way, from: way.opener ?? surveyed.sites.first) }
+    for way in ways {
+      try scaffold.lead(over: way, from: way.opener ?? surveyed.sites.first)
+      try scaffold.leadBound(over: way)
+    }
     let plan = BondPlan(testbed.topology, ways: ways, traces: testbed.traceRates)
     let gateways = try Gateways(plan, testbed.state, beside: executable)
     scaffold.onTakeDown { try? LabState.removeTree(testbed.state.gateways, depth: 2) }
