@@ -124,6 +124,9 @@ let package = Package(
     program("path-oracle", ["Commands", "POSIX", "Primitives", "Resequencer", "Topology"]),
     // Benchmarks
     yardstick("floor"),
+    benchmark(
+      "engine-bench",
+      ["Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Wire"]),
     benchmark("gateway-seeds", ["TestWorld"]),
     benchmark("pipe-bench", ["Commands", "Lab", "Primitives", "Topology"]),
     benchmark("resequencer-bench", ["Packets", "Primitives", "Resequencer", "Wire"]),
@@ -160,7 +163,7 @@ let package = Package(
       ]),
     tests("HawserTests", []),
     tests("PathOracleCommandTests", []),
-    tests("PipeTests", ["CLinux", "COpenSSL", "Lab", "Primitives"]),
+    tests("PipeTests", ["CLinux", "COpenSSL", "Crypto", "Handshake", "Lab", "Primitives", "Sealing", "Wire"]),
     tests("HouseTests", ["Configuration", "Topology"]),
     .target(
       name: "TestWorld",

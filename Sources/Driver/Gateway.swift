@@ -181,6 +181,9 @@ public enum Gateway {
     return settings
   }
 
+  /// As for the MTU that an operator gives: IPv6 needs it on every line.
+  private static let leastPathMTU: UInt32 = 1_280
+
   /// What the operator said, or what the interface says.
   private static func mtu(of path: GatewayConfiguration.Path) throws(GatewayFailure) -> Int {
     if let mtu = path.mtu { return Int(mtu.value) }
@@ -188,7 +191,12 @@ public enum Gateway {
       var network = try NetlinkSocket.open()
       return try network.link(named: path.interface)
     }
-    if let link { return Int(link.mtu) }
+    if let link {
+      if link.mtu >= leastPathMTU { return Int(link.mtu) }
+      throw GatewayFailure(
+        "Path \"\(path.name)\": \(path.interface) carries packets of \(link.mtu) bytes, and a path needs "
+          + "\(leastPathMTU): `ip link set \(path.interface) mtu \(leastPathMTU)`, or leave the path out")
+    }
     throw GatewayFailure(
       "Path \"\(path.name)\": there is no interface \(path.interface); look with `ip link`, or start when it is there")
   }

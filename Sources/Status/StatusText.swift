@@ -36,7 +36,15 @@ extension StatusSnapshot {
         amount(peer.traffic.sentBytes), "\(peer.publicKey)",
       ]
     }
-    return alignedColumns([head] + rows, right: [2, 4, 5, 6])
+    return alignedColumns([head] + rows, right: [2, 4, 5, 6]) + remedies()
+  }
+
+  /// A sentence for each peer that should answer and does not: what to look at.
+  private func remedies() -> String {
+    peers.filter { $0.state == .unreachable }.map { peer in
+      "\(peer.name) does not answer: see that a gateway runs there, that its Endpoint here is right, that nothing on "
+        + "the way drops UDP, and that each of the two has the other's public key\n"
+    }.joined()
   }
 
   /// What `hawser paths` prints.

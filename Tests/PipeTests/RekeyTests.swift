@@ -35,6 +35,9 @@ struct `New keys under load` {
         if count > 0 { told.append("\(side).\(name) \(count)") }
       }
     }
+    // Each pair of addresses is found once, and stays.
+    let found = sites.log(.left).split(separator: "\n").count { $0.contains(" it comes over ") }
+    #expect(found <= 16, "paths come and go: \(sites.log(.left))")
     if Self.asked != nil {
       print(
         "\(lines.count) paths: \(rekeys(sites)) rekeys, \(carried >> 20) MiB beside them, \(beats.count) datagrams of "

@@ -12,6 +12,7 @@ import Foundation
 import Glibc
 import Lab
 import Primitives
+import Sealing
 import Testing
 
 /// What the lines between the gateways speak.
@@ -194,6 +195,12 @@ final class TwoSites {
       text += "Endpoint = \(underlay == .ipv4 ? address : "[\(address)]"):\(TwoSites.port)\n"
     }
     return text + "AllowedIPs = 10.9.0.\(other)/32, fd09::\(other)/128, 10.\(other).0.0/16, fd0\(other)::/16\n"
+  }
+
+  func publicKey(of host: Host) throws -> PublicKey {
+    let other = try #require(sides[host == .left ? .right : .left]).configuration
+    let line = try #require(other.split(separator: "\n").first { $0.hasPrefix("PublicKey = ") })
+    return try #require(PublicKey(String(line.dropFirst("PublicKey = ".count))))
   }
 
   /// What is to be in its file from its next start on.

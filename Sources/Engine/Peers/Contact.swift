@@ -58,7 +58,7 @@ extension Engine {
   /// it that is.
   mutating func hear(session slot: Int, of index: Int, at now: Instant) {
     sessions.noteHeard(slot)
-    if sessions[slot].incarnation != peers[index].incarnation { begin(anew: index, with: slot) }
+    if sessions[slot].incarnation != peers[index].incarnation { begin(anew: index, with: slot, at: now) }
     peers[index].handshake.confirm(sessions[slot].localIndex, at: now)
     pump(index, from: nil, at: now)
   }
@@ -114,16 +114,19 @@ extension Engine {
     sessions.install(session, peer: UInt32(index), at: now)
     // An answer to our question is fresh. A question may be an old one that somebody kept: it changes nothing until he
     // who asks has shown that he has the keys.
-    if isAnswer && sessions[slot].incarnation != peers[index].incarnation { begin(anew: index, with: slot) }
+    if isAnswer && sessions[slot].incarnation != peers[index].incarnation { begin(anew: index, with: slot, at: now) }
   }
 
   /// The other gateway was started since: all of before is void, but for the session with the new run.
-  private mutating func begin(anew index: Int, with kept: Int) {
+  private mutating func begin(anew index: Int, with kept: Int, at now: Instant) {
     closeBatches(of: index)
     for slot in index * Sessions.perPeer..<(index + 1) * Sessions.perPeer where slot != kept { sessions.destroy(slot) }
     if peers[index].current != kept { peers[index].current = nil }
     peers[index].incarnation = sessions[kept].incarnation
     peers[index].resetLanes()
+    peers[index].provesFrom = now + Engine.mostPatience
+    // His datagrams are counted anew: what comes from another address now is newer than anything before.
+    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) { peers[index].paths[place].newestHeard = 0 }
     if let laneSet = peers[index].laneSet {
       resequencer.reset(laneSet)
     } else if let laneSet = resequencer.open() {
@@ -187,6 +190,10 @@ extension Engine {
     if let due = peers[index].handshake.deadline, due <= now {
       peers[index].handshake.expire(at: now)
       pump(index, from: nil, at: now)
+    }
+    if let provesFrom = peers[index].provesFrom, provesFrom <= now {
+      peers[index].provesFrom = nil
+      pathsChanged(of: index, at: now)
     }
     expirePaths(of: index, at: now)
     if peers[index].pathCount == 0 && peers[index].settings.endpoints.isEmpty {

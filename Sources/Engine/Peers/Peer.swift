@@ -36,6 +36,9 @@ struct Peer: ~Copyable {
   /// Which run of the other gateway our lanes belong to.
   var incarnation: UInt64?
 
+  /// Loss is not proven before, see `pathsChanged`.
+  var provesFrom: Instant?
+
   /// Since when there is a session, or none.
   var since = Instant.zero
   /// The earliest moment at which the engine looks at this peer again.
@@ -143,6 +146,7 @@ struct Peer: ~Copyable {
 
   var deadline: Instant? {
     var earliest = handshake.deadline
+    if let provesFrom { earliest = min(earliest ?? provesFrom, provesFrom) }
     for place in 0..<PeerPath.mostPaths where isUsed(place) {
       guard let due = paths[place].liveness.deadline else { continue }
       earliest = min(earliest ?? due, due)

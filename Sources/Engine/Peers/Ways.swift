@@ -103,7 +103,10 @@ extension Engine {
     peers[index].striper.setPaths(list)
     peers[index].carryingPaths = list.count
     peers[index].arrivingPaths = arriving
-    if let laneSet = peers[index].laneSet { resequencer.setPaths(arriving, for: laneSet) }
+    if let laneSet = peers[index].laneSet {
+      // In the beginning the other side may send on a path that we have not heard yet.
+      resequencer.setPaths(peers[index].provesFrom == nil ? arriving : 0, for: laneSet)
+    }
     roundTripsChanged(of: index)
     peerDeadlineChanged(index, at: now)
   }
@@ -116,17 +119,18 @@ extension Engine {
     let arriving = peers[index].arrivingPaths
     var slowest = Interval.zero
     var quickest = Engine.mostPatience
-    var isMeasured = true
+    var isMeasured = peers[index].provesFrom == nil
     for place in 0..<PeerPath.mostPaths where arriving & 1 << UInt32(place) != 0 {
       let roundTrip = peers[index].paths[place].liveness.smoothedRoundTrip
-      if roundTrip == .zero { isMeasured = false }
+      if roundTrip == .zero && arriving.nonzeroBitCount > 1 { isMeasured = false }
       slowest = max(slowest, roundTrip)
       quickest = min(quickest, roundTrip)
     }
     let patience =
-      arriving.nonzeroBitCount < 2
-      ? Engine.leastPatience
-      : isMeasured ? Engine.leastPatience + max(slowest, (slowest - quickest) * 2) : Engine.mostPatience
+      !isMeasured
+      ? Engine.mostPatience
+      : arriving.nonzeroBitCount < 2
+        ? Engine.leastPatience : Engine.leastPatience + max(slowest, (slowest - quickest) * 2)
     resequencer.setPatience(min(Engine.mostPatience, patience), for: laneSet)
   }
 
@@ -153,21 +157,26 @@ extension Engine {
 
   /// Every path that should answer has been silent for too long: he may have lost our keys.
   func isSilent(_ index: Int, at now: Instant) -> Bool {
-    var isAnyUp = false
-    // New keys have their time: asked for again at once, the other side would drop them before our first datagram is
-    // there.
+    var isAnySilent = false
+    // New keys have their time: asked for again at once, the other side would drop them before our first datagram is there.
     let start = peers[index].current.map { sessions[$0].since } ?? .zero
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       let liveness = peers[index].paths[place].liveness
-      if liveness.state == .probing { continue }
-      isAnyUp = true
-      if !liveness.isSilent(at: now, countedFrom: start) && liveness.state == .up { return false }
+      // What was never heard counts only as long as nothing else is there: the other side may have restarted before it was.
+      if liveness.isSilent(at: now, countedFrom: start) {
+        isAnySilent = true
+      } else if liveness.state == .up {
+        return false
+      }
     }
-    return isAnyUp
+    return isAnySilent
   }
 }
 
 extension Route {
-  /// The same two ends, whether or not we know yet which of our addresses is used.
-  func leadsTo(_ other: Route) -> Bool { socket == other.socket && remote == other.remote }
+  /// The same two ends, as far as we know yet which of our addresses is used. Where both are known they count: the
+  /// other side may reach two of our addresses through one interface, and these are two paths to him.
+  func leadsTo(_ other: Route) -> Bool {
+    socket == other.socket && remote == other.remote && (local == nil || other.local == nil || local == other.local)
+  }
 }

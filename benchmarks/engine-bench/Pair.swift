@@ -1,0 +1,121 @@
+//  Pair.swift — two engines with nothing between them: what one sends, the other has.
+
+import Engine
+import Handshake
+import Packets
+import Primitives
+import Resequencer
+import Sealing
+import Wire
+
+struct Pair: ~Copyable {
+  var first: Engine
+  var second: Engine
+  private let memory: [UnsafeMutableRawBufferPointer]
+  /// What the first one's virtual NIC is read into.
+  private let buffers: UnsafeMutableRawPointer
+  private static let stride = 66_048
+  private static let bufferCount = 128
+  private var now = Instant.zero + .seconds(1)
+  private(set) var delivered = 0
+  private(set) var deliveredBytes = 0
+
+  static let users = (
+    first: IPAddress(ipv4: 0x0a4d_0001), second: IPAddress(ipv4: 0x0a4d_0002)
+  )
+
+  init(paths: Int, _ cryptography: any Cryptography) {
+    var memory: [UnsafeMutableRawBufferPointer] = []
+    func zeros(_ count: Int) -> UnsafeMutableRawBufferPointer {
+      let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 4096)
+      bytes.initializeMemory(as: UInt8.self, repeating: 0)
+      memory.append(bytes)
+      return bytes
+    }
+    func key(_ number: UInt8) -> Secret {
+      var secret = Secret()
+      _ = secret.withMutableBytes { $0.initializeMemory(as: UInt8.self, repeating: number) }
+      return secret
+    }
+    let one = Identity(privateKey: key(1), cryptography)
+    let other = Identity(privateKey: key(2), cryptography)
+    func engine(_ identity: Identity, _ peer: Identity, _ inner: IPAddress, knows: Bool) -> Engine {
+      var settings = GatewaySettings(wallClockAtZero: WallTime(seconds: 1, nanoseconds: 0))
+      settings.paths = (0..<paths).map { LocalPath(name: "\($0)") }
+      settings.mostFlows = 1024
+      settings.peers = [
+        PeerSettings(
+          name: "peer", publicKey: peer.publicKey, endpoints: knows ? [Pair.endpoint] : [],
+          allowed: [IPPrefix(inner)])
+      ]
+      let memory = Engine.Memory(
+        batches: zeros(64 * 65_536), segments: zeros(16 << 20), flows: zeros(Engine.Memory.flowBytes(for: 1024)))
+      do throws(SettingsConflict) {
+        return try Engine.make(settings, identity: identity, memory: memory)
+      } catch {
+        preconditionFailure("\(error)")
+      }
+    }
+    first = engine(one, other, Pair.users.second, knows: true)
+    second = engine(other, one, Pair.users.first, knows: false)
+    buffers =
+      zeros(Pair.bufferCount * Pair.stride).baseAddress
+      ?? UnsafeMutableRawPointer.allocate(
+        byteCount: 1, alignment: 1)
+    self.memory = memory
+    first.start(at: now)
+    second.start(at: now)
+    for _ in 0..<200 { turn() }
+  }
+
+  deinit { for bytes in memory { bytes.deallocate() } }
+
+  private static let endpoint = Endpoint(IPAddress(ipv4: 0x0a09_0002), port: 51820)
+
+  /// Writes a packet into a buffer, as the virtual NIC would. Returns its length with the offload header.
+  func fill(_ buffer: Int, with packet: [UInt8]) {
+    (buffers + buffer * Pair.stride).copyMemory(from: packet, byteCount: packet.count)
+  }
+
+  /// One turn of both: packets in, everything across, deliveries out.
+  mutating func round(packets: Int, length: Int) {
+    for buffer in 0..<packets {
+      first.packet(
+        UnsafeMutableRawBufferPointer(start: buffers + buffer * Pair.stride, count: length), buffer: UInt16(buffer),
+        at: now)
+    }
+    turn()
+  }
+
+  private mutating func turn() {
+    now += .microseconds(50)
+    if let due = first.deadline, due <= now { first.expire(at: now) }
+    if let due = second.deadline, due <= now { second.expire(at: now) }
+    first.flush(at: now)
+    second.flush(at: now)
+    while first.nextFreeBuffer() != nil {}
+    while let index = first.nextBatch() {
+      let batch = first.batch(index)
+      second.receive(arrival(batch, from: 0x0a09_0001), at: now)
+      first.sent(index, wasTaken: true)
+    }
+    while let index = second.nextBatch() {
+      let batch = second.batch(index)
+      first.receive(arrival(batch, from: 0x0a09_0002), at: now)
+      second.sent(index, wasTaken: true)
+    }
+    while let delivery = second.nextDelivery() {
+      delivered += 1
+      deliveredBytes += delivery.length
+      second.written(delivery.handle, wasTaken: true)
+    }
+    while first.nextEvent() != nil {}
+    while second.nextEvent() != nil {}
+  }
+
+  private func arrival(_ batch: SendBatch, from address: UInt32) -> Arrival {
+    Arrival(
+      bytes: UnsafeMutableRawBufferPointer(start: batch.bytes, count: batch.length), pieceLength: batch.pieceLength,
+      route: Route(socket: batch.route.socket, remote: Endpoint(IPAddress(ipv4: address), port: 51820)))
+  }
+}
