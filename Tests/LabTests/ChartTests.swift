@@ -1,6 +1,5 @@
 import FoundationXML
 import Primitives
-
 import Testing
 
 @testable import Lab

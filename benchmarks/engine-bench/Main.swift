@@ -90,8 +90,7 @@ func counted(_ runner: UnsafeMutableRawPointer, _ rounds: Int) {
     }
     let bytes = Double(one.packets * runner.length)
     let name = one.name + String(repeating: " ", count: max(1, 8 - one.name.count))
-    print(
-      "\(name) \(Int(best)) ns a round, \(Int(best / Double(one.packets))) a packet, \(Int(best / bytes * 65_536)) for 64 KiB"
-    )
+    let (packet, superPacket) = (Int(best / Double(one.packets)), Int(best / bytes * 65_536))
+    print("\(name) \(Int(best)) ns a round, \(packet) a packet, \(superPacket) for 64 KiB")
   }
 }

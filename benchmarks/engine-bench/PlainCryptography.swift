@@ -6,42 +6,42 @@ import Crypto
 import Sealing
 
 final class PlainCryptography: Cryptography {
-  private let library: LibraryCryptography
+  private let cryptography: LibraryCryptography
 
-  init(_ library: LibraryCryptography) { self.library = library }
+  init(_ cryptography: LibraryCryptography) { self.cryptography = cryptography }
 
   var suites: [CipherSuite] { [.aes128GCM] }
   func implementation(of suite: CipherSuite) -> String { "nothing" }
-  func random(_ bytes: UnsafeMutableRawBufferPointer) { library.random(bytes) }
-  func publicKey(of privateKey: borrowing Secret) -> PublicKey { library.publicKey(of: privateKey) }
+  func random(_ bytes: UnsafeMutableRawBufferPointer) { cryptography.random(bytes) }
+  func publicKey(of privateKey: borrowing Secret) -> PublicKey { cryptography.publicKey(of: privateKey) }
   func sharedSecret(_ privateKey: borrowing Secret, _ publicKey: PublicKey) -> Secret? {
-    library.sharedSecret(privateKey, publicKey)
+    cryptography.sharedSecret(privateKey, publicKey)
   }
   func hash(_ parts: [UnsafeRawBufferPointer], into digest: UnsafeMutableRawBufferPointer) {
-    library.hash(parts, into: digest)
+    cryptography.hash(parts, into: digest)
   }
   func authenticate(
     key: UnsafeRawBufferPointer, _ parts: [UnsafeRawBufferPointer], into code: UnsafeMutableRawBufferPointer
-  ) { library.authenticate(key: key, parts, into: code) }
+  ) { cryptography.authenticate(key: key, parts, into: code) }
   func shortCode(
     key: UnsafeRawBufferPointer, _ parts: [UnsafeRawBufferPointer], into code: UnsafeMutableRawBufferPointer
-  ) { library.shortCode(key: key, parts, into: code) }
+  ) { cryptography.shortCode(key: key, parts, into: code) }
   func seal(
     key: borrowing Secret, nonce: UInt64, header: UnsafeRawBufferPointer, _ text: UnsafeRawBufferPointer,
     into result: UnsafeMutableRawBufferPointer
-  ) { library.seal(key: key, nonce: nonce, header: header, text, into: result) }
+  ) { cryptography.seal(key: key, nonce: nonce, header: header, text, into: result) }
   func open(
     key: borrowing Secret, nonce: UInt64, header: UnsafeRawBufferPointer, _ sealed: UnsafeRawBufferPointer,
     into text: UnsafeMutableRawBufferPointer
-  ) -> Bool { library.open(key: key, nonce: nonce, header: header, sealed, into: text) }
+  ) -> Bool { cryptography.open(key: key, nonce: nonce, header: header, sealed, into: text) }
   func sealCookie(
     key: UnsafeRawBufferPointer, nonce: UnsafeRawBufferPointer, header: UnsafeRawBufferPointer,
     _ text: UnsafeRawBufferPointer, into result: UnsafeMutableRawBufferPointer
-  ) { library.sealCookie(key: key, nonce: nonce, header: header, text, into: result) }
+  ) { cryptography.sealCookie(key: key, nonce: nonce, header: header, text, into: result) }
   func openCookie(
     key: UnsafeRawBufferPointer, nonce: UnsafeRawBufferPointer, header: UnsafeRawBufferPointer,
     _ sealed: UnsafeRawBufferPointer, into text: UnsafeMutableRawBufferPointer
-  ) -> Bool { library.openCookie(key: key, nonce: nonce, header: header, sealed, into: text) }
+  ) -> Bool { cryptography.openCookie(key: key, nonce: nonce, header: header, sealed, into: text) }
 
   func expand(_ suite: CipherSuite, sealing: borrowing Secret, masking: borrowing Secret) -> SealingKey {
     SealingKey(

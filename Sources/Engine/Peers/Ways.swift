@@ -158,11 +158,13 @@ extension Engine {
   /// Every path that should answer has been silent for too long: he may have lost our keys.
   func isSilent(_ index: Int, at now: Instant) -> Bool {
     var isAnySilent = false
-    // New keys have their time: asked for again at once, the other side would drop them before our first datagram is there.
+    // New keys have their time: asked for again at once, the other side would drop them before our first datagram is
+    // there.
     let start = peers[index].current.map { sessions[$0].since } ?? .zero
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       let liveness = peers[index].paths[place].liveness
-      // What was never heard counts only as long as nothing else is there: the other side may have restarted before it was.
+      // What was never heard counts only as long as nothing else is there: the other side may have restarted before it
+      // was.
       if liveness.isSilent(at: now, countedFrom: start) {
         isAnySilent = true
       } else if liveness.state == .up {
