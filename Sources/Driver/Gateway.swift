@@ -166,7 +166,7 @@ public enum Gateway {
     settings.timing.renew(after: setup.configuration.rekeyAfter)
     settings.addresses = setup.configuration.addresses.map(\.address)
     settings.paths = try setup.configuration.paths.map { path throws(GatewayFailure) in
-      LocalPath(name: path.name, weight: path.weight, mtu: try mtu(of: path))
+      LocalPath(name: path.name, weight: path.weight, mtu: try mtu(of: path), address: path.bind)
     }
     for (index, peer) in setup.configuration.peers.enumerated() {
       var known = PeerSettings(
@@ -175,6 +175,7 @@ public enum Gateway {
         let copy = secret.copied()
         return unsafe Array(copy.bytes)
       }
+      known.keepalive = peer.keepalive
       settings.peers.append(known)
     }
     settings.rules = setup.configuration.rules.map { Rule($0, paths: setup.configuration.paths) }

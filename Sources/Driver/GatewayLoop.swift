@@ -21,7 +21,7 @@
 //  each. So the number that is lent follows the size of what was read.
 //
 //  Always true.  (1) A buffer is with the kernel, with the engine, or idle. (2) What a send or a write points to stays
-//  until its completion. (3) Reads that ended are armed again as soon as a buffer can be lent.
+//  until its completion. A socket has one chain of sends at a time. (3) Reads that ended are armed again as soon as a buffer can be lent.
 //
 //  Not here.  Any decision about packets (Engine), opening anything (Gateway.swift).
 
@@ -61,12 +61,10 @@ struct GatewayLoop: ~Copyable {
   var packets: BufferPool
   let sockets: [PathSocket]
   var messages: SendMessages
-  /// Messages of each batch that the kernel has not finished.
-  private let pending: UnsafeMutablePointer<UInt16>
-  /// How far each batch has been handed over. All of it at once, unless an interface takes datagrams only one by one.
+  /// How many bytes of each batch the kernel has taken or refused. All of it at once, unless an interface takes datagrams
+  /// only one by one.
   private let handed: UnsafeMutablePointer<Int>
-  /// Batches that wait for messages to become free.
-  private var stalled = RingBuffer<UInt16>(minimumCapacity: GatewayLoop.mostBatches)
+  private let hasFailed: UnsafeMutablePointer<Bool>
   private let handles: UnsafeMutablePointer<Delivery.Handle?>
   static let mostBatches = 64
   static let mostDeliveries = 256
@@ -79,6 +77,12 @@ struct GatewayLoop: ~Copyable {
     ring: consuming Ring, engine: consuming Engine, device: consuming VirtualInterface, packets: consuming BufferPool,
     sockets: [PathSocket], memory: consuming LoopMemory, at now: Instant
   ) {
+    let bytes = UnsafeMutablePointer<Int>.allocate(capacity: GatewayLoop.mostBatches)
+    bytes.initialize(repeating: 0, count: GatewayLoop.mostBatches)
+    let failures = UnsafeMutablePointer<Bool>.allocate(capacity: GatewayLoop.mostBatches)
+    failures.initialize(repeating: false, count: GatewayLoop.mostBatches)
+    let places = UnsafeMutablePointer<Delivery.Handle?>.allocate(capacity: GatewayLoop.mostDeliveries)
+    places.initialize(repeating: nil, count: GatewayLoop.mostDeliveries)
     self.ring = ring
     self.engine = engine
     guard let descriptor = device.descriptors.first else { preconditionFailure("an interface has a queue") }
@@ -89,17 +93,14 @@ struct GatewayLoop: ~Copyable {
     self.sockets = sockets
     self.now = now
     messages = SendMessages(capacity: 4 * GatewayLoop.mostBatches)
-    pending = .allocate(capacity: GatewayLoop.mostBatches)
-    pending.initialize(repeating: 0, count: GatewayLoop.mostBatches)
-    handed = .allocate(capacity: GatewayLoop.mostBatches)
-    handed.initialize(repeating: 0, count: GatewayLoop.mostBatches)
-    handles = .allocate(capacity: GatewayLoop.mostDeliveries)
-    handles.initialize(repeating: nil, count: GatewayLoop.mostDeliveries)
+    handed = bytes
+    hasFailed = failures
+    handles = places
   }
 
   deinit {
-    pending.deallocate()
     handed.deallocate()
+    hasFailed.deallocate()
     handles.deallocate()
   }
 
@@ -165,22 +166,27 @@ struct GatewayLoop: ~Copyable {
 
   private mutating func batchSent(_ completion: Completion) {
     let index = Int(completion.tag.place)
-    let batch = messages.finish(completion.tag.number)
-    let number = UInt16(truncatingIfNeeded: batch.context)
-    let segments = (batch.bytes.count + batch.segmentSize - 1) / batch.segmentSize
-    var wasTaken = completion.result >= 0
-    switch sockets[index].segmentation.note(completion.result, segments: segments) {
-    case .sent: break
-    case .sendSingly:
-      // The interface refuses batches: this one goes again, one by one, and all after it.
-      handed[Int(number)] = 0
-      handOver(number)
-      wasTaken = true
-    case .failed(let error): sockets[index].lastError = error
+    let socket = sockets[index]
+    let message = messages.finish(completion.tag.number)
+    let number = UInt16(truncatingIfNeeded: message.context)
+    socket.inFlight -= 1
+    if completion.result != -ECANCELED {
+      let segments = (message.bytes.count + message.segmentSize - 1) / message.segmentSize
+      switch socket.segmentation.note(completion.result, segments: segments) {
+      case .sent: handed[Int(number)] += message.bytes.count
+      // The interface refuses batches: this one goes again, one by one, and all behind it were cancelled.
+      case .sendSingly: break
+      case .failed(let error):
+        socket.lastError = error
+        hasFailed[Int(number)] = true
+        handed[Int(number)] += message.bytes.count
+      }
     }
-    pending[Int(number)] -= 1
-    while messages.pending < messages.capacity, let waiting = stalled.popFirst() { handOver(waiting) }
-    if pending[Int(number)] == 0 { engine.sent(number, wasTaken: wasTaken) }
+    if socket.inFlight > 0 { return }
+    while let first = socket.waiting.first, handed[Int(first)] == engine.batch(first).length {
+      _ = socket.waiting.popFirst()
+      engine.sent(first, wasTaken: !hasFailed[Int(first)])
+    }
   }
 
   private mutating func deliveryWritten(_ completion: Completion) {
@@ -194,8 +200,10 @@ struct GatewayLoop: ~Copyable {
   private mutating func prepare() {
     while let number = engine.nextBatch() {
       handed[Int(number)] = 0
-      handOver(number)
+      hasFailed[Int(number)] = false
+      sockets[Int(engine.batch(number).route.socket)].waiting.append(number)
     }
+    for index in sockets.indices where sockets[index].inFlight == 0 && !sockets[index].waiting.isEmpty { send(index) }
     while let delivery = engine.nextDelivery() {
       handles[Int(delivery.handle.index)] = delivery.handle
       let slices = UnsafeRawPointer(delivery.slices).assumingMemoryBound(to: iovec.self)
@@ -218,23 +226,34 @@ struct GatewayLoop: ~Copyable {
     }
   }
 
-  /// Prepares the sends of a batch: one, or as many as the interface needs.
-  private mutating func handOver(_ number: UInt16) {
-    let batch = engine.batch(number)
-    let index = Int(batch.route.socket)
-    let start = handed[Int(number)]
-    var datagrams = DatagramBatch(
-      UnsafeRawBufferPointer(start: batch.bytes + start, count: batch.length - start), segmentSize: batch.pieceLength,
-      to: batch.route.remote, from: batch.route.local, trafficClass: batch.isCongestionCapable ? 2 : 0,
-      context: UInt64(number))
-    while let message = messages.next(of: &datagrams, mostSegments: sockets[index].segmentation.mostSegments) {
-      pending[Int(number)] += 1
-      ring.send(
-        message.header, on: sockets[index].socket.descriptor, mayWait: true,
-        tag: Tag(Kind.sent, number: message.number, place: UInt32(index)))
+  /// Prepares a chain of sends: everything that waits at a socket, or as much as there is room for. The next chain begins when
+  /// this one has ended, so what leaves by one socket leaves in its order: receivers take a gap for a loss.
+  private mutating func send(_ index: Int) {
+    let socket = sockets[index]
+    var next: SendMessage?
+    for place in 0..<socket.waiting.count {
+      let number = socket.waiting[place]
+      let batch = engine.batch(number)
+      let start = handed[Int(number)]
+      var datagrams = DatagramBatch(
+        UnsafeRawBufferPointer(start: batch.bytes + start, count: batch.length - start),
+        segmentSize: batch.pieceLength, to: batch.route.remote, from: batch.route.local,
+        trafficClass: batch.isCongestionCapable ? 2 : 0, context: UInt64(number))
+      while ring.room > 2, let message = messages.next(of: &datagrams, mostSegments: socket.segmentation.mostSegments) {
+        if let previous = next { send(previous, index, isLinked: true) }
+        next = message
+      }
+      // Behind what did not fit nothing may go.
+      if !datagrams.isEmpty { break }
     }
-    handed[Int(number)] = batch.length - datagrams.bytes.count
-    if !datagrams.isEmpty { stalled.append(number) }
+    if let last = next { send(last, index, isLinked: false) }
+  }
+
+  private mutating func send(_ message: SendMessage, _ index: Int, isLinked: Bool) {
+    sockets[index].inFlight += 1
+    ring.send(
+      message.header, on: sockets[index].socket.descriptor, mayWait: true, isLinked: isLinked,
+      tag: Tag(Kind.sent, number: message.number, place: UInt32(index)))
   }
 
   mutating func watch(_ waker: RingWaker) { ring.watch(waker, tag: Tag(Kind.woken)) }
@@ -247,6 +266,10 @@ final class PathSocket {
   var segmentation = SegmentationOffload()
   var isReading = false
   var lastError: Int32?
+  /// Batches that are to leave here, in order; the first ones may be with the kernel.
+  var waiting = RingBuffer<UInt16>(minimumCapacity: GatewayLoop.mostBatches)
+  /// Sends of the chain that is with the kernel.
+  var inFlight = 0
 
   init(_ socket: consuming UDPSocket, buffers: consuming BufferPool) {
     self.socket = socket

@@ -128,8 +128,7 @@ public struct Engine: ~Copyable {
       memory: memory.flows.first(FlowTable.bytes(for: settings.mostFlows)), capacity: settings.mostFlows,
       random: cryptography.randomNumber())
     queues = FlowQueues(memory: memory.flows.dropping(FlowTable.bytes(for: settings.mostFlows).rounded(to: 128)))
-    batches = SendBatches(memory: memory.batches)
-    batches.mostPieces = settings.mostPieces
+    batches = SendBatches(memory: memory.batches, mostPieces: settings.mostPieces)
     resequencer = Resequencer(
       Resequencer.Limits(
         laneSets: max(1, list.count), mostSegmentLength: Engine.mostSegmentLength, memory: memory.segments))

@@ -35,9 +35,12 @@ public struct LocalPath: Sendable {
   public var weight: UInt32
   /// Of the IP packets that the interface carries.
   public var mtu: Int
+  /// Our address for it; nil: whatever the kernel chooses.
+  public var address: IPAddress?
 
-  public init(name: String, weight: UInt32 = 1, mtu: Int = 1500) {
+  public init(name: String, weight: UInt32 = 1, mtu: Int = 1500, address: IPAddress? = nil) {
     self.name = name
+    self.address = address
     self.weight = weight
     self.mtu = mtu
   }
@@ -53,6 +56,8 @@ public struct PeerSettings: Sendable {
   public var endpoints: [Endpoint]
   /// The inner addresses that are his, in both directions.
   public var allowed: [IPPrefix]
+  /// How often a path to him is kept awake, whoever found it; nil: seldom, and only by who found it.
+  public var keepalive: Interval?
 
   public init(
     name: String, publicKey: PublicKey, presharedKey: [UInt8]? = nil, endpoints: [Endpoint] = [],

@@ -206,10 +206,16 @@ public struct Ring: ~Copyable {
   /// Sends a message. It and all that it points to must stay until the completion. When the socket's buffer is full
   /// the message waits for room, unless it may not: then the result is -EAGAIN.
   @inlinable @inline(__always)
+  ///
+  /// A linked one is followed by another operation that begins when it has ended, and is cancelled (-ECANCELED) when it
+  /// has failed. The last of a chain is not linked, and a chain is prepared without a submission between: look at
+  /// `room` before. Without a link, a send that has to wait for room in the socket is overtaken by those behind it.
   public mutating func send(
-    _ message: UnsafePointer<msghdr>, on descriptor: Int32, mayWait: Bool = true, tag: Tag
+    _ message: UnsafePointer<msghdr>, on descriptor: Int32, mayWait: Bool = true, isLinked: Bool = false, tag: Tag
   ) {
-    hawser_ring_prepare_send(entry(), descriptor, message, mayWait ? 0 : UInt32(MSG_DONTWAIT), tag.bits)
+    let entry = entry()
+    hawser_ring_prepare_send(entry, descriptor, message, mayWait ? 0 : UInt32(MSG_DONTWAIT), tag.bits)
+    if isLinked { entry.pointee.flags |= hawser_link }
   }
 
   @inlinable @inline(__always)

@@ -120,18 +120,20 @@ struct FlowQueues: ~Copyable {
   ) {
     precondition(mostWaiting > 0 && mostOfOneRun > 0, "a queue has room for a packet")
     guard let start = memory.baseAddress else { preconditionFailure("queues without memory") }
+    let nothing = WaitingPacket(
+      bytes: UnsafeRawPointer(start), length: 0, payloadLength: 0, segmentSize: 0, buffer: 0, needsChecksum: false)
+    let pool = UnsafeMutablePointer<Entry>.allocate(capacity: mostWaiting)
+    for index in 0..<mostWaiting {
+      (pool + index).initialize(to: Entry(packet: nothing, next: index + 1 < mostWaiting ? UInt32(index + 2) : 0))
+    }
+    let row = UnsafeMutablePointer<WaitingPacket>.allocate(capacity: mostOfOneRun)
+    row.initialize(repeating: nothing, count: mostOfOneRun)
     queues = start.assumingMemoryBound(to: Queue.self)
     self.mostWaiting = mostWaiting
     self.mostOfOneRun = mostOfOneRun
     mostOfOneFlow = max(1, mostWaiting / FlowQueues.mostShare)
-    entries = .allocate(capacity: mostWaiting)
-    run = .allocate(capacity: mostOfOneRun)
-    let nothing = WaitingPacket(
-      bytes: UnsafeRawPointer(start), length: 0, payloadLength: 0, segmentSize: 0, buffer: 0, needsChecksum: false)
-    run.initialize(repeating: nothing, count: mostOfOneRun)
-    for index in 0..<mostWaiting {
-      (entries + index).initialize(to: Entry(packet: nothing, next: index + 1 < mostWaiting ? UInt32(index + 2) : 0))
-    }
+    entries = pool
+    run = row
     free = 1
   }
 

@@ -164,7 +164,7 @@ extension Engine {
     }
     if isSent { return }
     for endpoint in peers[index].settings.endpoints {
-      for socket in localPaths.indices { post(message, on: Route(socket: UInt8(socket), remote: endpoint)) }
+      for socket in localPaths.indices { post(message, on: route(from: socket, to: endpoint)) }
     }
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) && !peers[index].paths[place].isOurs {
       post(message, on: peers[index].paths[place].route)

@@ -51,11 +51,14 @@ struct Liveness: BitwiseCopyable {
   private var retry = Liveness.firstRetry
   /// We know where the other side is, so we keep what is between us awake.
   private let keepsAlive: Bool
+  private let pause: Interval
   /// Somebody wants a question at the next moment, whatever else holds.
   private var isAsked = false
 
-  init(keepsAlive: Bool, at now: Instant) {
+  /// `pause` is how often, when it is not as usual.
+  init(keepsAlive: Bool, every pause: Interval? = nil, at now: Instant) {
     self.keepsAlive = keepsAlive
+    self.pause = pause ?? Liveness.keepAlive
     if keepsAlive { nextPing = now }
   }
 
@@ -87,7 +90,7 @@ struct Liveness: BitwiseCopyable {
   private mutating func comeUp(at now: Instant) -> Bool {
     state = .up
     retry = Liveness.firstRetry
-    nextPing = keepsAlive ? now + Liveness.keepAlive : nil
+    nextPing = keepsAlive ? now + pause : nil
     return true
   }
 
@@ -140,12 +143,12 @@ struct Liveness: BitwiseCopyable {
     case .up:
       guard let since = unansweredSince else {
         // Idle. Whatever was heard or sent lately has kept the path awake as well.
-        let awake = keepsAlive ? (lastHeard ?? now) + Liveness.keepAlive : nil
+        let awake = keepsAlive ? (lastHeard ?? now) + pause : nil
         if let awake, awake > now {
           nextPing = awake
           return .wait
         }
-        nextPing = keepsAlive ? now + Liveness.keepAlive : nil
+        nextPing = keepsAlive ? now + pause : nil
         return keepsAlive ? .ping : .wait
       }
       if now - since >= max(Liveness.deadAfter, smoothedRoundTrip * 4) {

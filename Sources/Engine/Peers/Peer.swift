@@ -59,11 +59,13 @@ struct Peer: ~Copyable {
     self.settings = settings
     self.isElder = isElder
     self.handshake = handshake
+    let names = UnsafeMutablePointer<UInt8>.allocate(capacity: PeerPath.mostIDs)
+    names.initialize(repeating: .max, count: PeerPath.mostIDs)
+    let numbers = UnsafeMutablePointer<UInt64>.allocate(capacity: PeerPath.mostIDs)
+    numbers.initialize(repeating: 0, count: PeerPath.mostIDs)
     paths = .allocate(capacity: PeerPath.mostPaths)
-    places = .allocate(capacity: PeerPath.mostIDs)
-    places.initialize(repeating: .max, count: PeerPath.mostIDs)
-    counters = .allocate(capacity: PeerPath.mostIDs)
-    counters.initialize(repeating: 0, count: PeerPath.mostIDs)
+    places = names
+    counters = numbers
   }
 
   deinit {

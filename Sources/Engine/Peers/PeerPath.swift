@@ -36,13 +36,15 @@ struct PeerPath: BitwiseCopyable {
   var received = Traffic()
   var replayed: UInt64 = 0
 
-  init(id: UInt8, peer: UInt32, route: Route, mtu: Int, isOurs: Bool, at now: Instant) {
+  init(
+    id: UInt8, peer: UInt32, route: Route, mtu: Int, isOurs: Bool, keepalive: Interval?, at now: Instant
+  ) {
     self.id = id
     self.peer = peer
     self.route = route
     self.isOurs = isOurs
     payload = PeerPath.payload(mtu: mtu, to: route.remote)
-    liveness = Liveness(keepsAlive: isOurs, at: now)
+    liveness = Liveness(keepsAlive: isOurs || keepalive != nil, every: keepalive, at: now)
   }
 
   /// A path that the other side found and has not used for as long as keys live: it will not come back under this name.

@@ -57,14 +57,17 @@ struct Sessions: ~Copyable {
     let places = peers * Sessions.perPeer
     precondition(places <= 1 << 16, "a session's number has room for 65,536 of them")
     let room = max(1, places)
+    let sessions = UnsafeMutablePointer<Session?>.allocate(capacity: room)
+    sessions.initialize(repeating: nil, count: room)
+    let loans = UnsafeMutablePointer<Bool>.allocate(capacity: room)
+    loans.initialize(repeating: false, count: room)
+    let views = UnsafeMutablePointer<Window?>.allocate(capacity: room * PeerPath.mostIDs)
+    views.initialize(repeating: nil, count: room * PeerPath.mostIDs)
     self.cryptography = cryptography
     count = places
-    table = .allocate(capacity: room)
-    table.initialize(repeating: nil, count: room)
-    isLent = .allocate(capacity: room)
-    isLent.initialize(repeating: false, count: room)
-    windows = .allocate(capacity: room * PeerPath.mostIDs)
-    windows.initialize(repeating: nil, count: room * PeerPath.mostIDs)
+    table = sessions
+    isLent = loans
+    windows = views
   }
 
   deinit {

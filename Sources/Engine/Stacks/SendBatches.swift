@@ -60,7 +60,7 @@ struct SendBatches: ~Copyable {
   static let mostBytes = 65_487
   static let capacity = 65_536
   /// The kernel's limit was 64 before Linux 6.9, and is 128 since; who drives the sockets may raise it.
-  var mostPieces = 64
+  let mostPieces: Int
 
   private let batches: UnsafeMutablePointer<SendBatch>
   private let count: Int
@@ -70,7 +70,7 @@ struct SendBatches: ~Copyable {
   private static let mostMasks = 128
 
   /// Each batch takes 64 KiB of `memory`.
-  init(memory: UnsafeMutableRawBufferPointer) {
+  init(memory: UnsafeMutableRawBufferPointer, mostPieces: Int) {
     let number = min(memory.count / SendBatches.capacity, Int(UInt16.max) - 1)
     guard let start = memory.baseAddress, number > 0 else { preconditionFailure("no memory for a single batch") }
     let nowhere = Route(socket: 0, remote: Endpoint(IPAddress(ipv4: 0), port: 0))
@@ -80,6 +80,7 @@ struct SendBatches: ~Copyable {
       (blocks + index).initialize(to: SendBatch(bytes: start + index * SendBatches.capacity, route: nowhere))
       all.append(UInt16(index))
     }
+    self.mostPieces = mostPieces
     count = number
     batches = blocks
     free = all

@@ -51,6 +51,8 @@ static inline void hawser_ring_prepare_receive_multishot(
   entry->buf_group = group;
 }
 
+static const unsigned char hawser_link = IOSQE_IO_LINK;
+
 static inline void hawser_ring_prepare_send(
     struct io_uring_sqe *entry, int file, const struct msghdr *message, unsigned flags, __u64 tag) {
   hawser_ring_prepare(entry, IORING_OP_SENDMSG, file, message, 1, tag);
