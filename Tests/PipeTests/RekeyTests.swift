@@ -49,7 +49,7 @@ struct `New keys under load` {
   static let losses =
     ["stranger", "replayed", "forged", "noSession", "noPath", "foreignSource", "unwritten"].map { "engine.\($0)" }
     + ["holesByProof", "holesByOverrun", "holesByMemory", "contradiction"].map { "resequencer.\($0)" }
-  /// What comes after its time, as on a machine that is busy with something else: asked only by hand, on one that is not.
+  /// What comes after its time, as on a busy machine: asked only by hand, on one that is not.
   static let waits = ["holesByPatience", "late"].map { "resequencer.\($0)" }
 
   private func rekeys(_ sites: TwoSites) -> Int {
