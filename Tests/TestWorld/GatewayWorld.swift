@@ -352,7 +352,8 @@ public final class GatewayWorld {
       let end = min(offset + batch.pieceLength, batch.length)
       let sentence = observer.see(
         UnsafeRawBufferPointer(rebasing: bytes[offset..<end]), from: gateway.number, run: gateway.run,
-        mtu: gateway.plan.mtu, isIPv6: batch.route.remote.address.family == .ipv6)
+        to: behind[batch.route.remote]?.gateway ?? 0xffff, mtu: gateway.plan.mtu,
+        isIPv6: batch.route.remote.address.family == .ipv6)
       if let sentence { fail(sentence) }
       offset = end
     }

@@ -1,8 +1,8 @@
 //  RandomWorld.swift — two gateways on one to eight paths, and everything that a seed can do to them.
 //
-//  A seed chooses sockets and who knows whom, what the lines are like, what the hosts send, how much memory there is, and
-//  what happens meanwhile: lines that go down and come back, translators that forget, a gateway that restarts. Then all
-//  lines are healed, hosts fall silent, and what must hold in the end is asked.
+//  A seed chooses sockets and who knows whom, what the lines are like, what the hosts send, how much memory there is,
+//  and what happens meanwhile: lines that go down and come back, translators that forget, a gateway that restarts. Then
+//  all lines are healed, hosts fall silent, and what must hold in the end is asked.
 //
 //  Asked.  All that a world asks (GatewayWorld.swift); afterwards everything is at rest, and a ping passes in both
 //  directions. Where no line loses or reorders anything and nobody refused a packet, all that was sent came out. Where
@@ -13,8 +13,8 @@ public import Primitives
 import Sealing
 
 public struct RandomWorld {
-  /// The most that the engine waits for what is missing, twice (a segment may begin when the one before it is given up),
-  /// and what the slowest line takes.
+  /// The most that the engine waits for what is missing, twice (a segment may begin when the one before it is given
+  /// up), and what the slowest line takes.
   public static let mostStandstill = Interval.milliseconds(1_300)
 
   public struct Outcome: Sendable {

@@ -1,7 +1,7 @@
 //  TrafficCheck.swift — whether what a gateway gives to its hosts is what the hosts on the other side have sent.
 //
-//  Every delivery is read like an adapter would read it: offload header, headers, checksums. Then its content says which
-//  bytes of which flow it is, and they are compared with those that were sent.
+//  Every delivery is read like an adapter would read it: offload header, headers, checksums. Then its content says
+//  which bytes of which flow it is, and they are compared with those that were sent.
 //
 //  Always asked.  (1) Each byte was sent, and is unchanged. (2) None comes twice and none out of order: the place in a
 //  flow only grows. (3) It came out where it belongs. (4) Headers are those that were sent, but for lengths, sequence

@@ -1,8 +1,8 @@
 //  UserTraffic.swift — what hosts behind the gateways send: packets whose every byte tells where it belongs.
 //
 //  Each flow has one source and one content. A stream's bytes follow from their sequence number, a datagram's from its
-//  number, which it carries; all are cut from one table. So whatever comes out of a tunnel, however it was cut or joined,
-//  can be checked alone and to the last byte (TrafficCheck.swift).
+//  number, which it carries; all are cut from one table. So whatever comes out of a tunnel, however it was cut or
+//  joined, can be checked alone and to the last byte (TrafficCheck.swift).
 //
 //  The table has a marker every 64 bytes: who finds it in a datagram between gateways has seen a user's byte.
 

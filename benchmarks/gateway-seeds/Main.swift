@@ -4,8 +4,8 @@
 //      gateway-seeds --allocations           what packets that flow take from the heap, which must be nothing
 //      gateway-seeds --memory                what a hub takes for 1,000 branches, which must be less than 64 MiB
 //
-//  `make test` runs the first seeds; this runs as many as you like, and prints those that fail with their sentences. What a
-//  seed does is in Tests/TestWorld/RandomWorld.swift.
+//  `make test` runs the first seeds; this runs as many as you like, and prints those that fail with their sentences.
+//  What a seed does is in Tests/TestWorld/RandomWorld.swift.
 
 import Glibc
 import TestWorld

@@ -1,19 +1,20 @@
 //  Contact.swift — how two gateways come to share keys, and what happens when they do.
 //
-//  A peer whose address we know is greeted at once, over every pair of our sockets and his addresses; copies of a greeting are
-//  answered once. With the keys come the paths (Ways.swift). Keys change without a pause: what was sealed before still
-//  opens, and nobody seals with keys that the other may not have.
+//  A peer whose address we know is greeted at once, over every pair of our sockets and his addresses; copies of a
+//  greeting are answered once. With the keys come the paths (Ways.swift). Keys change without a pause: what was sealed
+//  before still opens, and nobody seals with keys that the other may not have.
 //
 //      begin ──initiation──▶ all pairs ──response──▶ session ──ping on each pair──▶ pong: the path is up
 //
 //      the other side: initiation ──▶ session (unconfirmed) ──anything authentic──▶ confirmed, path adopted
 //
-//  When the other gateway is another run of itself (incarnation), nothing of before is worth keeping: its sessions go at
-//  once, since late datagrams of theirs would end up in lanes that count anew; and both sides' lanes count from zero.
+//  When the other gateway is another run of itself (incarnation), nothing of before is worth keeping: its sessions go
+//  at once, since late datagrams of theirs would end up in lanes that count anew; and both sides' lanes count from
+//  zero.
 //
-//  Always true.  (1) A session that is not confirmed by the other side seals nothing. (2) After each input to a handshake
-//  all of its outputs are taken (`pump`). (3) Open batches are masked when they are closed, with the keys that they were begun
-//  with: so they are closed before keys change or go.
+//  Always true.  (1) A session that is not confirmed by the other side seals nothing. (2) After each input to a
+//  handshake all of its outputs are taken (`pump`). (3) Open batches are masked when they are closed, with the keys
+//  that they were begun with: so they are closed before keys change or go.
 
 import Handshake
 import Primitives
@@ -186,8 +187,8 @@ extension Engine {
     peerDeadlineChanged(index, at: now)
   }
 
-  /// The engine must look at this peer when something of his is due. Early is harmless: then it looks and waits again. So a
-  /// deadline that moves back, as the clocks of busy paths do with each answer, costs nothing.
+  /// The engine must look at this peer when something of his is due. Early is harmless: then it looks and waits again.
+  /// So a deadline that moves back, as the clocks of busy paths do with each answer, costs nothing.
   @inline(__always)
   mutating func peerDeadlineChanged(_ index: Int, at now: Instant) {
     guard let due = peers[index].deadline else { return }

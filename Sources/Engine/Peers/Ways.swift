@@ -1,14 +1,14 @@
 //  Ways.swift — the paths of a peer: how they are found, kept, moved and given up.
 //
-//  Who knows an address of the other asks over every pair (one of our sockets, one of his addresses) that has no path yet: a
-//  ping under a fresh name, sealed with the session's keys. A pair that answers is a path; one that does not is asked
-//  less and less often, every ten seconds in the end, so a cable that is plugged in later is found.
+//  Who knows an address of the other asks over every pair (one of our sockets, one of his addresses) that has no path
+//  yet: a ping under a fresh name, sealed with the session's keys. A pair that answers is a path; one that does not is
+//  asked less and less often, every ten seconds in the end, so a cable that is plugged in later is found.
 //
 //  Roaming.  A newer authentic datagram from another address moves the path there. That is all there is to it: address
 //  translators that forget, laptops that travel, LTE cells.
 //
-//  Who was found asks back. Until he is answered he sends only on his first path: what the other side has not heard yet it
-//  does not count among the paths that must have passed a hole before it is given up (Resequencer).
+//  Who was found asks back. Until he is answered he sends only on his first path: what the other side has not heard yet
+//  it does not count among the paths that must have passed a hole before it is given up (Resequencer).
 //
 //  Always true.  (1) Only a path that is up carries segments, unless none is: then the one that was heard last does.
 //  (2) Of two paths between the same two addresses the elder gateway's stays.
@@ -117,9 +117,9 @@ extension Engine {
     peerDeadlineChanged(index, at: now)
   }
 
-  /// How long a segment may wait for its slowest part. The ways here differ by no more than the longest round trip, however
-  /// unlike the two directions of a path are; and twice the spread, since a queue may come and go. Until all are
-  /// measured it is the most: to give up what is only late is worse than to wait for what is lost, once.
+  /// How long a segment may wait for its slowest part. The ways here differ by no more than the longest round trip,
+  /// however unlike the two directions of a path are; and twice the spread, since a queue may come and go. Until all
+  /// are measured it is the most: to give up what is only late is worse than to wait for what is lost, once.
   mutating func roundTripsChanged(of index: Int) {
     guard let laneSet = peers[index].laneSet else { return }
     let arriving = peers[index].arrivingPaths
@@ -159,11 +159,13 @@ extension Engine {
   /// Every path that should answer has been silent for too long: he may have lost our keys.
   func isSilent(_ index: Int, at now: Instant) -> Bool {
     var isAnySilent = false
-    // New keys have their time: asked for again at once, the other side would drop them before our first datagram is there.
+    // New keys have their time: asked for again at once, the other side would drop them before our first datagram is
+    // there.
     let start = peers[index].current.map { sessions[$0].since } ?? .zero
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       let liveness = peers[index].paths[place].liveness
-      // What was never heard counts only as long as nothing else is there: the other side may have restarted before it was.
+      // What was never heard counts only as long as nothing else is there: the other side may have restarted before it
+      // was.
       if liveness.isSilent(at: now, countedFrom: start) {
         isAnySilent = true
       } else if liveness.state == .up {
