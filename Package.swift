@@ -117,7 +117,7 @@ let package = Package(
     benchmark("resequencer-bench", ["Resequencer", "Packets", "Wire", "Primitives"]),
     benchmark("simulation-bench", ["Simulation", "Topology", "Primitives"]),
     benchmark("seal-bench", ["Crypto", "Sealing"]),
-    benchmark("gateway-seeds", ["TestWorld"]),
+    benchmark("gateway-seeds", ["TestWorld", "AllocationCount"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("SealingTests", ["Sealing", "Primitives"]),
@@ -149,7 +149,7 @@ let package = Package(
     .target(
       name: "TestWorld",
       dependencies: [
-        "AllocationCount", "Engine", "Resequencer", "Handshake", "Packets", "Wire", "Status", "Sealing", "Crypto",
+        "Engine", "Resequencer", "Handshake", "Packets", "Wire", "Status", "Sealing", "Crypto",
         "Primitives",
       ],
       path: "Tests/TestWorld",
