@@ -127,7 +127,7 @@ let package = Package(
     benchmark(
       "engine-bench",
       ["Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Wire"]),
-    benchmark("gateway-seeds", ["TestWorld"]),
+    benchmark("gateway-seeds", ["AllocationCount", "TestWorld"]),
     benchmark("pipe-bench", ["Commands", "Lab", "Primitives", "Topology"]),
     benchmark("resequencer-bench", ["Packets", "Primitives", "Resequencer", "Wire"]),
     benchmark("seal-bench", ["Crypto", "Sealing"]),
@@ -169,8 +169,7 @@ let package = Package(
     .target(
       name: "TestWorld",
       dependencies: [
-        "AllocationCount", "Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Status",
-        "Wire",
+        "Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Status", "Wire",
       ],
       path: "Tests/TestWorld",
       cSettings: glibc, swiftSettings: base),

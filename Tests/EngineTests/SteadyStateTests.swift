@@ -8,14 +8,14 @@ import Testing
 
   @Test(needsOptimisation, arguments: [1, 3]) func `as super-packets cost no allocation`(paths: Int) throws {
     let bench = try SteadyState(paths: paths, [.tcp(size: 1_384, most: 62_000)])
-    #expect(bench.allocations(in: Self.turns) <= 0)
+    #expect(bench.allocations(in: Self.turns, begin: hawser_allocations_begin, end: hawser_allocations_end) <= 0)
     #expect(bench.delivered > Self.turns)
   }
 
   @Test(needsOptimisation) func `as small datagrams of ten flows cost no allocation`() throws {
     let kinds = Array(repeating: UserFlow.Kind.datagrams(least: 60, most: 60), count: 10)
     let bench = try SteadyState(paths: 3, kinds)
-    #expect(bench.allocations(in: Self.turns) <= 0)
+    #expect(bench.allocations(in: Self.turns, begin: hawser_allocations_begin, end: hawser_allocations_end) <= 0)
     #expect(bench.delivered > Self.turns)
   }
 

@@ -24,6 +24,7 @@ public struct FuzzTarget: Sendable, CustomStringConvertible {
   public static let all = [
     FuzzTarget(name: "change", check: checkChange),
     FuzzTarget(name: "configuration", check: checkConfiguration),
+    FuzzTarget(name: "crook", check: checkCrook),
     FuzzTarget(name: "packet", check: checkPacket),
     FuzzTarget(name: "gatekeeper", check: checkGatekeeper),
     FuzzTarget(name: "gateway", check: checkGateway),

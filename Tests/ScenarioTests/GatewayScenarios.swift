@@ -244,7 +244,8 @@ import Wire
     for (gateway, wakes) in zip([0, 1], before) {
       #expect(world.gateway(gateway).wakes - wakes <= 200, "gateway \(gateway)")
     }
-    #expect(world.observer.datagrams - datagrams <= 500, "and say little: each pair of addresses is asked every ten seconds")
+    // Each pair of addresses is asked every ten seconds.
+    #expect(world.observer.datagrams - datagrams <= 500, "and say little")
     end(world)
   }
 }

@@ -4,8 +4,8 @@ import Glibc
 import Primitives
 
 public enum Footprint {
-  /// Bytes of memory that the process gained when so many branches had connected, said a word, and were silent. The branches
-  /// themselves are gone by then.
+  /// Bytes of memory that the process gained when so many branches had connected, said a word, and were silent. The
+  /// branches themselves are gone by then.
   public static func ofHub(branches: Int) throws -> (bytes: Int, connected: Int) {
     let before = residentBytes
     let world = try GatewayWorld.hub(branches: branches)

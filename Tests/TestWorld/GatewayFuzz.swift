@@ -78,5 +78,46 @@ public enum GatewayFuzz {
     return world.failures
   }
 
+  /// Gateway 1 has true keys and means no good: the first bytes say what its hosts send, the others what becomes of it
+  /// (Tampering.swift). In the end it is replaced, and all is as it should be.
+  public static func crook(_ bytes: [UInt8]) throws -> [String] {
+    let tampering = Tampering()
+    let world = try GatewayWorld.pair(seed: 1, tampering: tampering) { plans in
+      for index in plans.indices { plans[index].segmentBytes = 3 << 20 }
+    }
+    world.lingering = 0
+    world.joins = false
+    try world.start(0)
+    try world.start(1)
+    world.run(for: .milliseconds(100))
+    world.checksTraffic = false
+    let kinds: [UserFlow.Kind] = [
+      .tcp(size: 1_384, most: 9_000), .bursts(size: 300, count: 9), .datagrams(least: 20, most: 300), .pings,
+      .fragments,
+      .tcp(size: 1_384, most: 60_000), .tcp(size: 500, most: 500),
+    ]
+    var script = bytes[...]
+    for _ in 0..<(script.popFirst() ?? 0) % 4 + 1 {
+      let choice = Int(script.popFirst() ?? 0)
+      world.add(
+        kinds[choice % kinds.count], from: 1, to: 0, family: choice & 0x80 == 0 ? .ipv4 : .ipv6,
+        pause: .microseconds(200), packets: 1 + choice >> 4 & 7)
+    }
+    tampering.script = script
+    world.run(for: .milliseconds(600))
+    tampering.script = []
+    for index in world.flows.indices { world.flows[index].next = nil }
+    try world.start(1)
+    world.run(for: .seconds(45))
+    world.checkRest()
+    world.checksTraffic = true
+    let last = [0, 1].map { world.add(.pings, from: $0, to: 1 - $0, pause: .milliseconds(10), packets: 3) }
+    world.run(for: .seconds(1))
+    for flow in last where world.flows[flow].missing != 0 {
+      world.fail("a ping from gateway \(world.flows[flow].from) was lost")
+    }
+    return world.failures
+  }
+
   private static let stranger = Endpoint(IPAddress(ipv4: 0xcb00_7107), port: 4711)
 }

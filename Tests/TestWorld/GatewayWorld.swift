@@ -51,6 +51,8 @@ public final class GatewayWorld {
   public var checksTraffic = true
 
   private let cryptography: SeededCryptography
+  /// Gateway 1's, when that means no good.
+  private let crooked: SeededCryptography?
   private let privateKeys: [[UInt8]]
   public let publicKeys: [PublicKey]
   private var runs: [Int]
@@ -63,12 +65,17 @@ public final class GatewayWorld {
   private let scratch = Memory(1 << 17)
 
   /// Nobody is started, and nobody has a line to anybody.
-  public init(seed: UInt64, _ plans: [GatewayPlan], suites: [CipherSuite] = [.aes128GCM, .chaCha20Poly1305]) throws {
+  public init(
+    seed: UInt64, _ plans: [GatewayPlan], suites: [CipherSuite] = [.aes128GCM, .chaCha20Poly1305],
+    tampering: Tampering? = nil
+  ) throws {
     self.seed = seed
     self.plans = plans
     random = SeededRandom(seed: seed).stream(named: "world")
     let cryptography = SeededCryptography(try GatewayWorld.library.get(), seed: seed, suites: suites)
     self.cryptography = cryptography
+    let library = try GatewayWorld.library.get()
+    crooked = tampering.map { SeededCryptography(library, seed: ~seed, suites: suites, tampering: $0) }
     var privateKeys: [[UInt8]] = []
     var publicKeys: [PublicKey] = []
     for _ in plans {
@@ -99,7 +106,7 @@ public final class GatewayWorld {
   func identity(of gateway: Int) -> Identity {
     var secret = Secret()
     secret.withMutableBytes { $0.copyBytes(from: privateKeys[gateway]) }
-    return Identity(privateKey: secret, cryptography)
+    return Identity(privateKey: secret, gateway == 1 ? crooked ?? cryptography : cryptography)
   }
 
   public func address(of place: Place) -> Endpoint {
@@ -187,7 +194,7 @@ public final class GatewayWorld {
 
   /// Two gateways with a line between each two sockets of one number; the second knows where the first is, or not.
   public static func pair(
-    seed: UInt64 = 1, paths: Int = 2, bothKnow: Bool = false, line: Line = Line(),
+    seed: UInt64 = 1, paths: Int = 2, bothKnow: Bool = false, line: Line = Line(), tampering: Tampering? = nil,
     _ change: (inout [GatewayPlan]) -> Void = { _ in }
   ) throws -> GatewayWorld {
     let sockets = Array(0..<paths)
@@ -196,7 +203,7 @@ public final class GatewayWorld {
       GatewayPlan(sockets: paths, peers: [.init(0, sockets: bothKnow ? sockets : [])]),
     ]
     change(&plans)
-    let world = try GatewayWorld(seed: seed, plans)
+    let world = try GatewayWorld(seed: seed, plans, tampering: tampering)
     for socket in sockets { world.connect(Place(0, socket), Place(1, socket), line) }
     return world
   }
@@ -352,7 +359,8 @@ public final class GatewayWorld {
       let end = min(offset + batch.pieceLength, batch.length)
       let sentence = observer.see(
         UnsafeRawBufferPointer(rebasing: bytes[offset..<end]), from: gateway.number, run: gateway.run,
-        mtu: gateway.plan.mtu, isIPv6: batch.route.remote.address.family == .ipv6)
+        to: behind[batch.route.remote]?.gateway ?? 0xffff, mtu: gateway.plan.mtu,
+        isIPv6: batch.route.remote.address.family == .ipv6)
       if let sentence { fail(sentence) }
       offset = end
     }
@@ -387,6 +395,7 @@ public final class GatewayWorld {
     }
     if length != delivery.length { fail("a delivery of \(length) bytes that says it has \(delivery.length)") }
     let frame = UnsafeRawBufferPointer(rebasing: scratch.bytes[..<length])
+    if let sentence = foreignSource(of: frame, at: gateway.number) { fail(sentence) }
     if checksTraffic, let sentence = TrafficCheck.accept(frame, by: gateway.number, &flows, at: now) { fail(sentence) }
     if random.unit() < lingering {
       gateway.outstanding += 1
@@ -397,6 +406,15 @@ public final class GatewayWorld {
     } else {
       gateway.engine.written(delivery.handle, wasTaken: true)
     }
+  }
+
+  /// Whoever sends what, it must come from an address behind a peer.
+  private func foreignSource(of frame: UnsafeRawBufferPointer, at gateway: Int) -> String? {
+    let packet = UnsafeRawBufferPointer(rebasing: frame[OffloadHeader.length...])
+    guard let view = try? PacketView(packet) else { return "a delivery that is no packet" }
+    let peers = plans[gateway].peers.map(\.gateway)
+    let isAllowed = peers.contains { innerPrefixes(behind: $0).contains { $0.contains(view.tuple.source) } }
+    return isAllowed ? nil : "a packet from \(view.tuple.source), which is behind no peer"
   }
 
   private func gather(_ delivery: Delivery) -> [UInt8] {

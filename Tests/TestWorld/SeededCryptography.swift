@@ -9,11 +9,14 @@ public final class SeededCryptography: Cryptography {
   private let library: LibraryCryptography
   private let chance: Mutex<SeededRandom>
   public let suites: [CipherSuite]
+  private let tampering: Tampering?
 
   /// `suites` are those that this machine shall have, the fastest first.
   public init(
-    _ library: LibraryCryptography, seed: UInt64, suites: [CipherSuite] = [.aes128GCM, .chaCha20Poly1305]
+    _ library: LibraryCryptography, seed: UInt64, suites: [CipherSuite] = [.aes128GCM, .chaCha20Poly1305],
+    tampering: Tampering? = nil
   ) {
+    self.tampering = tampering
     self.library = library
     self.suites = suites
     chance = Mutex(SeededRandom(seed: seed))
@@ -78,8 +81,9 @@ public final class SeededCryptography: Cryptography {
   }
 
   public func expand(_ suite: CipherSuite, sealing: borrowing Secret, masking: borrowing Secret) -> SealingKey {
-    unsafe library.expand(suite, sealing: sealing, masking: masking)
+    let key = unsafe library.expand(suite, sealing: sealing, masking: masking)
+    return unsafe tampering?.wrap(key) ?? key
   }
 
-  public func destroy(_ key: SealingKey) { unsafe library.destroy(key) }
+  public func destroy(_ key: SealingKey) { unsafe library.destroy(tampering?.unwrap(key) ?? key) }
 }

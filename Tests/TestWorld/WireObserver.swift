@@ -8,7 +8,8 @@ import Wire
 
 public struct WireObserver {
   private struct Nonce: Hashable {
-    var sender: UInt64
+    var ends: UInt64
+    var receiver: UInt32
     var counter: UInt64
   }
 
@@ -19,8 +20,9 @@ public struct WireObserver {
   public var looksInside = true
 
   /// A sentence when there is something that he must not see.
-  mutating func see(_ datagram: UnsafeRawBufferPointer, from gateway: Int, run: Int, mtu: Int, isIPv6: Bool) -> String?
-  {
+  mutating func see(
+    _ datagram: UnsafeRawBufferPointer, from gateway: Int, run: Int, to other: Int, mtu: Int, isIPv6: Bool
+  ) -> String? {
     datagrams += 1
     bytes += datagram.count
     if datagram.count + (isIPv6 ? 48 : 28) > mtu {
@@ -28,7 +30,7 @@ public struct WireObserver {
     }
     if let header = ClearHeader(datagram) {
       let nonce = Nonce(
-        sender: UInt64(gateway) << 48 | UInt64(run) << 32 | UInt64(header.receiver),
+        ends: UInt64(gateway) << 32 | UInt64(run) << 16 | UInt64(other), receiver: header.receiver,
         counter: UInt64(header.path) << 48 | header.counter)
       if !seen.insert(nonce).inserted { return "counter \(header.counter) of path \(header.path) was used twice" }
     }

@@ -7,6 +7,7 @@
 //  `make test` runs the first seeds; this runs as many as you like, and prints those that fail with their sentences.
 //  What a seed does is in Tests/TestWorld/RandomWorld.swift.
 
+import AllocationCount
 import Glibc
 import TestWorld
 
@@ -61,7 +62,7 @@ import TestWorld
     ]
     for (name, paths, kinds) in cases {
       let steady = try SteadyState(paths: paths, kinds)
-      let count = steady.allocations(in: turns)
+      let count = steady.allocations(in: turns, begin: hawser_allocations_begin, end: hawser_allocations_end)
       print("\(name): \(count) allocations in \(turns) turns, \(steady.delivered) deliveries")
       sum += count
     }
