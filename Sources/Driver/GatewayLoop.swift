@@ -21,7 +21,8 @@
 //  each. So the number that is lent follows the size of what was read.
 //
 //  Always true.  (1) A buffer is with the kernel, with the engine, or idle. (2) What a send or a write points to stays
-//  until its completion. A socket has one chain of sends at a time. (3) Reads that ended are armed again as soon as a buffer can be lent.
+//  until its completion. A socket has one chain of sends at a time. (3) Reads that ended are armed again as soon as a
+//  buffer can be lent.
 //
 //  Not here.  Any decision about packets (Engine), opening anything (Gateway.swift).
 
@@ -61,8 +62,8 @@ struct GatewayLoop: ~Copyable {
   var packets: BufferPool
   let sockets: [PathSocket]
   var messages: SendMessages
-  /// How many bytes of each batch the kernel has taken or refused. All of it at once, unless an interface takes datagrams
-  /// only one by one.
+  /// How many bytes of each batch the kernel has taken or refused. All of it at once, unless an interface takes
+  /// datagrams only one by one.
   private let handed: UnsafeMutablePointer<Int>
   private let hasFailed: UnsafeMutablePointer<Bool>
   private let handles: UnsafeMutablePointer<Delivery.Handle?>
@@ -226,8 +227,8 @@ struct GatewayLoop: ~Copyable {
     }
   }
 
-  /// Prepares a chain of sends: everything that waits at a socket, or as much as there is room for. The next chain begins when
-  /// this one has ended, so what leaves by one socket leaves in its order: receivers take a gap for a loss.
+  /// Prepares a chain of sends: everything that waits at a socket, or as much as there is room for. The next chain
+  /// begins when this one has ended, so what leaves by one socket leaves in its order: receivers take a gap for a loss.
   private mutating func send(_ index: Int) {
     let socket = sockets[index]
     var next: SendMessage?

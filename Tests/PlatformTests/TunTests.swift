@@ -143,8 +143,8 @@ private final class Tunnel {
   private func write(_ number: Int, count: Int, to device: Int32) {
     guard let start = memory.baseAddress.map({ $0 + number * Tunnel.bufferLength }) else { return }
     let first = min(50, count)
-    slices[2 * number] = iovec(iov_base: start, iov_len: first)
-    slices[2 * number + 1] = iovec(iov_base: start + first, iov_len: count - first)
+    slices[2 * number] = makeSlice(start, count: first)
+    slices[2 * number + 1] = makeSlice(start + first, count: count - first)
     ring.write(
       slices: slices + 2 * number, count: 2, to: device, tag: Tag(Kind.write, number: UInt32(number)))
   }

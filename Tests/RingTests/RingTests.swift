@@ -121,7 +121,7 @@ private let ways: [Ring.Feature] = [[], .repeatingReads]
     var bytes: [UInt8] = [1, 2, 3, 4, 5]
     try bytes.withUnsafeMutableBytes { bytes in
       let slices = [
-        iovec(iov_base: bytes.baseAddress, iov_len: 2), iovec(iov_base: bytes.baseAddress! + 2, iov_len: 3),
+        makeSlice(bytes.baseAddress, count: 2), makeSlice(bytes.baseAddress! + 2, count: 3),
       ]
       try slices.withUnsafeBufferPointer { slices in
         let first = try #require(slices.baseAddress)
@@ -390,7 +390,7 @@ private let ways: [Ring.Feature] = [[], .repeatingReads]
     var line = try Line(buffers: 1)
     let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: 1_024, alignment: 8)
     defer { bytes.deallocate() }
-    var slice = iovec(iov_base: bytes.baseAddress, iov_len: bytes.count)
+    var slice = makeSlice(bytes.baseAddress, count: bytes.count)
     withUnsafeMutablePointer(to: &slice) { slice in
       var message = msghdr()
       message.msg_iov = slice

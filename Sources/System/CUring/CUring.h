@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static const int hawser_op_read_multishot = 49;              // Linux 6.7
@@ -49,6 +50,12 @@ static inline void hawser_ring_prepare_receive_multishot(
   entry->ioprio = IORING_RECV_MULTISHOT;
   entry->flags = IOSQE_BUFFER_SELECT;
   entry->buf_group = group;
+}
+
+/// Made here, since Swift counts the members of this type to whichever module of C it met first.
+static inline struct iovec hawser_slice(void *start, size_t length) {
+  struct iovec slice = {start, length};
+  return slice;
 }
 
 static const unsigned char hawser_link = IOSQE_IO_LINK;
