@@ -148,12 +148,15 @@ public struct Engine: ~Copyable {
   // MARK: Time
 
   public var deadline: Instant? {
-    var earliest = resequencer.deadline
-    for other in [timers.first?.deadline, flows.deadline] {
-      guard let other else { continue }
-      earliest = min(earliest ?? other, other)
-    }
-    return earliest
+    // Asked in every turn: no list, which would be an object.
+    Engine.earlier(resequencer.deadline, Engine.earlier(timers.first?.deadline, flows.deadline))
+  }
+
+  @inline(__always)
+  private static func earlier(_ one: Instant?, _ other: Instant?) -> Instant? {
+    guard let one else { return other }
+    guard let other else { return one }
+    return min(one, other)
   }
 
   public mutating func expire(at now: Instant) {

@@ -22,6 +22,12 @@ struct `Release programs` {
     }
   }
 
+  @Test(.enabled(if: Programs.run("command -v valgrind").status == 0, "needs valgrind: scripts/bootstrap test"))
+  func `cost at most 5 % more instructions a packet than what is committed, and take no memory for one`() {
+    let run = Programs.run("\(Checkout.root)/scripts/instructions")
+    #expect(run.status == 0, "\(run.text)")
+  }
+
   @Test func `give the same simulation log as debug programs, and another one for another seed`() throws {
     let folder = NSTemporaryDirectory() + "hawser-logs-\(getpid())"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)

@@ -319,7 +319,10 @@ struct FlowTable: ~Copyable {
   /// When the first silent flow is to be forgotten; nil when there is no flow.
   var deadline: Instant? {
     var earliest: Instant?
-    for rest in Rest.allCases {
+    // Asked in every turn, and `allCases` is an object.
+    var list: UInt8 = 0
+    while let rest = Rest(rawValue: list) {
+      list += 1
       let slot = last[Int(rest.rawValue)]
       if slot == FlowTable.none { continue }
       let due = place(slot).pointee.lastSeen + rest.patience
