@@ -411,10 +411,16 @@ public final class GatewayWorld {
   /// Whoever sends what, it must come from an address behind a peer.
   private func foreignSource(of frame: UnsafeRawBufferPointer, at gateway: Int) -> String? {
     let packet = UnsafeRawBufferPointer(rebasing: frame[OffloadHeader.length...])
-    guard let view = try? PacketView(packet) else { return "a delivery that is no packet" }
+    // What is behind the IP header is the receiver's business.
+    let source: IPAddress
+    switch packet.first.map({ $0 >> 4 }) {
+    case 4 where packet.count >= 20: source = IPAddress(bytes: packet[12..<16])
+    case 6 where packet.count >= 40: source = IPAddress(bytes: packet[8..<24])
+    default: return "a delivery that is no packet"
+    }
     let peers = plans[gateway].peers.map(\.gateway)
-    let isAllowed = peers.contains { innerPrefixes(behind: $0).contains { $0.contains(view.tuple.source) } }
-    return isAllowed ? nil : "a packet from \(view.tuple.source), which is behind no peer"
+    let isAllowed = peers.contains { innerPrefixes(behind: $0).contains { $0.contains(source) } }
+    return isAllowed ? nil : "a packet from \(source), which is behind no peer"
   }
 
   private func gather(_ delivery: Delivery) -> [UInt8] {
