@@ -1,8 +1,8 @@
 //  Tampering.swift — a gateway with true keys and bad intentions: what it seals is changed before it is sealed.
 //
-//  Its key context is a box with the true key and the script. Each datagram takes a byte of the script: below 128 it stays
-//  as it is; else as many changes follow as its low three bits say, each a place and a byte to XOR: the first sixteen
-//  places are those of the location, the others lie in the text, at the beginning of which headers are.
+//  Its key context is a box with the true key and the script. Each datagram takes a byte of the script: below 128 it
+//  stays as it is; else as many changes follow as its low three bits say, each a place and a byte to XOR: the first
+//  sixteen places are those of the location, the others lie in the text, at the beginning of which headers are.
 
 import Sealing
 
