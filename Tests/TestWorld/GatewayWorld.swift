@@ -411,18 +411,16 @@ public final class GatewayWorld {
   /// Whoever sends what, it must come from an address behind a peer.
   private func foreignSource(of frame: UnsafeRawBufferPointer, at gateway: Int) -> String? {
     let packet = UnsafeRawBufferPointer(rebasing: frame[OffloadHeader.length...])
-    guard let source = source(of: packet) else { return "a delivery that is no packet" }
+    // What is behind the IP header is the receiver's business.
+    let source: IPAddress
+    switch packet.first.map({ $0 >> 4 }) {
+    case 4 where packet.count >= 20: source = IPAddress(bytes: packet[12..<16])
+    case 6 where packet.count >= 40: source = IPAddress(bytes: packet[8..<24])
+    default: return "a delivery that is no packet"
+    }
     let peers = plans[gateway].peers.map(\.gateway)
     let isAllowed = peers.contains { innerPrefixes(behind: $0).contains { $0.contains(source) } }
     return isAllowed ? nil : "a packet from \(source), which is behind no peer"
-  }
-
-  /// By the IP header alone: what cannot be read further is carried all the same.
-  private func source(of packet: UnsafeRawBufferPointer) -> IPAddress? {
-    if let view = try? PacketView(packet) { return view.tuple.source }
-    guard packet.count >= 20 else { return nil }
-    if packet[0] >> 4 == 4 { return IPAddress(bytes: packet[12..<16]) }
-    return packet[0] >> 4 == 6 && packet.count >= 40 ? IPAddress(bytes: packet[8..<24]) : nil
   }
 
   private func gather(_ delivery: Delivery) -> [UInt8] {
