@@ -72,11 +72,11 @@ func counted(_ runner: UnsafeMutableRawPointer, _ rounds: Int) {
   private static func count(_ one: Case, _ rounds: Int) {
     let runner = one.prepare()
     runner.run(warmUp)
-    let before = runner.pair.deliveredBytes
+    let before = runner.pair.delivered
     counted(Unmanaged.passUnretained(runner).toOpaque(), rounds)
-    precondition(
-      runner.pair.deliveredBytes - before >= rounds * one.packets * (runner.length - 10), "packets were lost")
-    print(one.name, rounds, rounds * one.packets, runner.pair.deliveredBytes - before)
+    let delivered = runner.pair.delivered - before
+    precondition(delivered == rounds * one.packets, "\(delivered) packets of \(rounds * one.packets) came out")
+    print("\(one.name): \(rounds) rounds, \(delivered) packets")
   }
 
   private static func time(_ one: Case) {
