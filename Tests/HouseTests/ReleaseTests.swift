@@ -22,7 +22,7 @@ struct `Release programs` {
     }
   }
 
-  @Test(.enabled(if: Programs.run("command -v valgrind").status == 0, "needs valgrind: scripts/bootstrap test"))
+  @Test(.enabled(if: Programs.run("valgrind --version").status == 0, "needs valgrind: scripts/bootstrap test"))
   func `cost at most 5 % more instructions a packet than what is committed, and take no memory for one`() {
     let run = Programs.run("\(Checkout.root)/scripts/instructions")
     #expect(run.status == 0, "\(run.text)")
