@@ -104,8 +104,8 @@ let package = Package(
     edge(
       "Driver",
       [
-        "Configuration", "Control", "Crypto", "Engine", "Handshake", "Netlink", "Packets", "Primitives", "Resequencer",
-        "Ring", "Sealing", "Status", "Underlay", "VNIC", "Wire",
+        "Configuration", "Control", "Crypto", "Engine", "Handshake", "Netlink", "POSIX", "Packets", "Primitives",
+        "Resequencer", "Ring", "Sealing", "Status", "Underlay", "VNIC", "Wire",
       ]),
     edge(
       "Lab",

@@ -4,6 +4,8 @@
 //  gives it; `ConfigurationAudit` then holds the values against each other. Each step goes on after a mistake, with
 //  what could be read. All mistakes come out at once, in the order of the file.
 
+import Sealing
+
 /// A configuration, and where each of its values stands.
 public struct ConfigurationFile: Sendable {
   /// As it is called in messages.

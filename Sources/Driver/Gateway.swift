@@ -11,6 +11,7 @@ import Engine
 import Glibc
 import Handshake
 import Netlink
+import POSIX
 public import Primitives
 import Ring
 import Sealing
@@ -106,7 +107,7 @@ public enum Gateway {
       preconditionFailure("whoever runs a gateway has read its key")
     }
     let identity = Identity(privateKey: key.copied(), cryptography)
-    let now = GatewayLoop.clock()
+    let now = MonotonicClock.now
     let settings = try settings(setup, at: now)
     let flowBytes = Engine.Memory.flowBytes(for: settings.mostFlows)
     guard let memory = LoopMemory.make(batches: batchBytes, segments: segmentBytes, flows: flowBytes) else {
@@ -132,16 +133,33 @@ public enum Gateway {
 
   private static func openSockets(
     _ configuration: GatewayConfiguration, in ring: inout Ring
-  ) throws(GatewayFailure) -> [PathSocket] {
-    var sockets: [PathSocket] = []
+  ) throws(GatewayFailure) -> FixedArray<PathSocket> {
+    var opened: [OpenedSocket] = []
     for path in configuration.paths {
+      if let address = path.bind, !UDPSocket.isOurs(address) {
+        throw GatewayFailure(
+          "Path \"\(path.name)\": Bind = \(address) is no address of this machine; "
+            + "look with `ip address show dev \(path.interface)`")
+      }
       let socket = try attempt { () throws(UnderlayFailure) in
         try UDPSocket.open(interface: path.interface, port: path.port ?? configuration.listenPort ?? 0)
       }
       let buffers = try buffers(GatewayLoop.socketBuffers, ReceivedDatagrams.bufferLength, in: &ring)
-      sockets.append(PathSocket(socket, buffers: buffers))
+      opened.append(OpenedSocket(PathSocket(socket, buffers: buffers)))
     }
-    return sockets
+    return FixedArray(count: opened.count) { opened[$0].take() }
+  }
+
+  /// A socket until all are open: lists cannot hold what cannot be copied.
+  private final class OpenedSocket {
+    private var socket: PathSocket?
+
+    init(_ socket: consuming PathSocket) { self.socket = consume socket }
+
+    func take() -> PathSocket {
+      guard let socket = socket.take() else { preconditionFailure("a socket is taken once") }
+      return socket
+    }
   }
 
   private static func buffers(
@@ -171,10 +189,7 @@ public enum Gateway {
     for (index, peer) in setup.configuration.peers.enumerated() {
       var known = PeerSettings(
         name: peer.name, publicKey: peer.publicKey, endpoints: setup.endpoints[index], allowed: peer.allowedIPs)
-      known.presharedKey = peer.presharedKey?.secret.map { secret in
-        let copy = secret.copied()
-        return unsafe Array(copy.bytes)
-      }
+      known.presharedKey = peer.presharedKey?.secret
       known.keepalive = peer.keepalive
       settings.peers.append(known)
     }

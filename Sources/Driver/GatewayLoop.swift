@@ -28,6 +28,7 @@
 
 import Engine
 import Glibc
+import POSIX
 import Packets
 import Primitives
 import Resequencer
@@ -60,7 +61,7 @@ struct GatewayLoop: ~Copyable {
   private let descriptor: Int32
   private let memory: LoopMemory
   var packets: BufferPool
-  let sockets: [PathSocket]
+  var sockets: FixedArray<PathSocket>
   var messages: SendMessages
   /// How many bytes of each batch the kernel has taken or refused. All of it at once, unless an interface takes
   /// datagrams only one by one.
@@ -76,7 +77,7 @@ struct GatewayLoop: ~Copyable {
 
   init(
     ring: consuming Ring, engine: consuming Engine, device: consuming VirtualInterface, packets: consuming BufferPool,
-    sockets: [PathSocket], memory: consuming LoopMemory, at now: Instant
+    sockets: consuming FixedArray<PathSocket>, memory: consuming LoopMemory, at now: Instant
   ) {
     let bytes = UnsafeMutablePointer<Int>.allocate(capacity: GatewayLoop.mostBatches)
     bytes.initialize(repeating: 0, count: GatewayLoop.mostBatches)
@@ -105,18 +106,12 @@ struct GatewayLoop: ~Copyable {
     handles.deallocate()
   }
 
-  static func clock() -> Instant {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Instant(nanoseconds: UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec))
-  }
-
   /// One turn. Returns true when somebody woke us.
   mutating func turn() -> Bool {
     prepare()
     let timeout = engine.deadline.map { max(.zero, $0 - now) }
     ring.wait(timeout: timeout)
-    now = GatewayLoop.clock()
+    now = MonotonicClock.now
     var isWoken = false
     while let completion = ring.nextCompletion() {
       switch completion.tag.kind(Kind.self) {
@@ -167,25 +162,24 @@ struct GatewayLoop: ~Copyable {
 
   private mutating func batchSent(_ completion: Completion) {
     let index = Int(completion.tag.place)
-    let socket = sockets[index]
     let message = messages.finish(completion.tag.number)
     let number = UInt16(truncatingIfNeeded: message.context)
-    socket.inFlight -= 1
+    sockets[index].inFlight -= 1
     if completion.result != -ECANCELED {
       let segments = (message.bytes.count + message.segmentSize - 1) / message.segmentSize
-      switch socket.segmentation.note(completion.result, segments: segments) {
+      switch sockets[index].segmentation.note(completion.result, segments: segments) {
       case .sent: handed[Int(number)] += message.bytes.count
       // The interface refuses batches: this one goes again, one by one, and all behind it were cancelled.
       case .sendSingly: break
       case .failed(let error):
-        socket.lastError = error
+        sockets[index].lastError = error
         hasFailed[Int(number)] = true
         handed[Int(number)] += message.bytes.count
       }
     }
-    if socket.inFlight > 0 { return }
-    while let first = socket.waiting.first, handed[Int(first)] == engine.batch(first).length {
-      _ = socket.waiting.popFirst()
+    if sockets[index].inFlight > 0 { return }
+    while let first = sockets[index].waiting.first, handed[Int(first)] == engine.batch(first).length {
+      _ = sockets[index].waiting.popFirst()
       engine.sent(first, wasTaken: !hasFailed[Int(first)])
     }
   }
@@ -230,17 +224,18 @@ struct GatewayLoop: ~Copyable {
   /// Prepares a chain of sends: everything that waits at a socket, or as much as there is room for. The next chain
   /// begins when this one has ended, so what leaves by one socket leaves in its order: receivers take a gap for a loss.
   private mutating func send(_ index: Int) {
-    let socket = sockets[index]
     var next: SendMessage?
-    for place in 0..<socket.waiting.count {
-      let number = socket.waiting[place]
+    for place in 0..<sockets[index].waiting.count {
+      let number = sockets[index].waiting[place]
       let batch = engine.batch(number)
       let start = handed[Int(number)]
       var datagrams = DatagramBatch(
         UnsafeRawBufferPointer(start: batch.bytes + start, count: batch.length - start),
         segmentSize: batch.pieceLength, to: batch.route.remote, from: batch.route.local,
         trafficClass: batch.isCongestionCapable ? 2 : 0, context: UInt64(number))
-      while ring.room > 2, let message = messages.next(of: &datagrams, mostSegments: socket.segmentation.mostSegments) {
+      while ring.room > 2,
+        let message = messages.next(of: &datagrams, mostSegments: sockets[index].segmentation.mostSegments)
+      {
         if let previous = next { send(previous, index, isLinked: true) }
         next = message
       }
@@ -261,7 +256,7 @@ struct GatewayLoop: ~Copyable {
 }
 
 /// A local path's socket and what it reads into.
-final class PathSocket {
+struct PathSocket: ~Copyable {
   let socket: UDPSocket
   var buffers: BufferPool
   var segmentation = SegmentationOffload()
@@ -277,7 +272,7 @@ final class PathSocket {
     self.buffers = buffers
   }
 
-  func lend(to ring: inout Ring, _ index: Int) {
+  mutating func lend(to ring: inout Ring, _ index: Int) {
     buffers.lend(upTo: buffers.count, to: &ring)
     if !isReading && buffers.lent > 0 {
       isReading = true

@@ -113,7 +113,7 @@ public struct Engine: ~Copyable {
       let peer = list[index]
       guard
         let handshake = Handshake(
-          identity, remote: peer.publicKey, presharedKey: peer.presharedSecret, incarnation: incarnation,
+          identity, remote: peer.publicKey, presharedKey: peer.presharedKey?.copied(), incarnation: incarnation,
           wallClockAtZero: settings.wallClockAtZero, timing: settings.timing)
       else { preconditionFailure("keys were looked at before") }
       let isElder = peer.publicKey.bytes.lexicographicallyPrecedes(identity.publicKey.bytes)

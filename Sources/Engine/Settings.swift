@@ -51,7 +51,7 @@ public struct PeerSettings: Sendable {
   public var name: String
   public var publicKey: PublicKey
   /// 32 bytes that both know besides their keys.
-  public var presharedKey: [UInt8]?
+  public var presharedKey: KeptSecret?
   /// Where to find him; empty: he finds us.
   public var endpoints: [Endpoint]
   /// The inner addresses that are his, in both directions.
@@ -60,7 +60,7 @@ public struct PeerSettings: Sendable {
   public var keepalive: Interval?
 
   public init(
-    name: String, publicKey: PublicKey, presharedKey: [UInt8]? = nil, endpoints: [Endpoint] = [],
+    name: String, publicKey: PublicKey, presharedKey: KeptSecret? = nil, endpoints: [Endpoint] = [],
     allowed: [IPPrefix] = []
   ) {
     self.name = name
@@ -68,13 +68,6 @@ public struct PeerSettings: Sendable {
     self.presharedKey = presharedKey
     self.endpoints = endpoints
     self.allowed = allowed
-  }
-
-  var presharedSecret: Secret? {
-    guard let presharedKey, presharedKey.count == Secret.length else { return nil }
-    var secret = Secret()
-    secret.withMutableBytes { $0.copyBytes(from: presharedKey) }
-    return secret
   }
 }
 

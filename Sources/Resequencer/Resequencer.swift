@@ -122,10 +122,12 @@ public struct Resequencer: ~Copyable {
   /// Patience of a set until it is told its own: longer than the spread of common paths, shorter than a TCP's patience.
   public static let firstPatience = Interval.milliseconds(100)
 
-  let limits: Limits
+  public let limits: Limits
   public internal(set) var counters = Counters()
   /// Bytes that have arrived and are still here.
   public internal(set) var heldBytes = 0
+  /// Segments that have memory: incomplete, waiting, or not yet written.
+  public var heldSegments: Int { pool.slotsInUse }
 
   let sets: UnsafeMutablePointer<SetState>
   private var firstFreeSet: Number

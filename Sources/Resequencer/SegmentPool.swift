@@ -113,6 +113,7 @@ struct SegmentPool: ~Copyable {
   let ranges: UnsafeMutablePointer<ByteRange>
   let marks: UnsafeMutablePointer<ByteRange>
   let slotCount: Int
+  private(set) var slotsInUse = 0
   /// Of blocks in use.
   private(set) var bytesInUse = 0
 
@@ -199,6 +200,7 @@ struct SegmentPool: ~Copyable {
   }
 
   private mutating func take(fromClass number: Int) -> Number {
+    slotsInUse += 1
     let blocks = classes + number
     blocks.pointee.freeCount -= 1
     bytesInUse += blocks.pointee.blockSize
@@ -216,6 +218,7 @@ struct SegmentPool: ~Copyable {
   }
 
   mutating func giveBack(_ number: Number) {
+    slotsInUse -= 1
     let slot = slots + Int(number)
     let sizeClass = Int(slot.pointee.sizeClass)
     used[Int(slot.pointee.set) * SegmentPool.classCount + sizeClass] -= 1

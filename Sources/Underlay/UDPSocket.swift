@@ -103,4 +103,19 @@ public struct UDPSocket: ~Copyable {
   @discardableResult public func limitSendBuffer(to wanted: ByteCount) -> ByteCount {
     SocketOptions(descriptor: descriptor, isIPv6: takesIPv6).setBuffer(SO_SNDBUFFORCE, SO_SNDBUF, to: wanted)
   }
+
+  /// Whether this machine has the address: the kernel lets a socket have it.
+  public static func isOurs(_ address: IPAddress) -> Bool {
+    let family = address.family == .ipv4 ? AF_INET : AF_INET6
+    let probe = socket(family, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    if probe < 0 { return false }
+    defer { close(probe) }
+    return withUnsafeTemporaryAllocation(byteCount: MemoryLayout<sockaddr_in6>.size, alignment: 8) { room in
+      guard let start = room.baseAddress else { return false }
+      room.initializeMemory(as: UInt8.self, repeating: 0)
+      let length = SocketAddress.write(Endpoint(address, port: 0), to: start)
+      let pointer = start.assumingMemoryBound(to: sockaddr.self)
+      return bind(probe, __CONST_SOCKADDR_ARG(__sockaddr__: pointer), socklen_t(length)) == 0
+    }
+  }
 }

@@ -96,4 +96,18 @@ import Testing
     #expect(!liveness.isSilent(at: at(1_700)))
     #expect(liveness.isSilent(at: at(1_900)))
   }
+
+  @Test func `an operator's keepalive keeps a path awake from the side that was found, too`() {
+    var liveness = Liveness(keepsAlive: true, every: .seconds(5), at: at(0))
+    _ = liveness.heard(at: at(0))
+    var asked: [Int64] = []
+    while let due = liveness.deadline, due < at(21_000) {
+      if liveness.expire(at: due) == .ping {
+        asked.append((due - at(0)).nanoseconds / 1_000_000)
+        _ = liveness.sent(at: due)
+        _ = liveness.heard(at: due)
+      }
+    }
+    #expect(asked == [5_000, 10_000, 15_000, 20_000])
+  }
 }

@@ -82,6 +82,13 @@ struct `A gateway that cannot start` {
       told: "hawser: Path \"fibre\": w0 carries packets of 1000 bytes, and a path needs 1280: "
         + "`ip link set w0 mtu 1280`, or leave the path out\n"),
     Case(
+      testDescription: "an address to bind to that is not ours",
+      change: ("Interface = w0", "Interface = w0\nBind = 192.0.2.77"),
+      status: 2,
+      told:
+        "hawser: Path \"fibre\": Bind = 192.0.2.77 is no address of this machine; "
+        + "look with `ip address show dev w0`\n"),
+    Case(
       testDescription: "without CAP_NET_ADMIN", with: "setpriv --bounding-set=-net_admin", status: 2,
       told: "hawser: interface hawser0: cannot make the interface: Operation not permitted; needs CAP_NET_ADMIN; as "
         + "root, or try `unshare -Urn`\n"),

@@ -127,7 +127,7 @@ public final class GatewayWorld {
     }
     settings.peers = plan.peers.map { peer in
       PeerSettings(
-        name: "gateway\(peer.gateway)", publicKey: publicKeys[peer.gateway], presharedKey: peer.presharedKey,
+        name: "gateway\(peer.gateway)", publicKey: publicKeys[peer.gateway], presharedKey: kept(peer.presharedKey),
         endpoints: peer.sockets.map { address(of: Place(peer.gateway, $0)) },
         allowed: peer.allowed ?? innerPrefixes(behind: peer.gateway))
     }
@@ -405,6 +405,13 @@ public final class GatewayWorld {
       )
     } else {
       gateway.engine.written(delivery.handle, wasTaken: true)
+    }
+  }
+
+  private func kept(_ bytes: [UInt8]?) -> KeptSecret? {
+    bytes?.withUnsafeBytes { bytes in
+      guard let secret = Secret(bytes) else { return nil }
+      return KeptSecret(secret)
     }
   }
 

@@ -12,6 +12,10 @@ public struct Counters: Sendable {
     case unproven
     /// Was not sealed with the session's key.
     case forged
+    /// A name for a path that is not the other side's to give.
+    case foreignPath
+    /// Both sides have found the path, and ours stays.
+    case twinPath
     /// A path more than a peer may have.
     case tooManyPaths
     /// A gateway that nobody configured.

@@ -36,6 +36,8 @@ extension Engine {
       snapshot.counters.append(StatusSnapshot.Counter("classifier", name, count))
     }
     snapshot.resequencer.heldBytes = UInt64(resequencer.heldBytes)
+    snapshot.resequencer.heldSegments = UInt64(resequencer.heldSegments)
+    snapshot.resequencer.mostBytes = UInt64(resequencer.limits.memory.count)
     return snapshot
   }
 

@@ -199,18 +199,11 @@ extension Engine {
     if peers[index].pathCount == 0 && peers[index].settings.endpoints.isEmpty {
       // Nobody knows where he is: he will come.
       peers[index].handshake.cease()
-    } else if isSilent(index, at: now) && hasHadItsChance(index, at: now) {
+    } else if isSilent(index, at: now) {
       peers[index].handshake.begin(at: now)
       pump(index, from: nil, at: now)
     }
     peerDeadlineChanged(index, at: now)
-  }
-
-  /// New keys get as long as a path before they are called silent: else each answer would be the reason for the next
-  /// question.
-  private func hasHadItsChance(_ index: Int, at now: Instant) -> Bool {
-    guard let slot = peers[index].current else { return true }
-    return now - sessions[slot].since >= Liveness.deadAfter
   }
 
   /// The engine must look at this peer when something of his is due. Early is harmless: then it looks and waits again.

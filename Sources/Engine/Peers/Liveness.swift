@@ -46,7 +46,6 @@ struct Liveness: BitwiseCopyable {
   /// A question of ours came back since the path came up: then the other side has heard us on it, too.
   private(set) var isAnswered = false
   private(set) var smoothedRoundTrip = Interval.zero
-  private(set) var leastRoundTrip: Interval?
   private var nextPing: Instant?
   private var retry = Liveness.firstRetry
   /// We know where the other side is, so we keep what is between us awake.
@@ -97,7 +96,6 @@ struct Liveness: BitwiseCopyable {
   /// True for the first answer since the path came up.
   mutating func answered(after roundTrip: Interval) -> Bool {
     smoothedRoundTrip = smoothedRoundTrip == .zero ? roundTrip : smoothedRoundTrip * 7 / 8 + roundTrip / 8
-    leastRoundTrip = min(leastRoundTrip ?? roundTrip, roundTrip)
     defer { isAnswered = true }
     return !isAnswered
   }

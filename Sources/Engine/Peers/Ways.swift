@@ -49,21 +49,30 @@ extension Engine {
     peerDeadlineChanged(index, at: now)
   }
 
-  /// The other side uses a name that we do not know yet: a path that he has found. nil when it is not his to name, or
-  /// there are too many.
+  /// The other side uses a name that we do not know yet: a path that he has found. nil, and counted, when it is not his
+  /// to name, when we have found it as well and are the elder, or when there are too many.
   mutating func adopt(_ id: UInt8, _ route: Route, for index: Int, at now: Instant) -> Int? {
-    guard peers[index].isTheirs(id) else { return nil }
+    guard peers[index].isTheirs(id) else {
+      counters.count(.foreignPath)
+      return nil
+    }
     if let twin = peers[index].firstPlace(where: { $0.route.leadsTo(route) }) {
       // Both found it. His stays if he is the elder; else he will learn from ours.
-      if peers[index].isElder { return nil }
+      if peers[index].isElder {
+        counters.count(.twinPath)
+        return nil
+      }
       forget(twin, of: index)
     }
     let socket = Int(route.socket)
-    guard socket < localPaths.count else { return nil }
+    precondition(socket < localPaths.count, "the driver names a socket that the engine was told of")
     let path = PeerPath(
       id: id, peer: UInt32(index), route: route, mtu: localPaths[socket].mtu, isOurs: false,
       keepalive: peers[index].settings.keepalive, at: now)
-    guard let place = peers[index].add(path) else { return nil }
+    guard let place = peers[index].add(path) else {
+      counters.count(.tooManyPaths)
+      return nil
+    }
     report(.pathFound, peer: index, path: place)
     return place
   }

@@ -77,12 +77,18 @@ extension Engine {
     guard let start = arrival.bytes.baseAddress else { return }
     let session = sessions[slot].receiving
     let index = Int(session.peer)
-    // Lanes count anew with another run of the peer: until it has proved that it is there, nothing can be placed.
-    let mayPlace = sessions[slot].incarnation == peers[index].incarnation
     session.key.mask(session.key.context, masks, count, masks)
     var offset = range.lowerBound
     var opened = OpenedRun()
+    // Lanes count anew with another run of the peer: until it has proved that it is there, nothing can be placed.
+    var mayPlace = sessions[slot].incarnation == peers[index].incarnation
+    let isNew = !sessions[slot].isHeard
     for piece in 0..<count {
+      if isNew {
+        // The first datagram with new keys may change all of this, and may end its own session.
+        if !sessions.isInUse(slot) { return counters.count(.stranger, times: count - piece) }
+        mayPlace = sessions[slot].incarnation == peers[index].incarnation
+      }
       let length = min(arrival.pieceLength, range.upperBound - offset)
       let datagram = start + offset
       offset += length
@@ -182,10 +188,7 @@ extension Engine {
   ) -> Int? {
     if !sessions[slot].isHeard { hear(session: slot, of: index, at: now) }
     guard let path = peers[index].place(of: header.path) ?? adopt(header.path, arrival.route, for: index, at: now)
-    else {
-      counters.count(.tooManyPaths)
-      return nil
-    }
+    else { return nil }
     if header.counter > peers[index].paths[path].newestHeard, peers[index].paths[path].route != arrival.route {
       move(path, of: index, to: arrival.route, at: now)
     }

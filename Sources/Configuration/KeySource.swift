@@ -1,30 +1,13 @@
-//  KeptSecret.swift — a secret inside a plain value: shared by reference, never printed, wiped with its last holder.
-//
-//  A configuration is a value that is copied, compared and passed around; a `Secret` can do none of that, on purpose.
-//  So the value holds a reference to one. Comparing takes a time that does not depend on where two secrets differ.
+//  KeySource.swift — where the secrets of a configuration come from, and who may read the files that they are in.
 
 public import Sealing
 
-public final class KeptSecret: Equatable, Sendable, CustomStringConvertible {
-  private let secret: Secret
-
-  public init(_ secret: consuming Secret) { self.secret = secret }
-
-  /// A secret of one's own, for whoever computes with it. Keep it as short as it is needed.
-  public func copied() -> Secret { Secret(copying: secret) }
-
-  public static func == (a: KeptSecret, b: KeptSecret) -> Bool {
-    unsafe isEqualInConstantTime(a.secret.bytes, b.secret.bytes)
-  }
-
-  /// What logs and test failures may show.
-  public var description: String { "(secret)" }
-
+extension KeptSecret {
   /// Appends the 44 characters to this text, which the caller wipes.
   func appendText(to text: inout [UInt8]) {
     let start = text.count
     text.append(contentsOf: repeatElement(0, count: Secret.textLength))
-    unsafe text.withUnsafeMutableBytes { unsafe secret.writeText(into: .init(rebasing: $0[start...])) }
+    unsafe text.withUnsafeMutableBytes { unsafe copied().writeText(into: .init(rebasing: $0[start...])) }
   }
 }
 
