@@ -1,4 +1,4 @@
-//  ProcessUsage.swift — what a process has used so far: time of a processor, wake-ups, memory.
+//  ProcessUsage.swift — what a process has used so far: time of a processor, wake-ups, memory, page faults.
 //
 //  Read from outside, so that it is the same for a program of ours and for anybody else's. `schedstat` counts
 //  nanoseconds where `stat` counts hundredths of a second. Threads are added; one that has ended is not seen any more,
@@ -13,12 +13,18 @@ public struct ProcessUsage: Equatable, Sendable {
   /// How often it went to sleep by itself, hence how often something woke it.
   public var sleeps: UInt64 = 0
   public var residentMemory = ByteCount(0)
+  /// How often it touched a page that was not there (or had to be copied) yet.
+  public var pageFaults: UInt64 = 0
 
   /// nil: there is no such process.
   public init?(of process: Int32) {
     let directory = "/proc/\(process)"
     guard let status = try? SmallFile.readText(directory + "/status") else { return nil }
     residentMemory = ByteCount(ProcessUsage.number("VmRSS:", in: status) * 1_024)
+    // Behind the name, which may hold anything: state, six numbers, flags, then minor faults and major ones a field
+    // later.
+    let fields = ((try? SmallFile.readText(directory + "/stat")) ?? "").split(separator: ")").last?.split(separator: " ")
+    if let fields, fields.count > 9 { pageFaults = (UInt64(fields[7]) ?? 0) + (UInt64(fields[9]) ?? 0) }
     for thread in SmallFile.names(in: directory + "/task") {
       let own = "\(directory)/task/\(thread)/"
       if let text = try? SmallFile.readText(own + "schedstat"), let first = text.split(separator: " ").first {
@@ -35,6 +41,7 @@ public struct ProcessUsage: Equatable, Sendable {
     var sum = a
     sum.processorTime = a.processorTime + b.processorTime
     sum.sleeps += b.sleeps
+    sum.pageFaults += b.pageFaults
     sum.residentMemory = ByteCount(a.residentMemory.value + b.residentMemory.value)
     return sum
   }

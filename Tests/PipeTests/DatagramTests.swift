@@ -1,5 +1,6 @@
 //  DatagramTests.swift — datagrams of all sizes, in the ways in which programs send and receive them.
 
+import Foundation
 import Glibc
 import Primitives
 import Synchronization
@@ -9,6 +10,9 @@ import Testing
 struct `Datagrams through two gateways` {
   static let segment: Int32 = 103  // UDP_SEGMENT
   static let gro: Int32 = 104  // UDP_GRO
+
+  /// HAWSER_TEST_SIZES=all sends every size that there is, which takes a while.
+  private static let isThorough = ProcessInfo.processInfo.environment["HAWSER_TEST_SIZES"] == "all"
 
   /// Around every border: one packet to two fragments, a datagram of ours to two, a full super-packet, the most that
   /// UDP has.
@@ -28,8 +32,10 @@ struct `Datagrams through two gateways` {
     let socket = try HostSocket(family, SOCK_DGRAM, in: sites.namespace(of: .alice), patience: .seconds(5))
     try socket.set(SOL_SOCKET, SO_RCVBUF, to: 4 << 20)
     try socket.connect(TwoSites.address(of: .bob, family), port: 7)
-    for size in Self.sizes {
-      let bytes = text(size, seed: size)
+    let all = text(65_507 * 2, seed: 1)
+    for size in Self.isThorough ? Array(1...65_507) : Self.sizes {
+      // Each size with bytes of its own.
+      let bytes = Array(all[size..<(2 * size)])
       #expect(socket.send(bytes) == 0)
       let answer = socket.receive()
       #expect(answer?.count == size && answer == bytes, "\(size) bytes")

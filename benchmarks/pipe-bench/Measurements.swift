@@ -23,16 +23,19 @@ struct Bulk {
         "iperf3", "-c", joined.listener.address, "-B", joined.opener.address, "-C", congestionControl, "-O", "1", "-t",
         String(seconds), "-i", "0", "-J", "--connect-timeout", "5000",
       ], in: joined.opener.namespace)
+    try stand.wait(warmUp)
+    let warm = try joined.readings()
     guard try group.wait(atMost: .seconds(Int64(seconds) + 20), until: { $0.status(of: client) != nil }) else {
       throw LabError("iperf3 did not end in time: the connection hangs", exitCode: 1)
     }
-    let costs = zip(before, try joined.readings()).map { before, after -> Double? in
+    let after = try joined.readings()
+    let costs = zip(before, after).map { before, after -> Double? in
       guard let before, let after else { return nil }
       let bytes = after.taken.bytes - before.taken.bytes + after.written.bytes - before.written.bytes
       return bytes == 0 ? nil : nanoseconds(before, after) / 1e3 / (Double(bytes) / 65_536)
     }
     do throws(Iperf3Report.Failure) {
-      return [try Iperf3Report(parsing: group.output(of: client)).goodputBitsPerSecond] + costs
+      return [try Iperf3Report(parsing: group.output(of: client)).goodputBitsPerSecond] + costs + needs(warm, after)
     } catch {
       throw LabError("\(error); \(group.complaint(of: client))", exitCode: 1)
     }
@@ -68,6 +71,8 @@ struct Flood {
         "--sockets", String(sockets), "--pieces", String(pieces), "--burst", String(burst), "--rate", String(rate),
         "--seconds", String(seconds), joined.listener.address,
       ], in: joined.opener.namespace)
+    try stand.wait(warmUp)
+    let warm = try joined.readings()
     guard try group.wait(atMost: .seconds(Int64(seconds) + 20), until: { $0.status(of: sender) != nil }) else {
       throw LabError("the sender did not end in time", exitCode: 1)
     }
@@ -85,7 +90,7 @@ struct Flood {
     return [sent / time, received / time, max(0, 1 - received / sent)]
       + [
         cost(before[0], after[0]) { $0.taken }, cost(before[1], after[1]) { $0.written },
-      ]
+      ] + needs(warm, after)
   }
 
   private func cost(
@@ -143,6 +148,19 @@ extension JoinedSites {
   fileprivate func readings() throws(LabError) -> [Gateway.Reading?] {
     try gateways.map { (gateway) throws(LabError) in try gateway.read() }
   }
+}
+
+/// Until every buffer was used: what a gateway touches for the first time is no part of what a packet costs.
+private let warmUp = Interval.milliseconds(1_500)
+
+/// Page faults of each gateway since it is warm, and the memory that it holds now.
+private func needs(
+  _ warm: [JoinedSites.Gateway.Reading?], _ after: [JoinedSites.Gateway.Reading?]
+) -> [Double?] {
+  zip(warm, after).map { warm, after in
+    guard let warm, let after else { return nil }
+    return Double(after.usage.pageFaults - warm.usage.pageFaults)
+  } + after.map { $0.map { Double($0.usage.residentMemory.value) } }
 }
 
 private func nanoseconds(_ before: JoinedSites.Gateway.Reading, _ after: JoinedSites.Gateway.Reading) -> Double {

@@ -33,6 +33,14 @@ enum Question: String, CaseIterable, Sendable {
 
   var metrics: [Metric] { own + [Metric("others_share", "others %", per: 0.01, decimals: 0, isCompared: false)] }
 
+  /// What a gateway that carries all that it can should need no more of.
+  private static let underLoad = [
+    Metric("sender_page_faults", "sender faults", decimals: 0, isCompared: false),
+    Metric("receiver_page_faults", "receiver faults", decimals: 0, isCompared: false),
+    Metric("sender_resident_bytes", "sender MiB", per: 1_048_576, decimals: 1, isCompared: false),
+    Metric("receiver_resident_bytes", "receiver MiB", per: 1_048_576, decimals: 1, isCompared: false),
+  ]
+
   private var own: [Metric] {
     switch self {
     case .tcpCubic, .tcpBBR:
@@ -40,7 +48,7 @@ enum Question: String, CaseIterable, Sendable {
         Metric("goodput_bps", "Gbit/s", per: 1e9, decimals: 2),
         Metric("sender_us_per_64KiB", "sender µs/64KiB", decimals: 1),
         Metric("receiver_us_per_64KiB", "receiver µs/64KiB", decimals: 1),
-      ]
+      ] + Question.underLoad
     case .udp, .udpTen, .udpMany, .udpSegments:
       [
         Metric("sent_pps", "sent kpps", per: 1e3, decimals: 0),
@@ -48,7 +56,7 @@ enum Question: String, CaseIterable, Sendable {
         Metric("loss_share", "lost %", per: 0.01, decimals: 1),
         Metric("sender_ns_per_packet", "sender ns/packet", decimals: 0),
         Metric("receiver_ns_per_packet", "receiver ns/packet", decimals: 0),
-      ]
+      ] + Question.underLoad
     case .ping:
       [Metric("rtt_p50_us", "median µs", decimals: 0), Metric("rtt_p99_us", "p99 µs", decimals: 0)]
     case .idle:
