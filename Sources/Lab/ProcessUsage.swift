@@ -21,10 +21,10 @@ public struct ProcessUsage: Equatable, Sendable {
     let directory = "/proc/\(process)"
     guard let status = try? SmallFile.readText(directory + "/status") else { return nil }
     residentMemory = ByteCount(ProcessUsage.number("VmRSS:", in: status) * 1_024)
-    // Behind the name, which may hold anything: state, six numbers, flags, then minor faults and major ones a field
-    // later.
-    let fields = ((try? SmallFile.readText(directory + "/stat")) ?? "").split(separator: ")").last?.split(separator: " ")
-    if let fields, fields.count > 9 { pageFaults = (UInt64(fields[7]) ?? 0) + (UInt64(fields[9]) ?? 0) }
+    let line = (try? SmallFile.readText(directory + "/stat")) ?? ""
+    // Behind the name, which may hold anything but this bracket. Minor faults, major ones, their children's between.
+    let fields = line.split(separator: ")").last?.split(separator: " ") ?? []
+    if fields.count > 9 { pageFaults = (UInt64(fields[7]) ?? 0) + (UInt64(fields[9]) ?? 0) }
     for thread in SmallFile.names(in: directory + "/task") {
       let own = "\(directory)/task/\(thread)/"
       if let text = try? SmallFile.readText(own + "schedstat"), let first = text.split(separator: " ").first {
