@@ -22,6 +22,9 @@ struct PeerPath: BitwiseCopyable {
   var id: UInt8
   var peer: UInt32
   var route: Route
+  /// Where we found it, if we did. Who is between us can lead both sides astray by sending on what he overhears, and
+  /// then be silent: what leads nowhere is looked for where it was.
+  let home: Route?
   var liveness: Liveness
   /// Bytes of text in a full datagram.
   var payload: Int
@@ -42,6 +45,7 @@ struct PeerPath: BitwiseCopyable {
     self.id = id
     self.peer = peer
     self.route = route
+    home = isOurs ? route : nil
     self.isOurs = isOurs
     payload = PeerPath.payload(mtu: mtu, to: route.remote)
     liveness = Liveness(keepsAlive: isOurs || keepalive != nil, every: keepalive, at: now)

@@ -5,7 +5,8 @@
 //  asked less and less often, every ten seconds in the end, so a cable that is plugged in later is found.
 //
 //  Roaming.  A newer authentic datagram from another address moves the path there. That is all there is to it: address
-//  translators that forget, laptops that travel, LTE cells.
+//  translators that forget, laptops that travel, LTE cells. A path that went down after it was moved is also looked for
+//  where it was found: somebody between us who sent on what he overheard leads both sides to himself, and is silent.
 //
 //  Who was found asks back. Until he is answered he sends only on his first path: what the other side has not heard yet
 //  it does not count among the paths that must have passed a hole before it is given up (Resequencer).
@@ -163,14 +164,26 @@ extension Engine {
       }
       switch peers[index].paths[place].liveness.expire(at: now) {
       case .wait: break
-      case .ping: send(ControlMessage(.ping, mark: now.nanoseconds), on: place, of: index, at: now)
+      case .ping: ask(place, of: index, at: now)
       case .die:
         isChanged = true
         report(.pathDown, peer: index, path: place)
-        send(ControlMessage(.ping, mark: now.nanoseconds), on: place, of: index, at: now)
+        ask(place, of: index, at: now)
       }
     }
     if isChanged { pathsChanged(of: index, at: now) }
+  }
+
+  /// A question on a path; when it is down, also where it was found. An answer from there moves it back.
+  private mutating func ask(_ place: Int, of index: Int, at now: Instant) {
+    send(ControlMessage(.ping, mark: now.nanoseconds), on: place, of: index, at: now)
+    let path = peers[index].paths[place]
+    guard path.liveness.state == .down, let home = path.home, home.remote != path.route.remote else { return }
+    closeBatch(place, of: index)
+    peers[index].paths[place].route = home
+    send(ControlMessage(.ping, mark: now.nanoseconds), on: place, of: index, at: now)
+    closeBatch(place, of: index)
+    peers[index].paths[place].route = path.route
   }
 
   /// Every path that should answer has been silent for too long: he may have lost our keys.
