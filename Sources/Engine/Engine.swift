@@ -50,7 +50,13 @@ public struct Engine: ~Copyable {
   var rules: Rules
   var batches: SendBatches
   var resequencer: Resequencer
-  var draft = SegmentDraft()
+  var shipments = Shipments()
+  var parts = PartQueues()
+  /// What was looked at last, and which shipment it is.
+  var draft: SegmentDraft
+  var drafted: UInt32?
+  /// Peers for which parts wait that could not leave in their turn.
+  var loadedPeers = RingBuffer<UInt32>(minimumCapacity: 16)
   var freeBuffers = RingBuffer<UInt16>(minimumCapacity: 256)
   /// Paths with an open batch.
   var openBatches = RingBuffer<OpenBatch>(minimumCapacity: 64)
@@ -133,6 +139,7 @@ public struct Engine: ~Copyable {
       Resequencer.Limits(
         laneSets: max(1, list.count), mostSegmentLength: Engine.mostSegmentLength, memory: memory.segments))
     refusals = Refusals(from: settings.addresses)
+    draft = shipments.nothing
     masks = .allocate(byteCount: Engine.mostMasks * SealingKey.sampleLength, alignment: 64)
     timers = DeadlineQueue(count: list.count)
   }
@@ -231,7 +238,7 @@ public struct Engine: ~Copyable {
   }
 
   /// A buffer whose packet has left, for the driver to read into again.
-  public mutating func nextFreeBuffer() -> UInt16? { freeBuffers.popFirst() }
+  public mutating func nextFreeBuffer() -> UInt16? { freeBuffers.popFirst() ?? shipments.nextFreeBuffer() }
 }
 
 extension UnsafeMutableRawBufferPointer {

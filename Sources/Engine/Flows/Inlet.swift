@@ -68,6 +68,11 @@ extension Engine {
 
   /// Makes segments of what waits and seals them, as long as there are batches.
   public mutating func flush(at now: Instant) {
+    for _ in 0..<loadedPeers.count {
+      guard let index = loadedPeers.popFirst() else { break }
+      peers[Int(index)].isListed = false
+      transmit(to: Int(index), at: now)
+    }
     while let slot = queues.nextFlow() {
       let index = Int(flows[slot].peer)
       let paths = peers[index].carryingPaths
@@ -80,15 +85,12 @@ extension Engine {
         pin == nil ? peers[index].striper.mostSegmentLength : SendBatches.mostBytes, Engine.mostSegmentLength)
       // What leaves must leave whole; the rest waits for batches to come back.
       if batches.freeCount < Engine.batches(for: most, paths: paths) { break }
+      guard shipments.hasRoom(), parts.freeCount >= PeerPath.mostPaths else { break }
       let run = queues.takeRun(of: slot, mostBytes: most, in: &flows)
-      draft.clear()
-      draft.segmentSize = run.segmentSize
-      draft.needsChecksum = run.needsChecksum
-      for packet in run.packets { draft.append(packet.bytes, length: Int(packet.length)) }
       let lane =
         flows[slot].plan.stack == .raw ? rawLane() : FlowTable.lane(of: slot, lanes: Peer.lanes - Engine.rawLanes)
-      sendDraft(to: index, lane: lane, pinned: pin, at: now)
-      for packet in run.packets { freeBuffers.append(packet.buffer) }
+      commit(run, to: index, lane: lane, pinned: pin, isUrgent: false, at: now)
+      transmit(to: index, at: now)
     }
     closeBatches()
   }

@@ -120,6 +120,7 @@ extension Engine {
   /// The other gateway was started since: all of before is void, but for the session with the new run.
   private mutating func begin(anew index: Int, with kept: Int, at now: Instant) {
     closeBatches(of: index)
+    dropParts(of: index)
     for slot in index * Sessions.perPeer..<(index + 1) * Sessions.perPeer where slot != kept { sessions.destroy(slot) }
     if peers[index].current != kept { peers[index].current = nil }
     peers[index].incarnation = sessions[kept].incarnation

@@ -25,8 +25,13 @@ struct Peer: ~Copyable {
   let isElder: Bool
   var handshake: Handshake
   var striper = Striper()
-  /// How many paths the striper has.
+  /// How many paths the striper has, and which, by their places.
   var carryingPaths = 0
+  var carrying: UInt32 = 0
+  /// For which something waits.
+  var loaded: UInt32 = 0
+  /// It is in the list of peers for which something waits.
+  var isListed = false
   /// What may come from him comes on these, by their places.
   var arrivingPaths: UInt32 = 0
   var laneSet: Resequencer.LaneSet?

@@ -29,6 +29,9 @@ struct PeerPath: BitwiseCopyable {
   /// Bytes of text in a full datagram.
   var payload: Int
   var openBatch: UInt16?
+  /// Parts that wait for this path.
+  var urgent = PartList()
+  var bulk = PartList()
   /// It is in the list of paths with an open batch.
   var isListed = false
   /// Whether we found it: then it is ours to keep awake and to give up.

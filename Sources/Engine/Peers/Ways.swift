@@ -91,6 +91,8 @@ extension Engine {
 
   mutating func forget(_ place: Int, of index: Int) {
     closeBatch(place, of: index)
+    peers[index].carrying &= ~(1 << UInt32(place))
+    redirectParts(of: place, index)
     peers[index].remove(place)
   }
 
@@ -121,6 +123,12 @@ extension Engine {
     }
     peers[index].striper.setPaths(list)
     peers[index].carryingPaths = list.count
+    peers[index].carrying = chosen
+    var stranded = peers[index].loaded & ~chosen
+    while stranded != 0 {
+      redirectParts(of: stranded.trailingZeroBitCount, index)
+      stranded &= stranded &- 1
+    }
     peers[index].arrivingPaths = arriving
     if let laneSet = peers[index].laneSet {
       // In the beginning the other side may send on a path that we have not heard yet.

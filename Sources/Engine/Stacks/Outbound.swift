@@ -23,20 +23,22 @@ extension Engine {
   /// that is half full, and between there are full ones, of 64 datagrams of half the usual length in the worst case.
   static func batches(for length: Int, paths: Int) -> Int { 2 * paths + length / 30_000 + 1 }
 
-  /// Sends the draft as the next segment of a lane. The caller has made sure that batches are free and the peer has a
-  /// session.
-  mutating func sendDraft(to index: Int, lane: UInt16, pinned: UInt8?, at now: Instant) {
-    guard let slot = peers[index].current else { return }
-    let session = sessions[slot].sending
-    let segment = peers[index].nextSegment(of: lane)
-    let location = Location(
-      lane: lane, flags: draft.needsChecksum ? .needsChecksum : [], segment: segment, length: UInt32(draft.length),
-      offset: 0, segmentSize: draft.segmentSize)
+  // MARK: Commit
+
+  /// A run of packets gets its number and is cut; its parts wait for their paths. False when there is no room for it.
+  mutating func commit(
+    _ run: FlowQueues.Run, to index: Int, lane: UInt16, pinned: UInt8?, isUrgent: Bool, at now: Instant
+  ) {
+    guard let (number, made) = shipments.begin(run, peer: index, lane: lane, isUrgent: isUrgent, at: now) else {
+      preconditionFailure("a run is taken only while there is room for it")
+    }
+    draft = made
+    drafted = number
+    shipments[number]?.pointee.segment = peers[index].nextSegment(of: lane)
     peers[index].sent.packets += UInt64(draft.count)
     peers[index].sent.bytes += UInt64(draft.length)
-
     if let pinned {
-      return sealPart(0..<draft.length, of: location, on: Int(pinned), of: index, session, at: now)
+      return wait(number, 0..<draft.length, for: Int(pinned), of: index, isUrgent: isUrgent)
     }
     // Whole packets, but of a super-packet any range can be delivered.
     let granularity = draft.segmentSize == 0 ? max(1, draft.commonLength) : 1
@@ -45,48 +47,101 @@ extension Engine {
     while let part = peers[index].striper.nextPart() {
       let end = draft.cut(near: part.range.upperBound, after: start)
       if end <= start { continue }
-      sealPart(start..<end, of: location, on: Int(part.path), of: index, session, at: now)
+      wait(number, start..<end, for: Int(part.path), of: index, isUrgent: isUrgent)
       start = end
     }
   }
 
-  /// Seals one contiguous range into datagrams on one path.
-  private mutating func sealPart(
-    _ range: Range<Int>, of segment: Location, on slot: Int, of index: Int, _ session: SendingSession, at now: Instant
-  ) {
-    let peerPath = peers[index].paths + slot
+  @inline(__always)
+  private mutating func wait(_ number: UInt32, _ range: Range<Int>, for place: Int, of index: Int, isUrgent: Bool) {
+    let part = WaitingPart(shipment: number, lower: UInt32(range.lowerBound), upper: UInt32(range.upperBound))
+    let path = peers[index].paths + place
+    if isUrgent { parts.append(part, to: &path.pointee.urgent) } else { parts.append(part, to: &path.pointee.bulk) }
+    peers[index].loaded |= 1 << UInt32(place)
+  }
+
+  // MARK: Send
+
+  /// Seals what waits for the paths of a peer, as far as there are batches.
+  mutating func transmit(to index: Int, at now: Instant) {
+    guard let current = peers[index].current else { return }
+    let session = sessions[current].sending
+    var loaded = peers[index].loaded
+    while loaded != 0 {
+      let place = loaded.trailingZeroBitCount
+      loaded &= loaded &- 1
+      transmit(over: place, of: index, session, at: now)
+    }
+    if peers[index].loaded != 0 && !peers[index].isListed {
+      peers[index].isListed = true
+      loadedPeers.append(UInt32(index))
+    }
+  }
+
+  private mutating func transmit(over place: Int, of index: Int, _ session: SendingSession, at now: Instant) {
+    let path = peers[index].paths + place
+    while true {
+      let isUrgent = !path.pointee.urgent.isEmpty
+      guard let part = parts.first(of: isUrgent ? path.pointee.urgent : path.pointee.bulk) else { break }
+      guard let shipment = shipments[part.shipment] else { preconditionFailure("what waits of a segment keeps it") }
+      if drafted != part.shipment {
+        draft = shipments.draft(of: shipment.pointee)
+        drafted = part.shipment
+      }
+      let bytes = seal(part, shipment.pointee, on: place, of: index, session, at: now)
+      if bytes == 0 { return }
+      if isUrgent {
+        parts.take(bytes, from: &path.pointee.urgent)
+      } else {
+        parts.take(bytes, from: &path.pointee.bulk)
+      }
+      shipment.pointee.unsent -= UInt32(bytes)
+      shipments.settle(part.shipment, bytes: bytes)
+    }
+    peers[index].loaded &= ~(1 << UInt32(place))
+  }
+
+  /// Seals a part into datagrams, from its beginning. Returns how many of its bytes there was room for.
+  private mutating func seal(
+    _ part: WaitingPart, _ shipment: Shipment, on place: Int, of index: Int, _ session: SendingSession,
+    at now: Instant
+  ) -> Int {
+    let peerPath = peers[index].paths + place
     let path = peerPath.pointee.id
-    var location = segment
-    var offset = range.lowerBound
-    var resume = draft.record(at: offset)
+    var location = Location(
+      lane: shipment.lane, segment: shipment.segment, length: shipment.length, offset: 0,
+      segmentSize: shipment.segmentSize)
+    let flags: Location.Flags = shipment.needsChecksum ? .needsChecksum : []
+    var offset = Int(part.lower)
+    let end = Int(part.upper)
+    var resume = part.isWhole ? draft.record(at: offset) : nil
     var payload = peerPath.pointee.payload
     // Whole packets where that costs nothing: then a lost datagram costs no packet that was not in it.
     if draft.commonLength > 0, draft.segmentSize == 0, draft.commonLength <= payload {
       payload -= payload % draft.commonLength
     }
-    let isCongestionCapable = draft.isCongestionCapable
     var sealed = 0
     var datagrams: UInt64 = 0
-    while offset < range.upperBound {
+    while offset < end {
       let recordLength = resume?.record.length ?? 0
-      let length = min(payload - recordLength, range.upperBound - offset)
+      let length = min(payload - recordLength, end - offset)
       let text = recordLength + length
       guard
-        let place = batches.reserve(
+        let room = batches.reserve(
           DataHeader.overhead + text, on: peerPath, key: session.key,
-          isCongestionCapable: isCongestionCapable)
-      else { return counters.count(.noBatch) }
+          isCongestionCapable: shipment.isCongestionCapable)
+      else { break }
       location.offset = UInt32(offset)
-      location.flags = segment.flags
+      location.flags = flags
       if resume != nil {
         location.flags.insert(.resumes)
       } else if draft.isBeginning(offset) {
         location.flags.insert(.begins)
       }
       let counter = peers[index].nextCounter(of: path)
-      ClearHeader(path: path, receiver: session.remoteIndex, counter: counter).write(to: place)
-      location.write(to: place + DataHeader.clearLength)
-      let target = place + DataHeader.length
+      ClearHeader(path: path, receiver: session.remoteIndex, counter: counter).write(to: room)
+      location.write(to: room + DataHeader.clearLength)
+      let target = room + DataHeader.length
       let source: UnsafeRawPointer
       if let found = resume {
         found.record.write(to: target)
@@ -100,14 +155,58 @@ extension Engine {
         draft.gather(offset, length, into: target)
         source = UnsafeRawPointer(target)
       }
-      session.key.seal(session.key.context, path, counter, place, source, text, target)
+      session.key.seal(session.key.context, path, counter, room, source, text, target)
       batches.finish()
       offset += length
       sealed += DataHeader.overhead + text
       datagrams += 1
     }
-    notePathSent(slot, of: index, bytes: sealed, datagrams: datagrams, expectsAnswer: true, at: now)
+    if datagrams == 0 { return 0 }
+    notePathSent(place, of: index, bytes: sealed, datagrams: datagrams, expectsAnswer: true, at: now)
     sessions.noteSealed(bytes: sealed, by: session)
+    return offset - Int(part.lower)
+  }
+
+  // MARK: Parts that cannot go where they should
+
+  /// What waits for a path goes over another one of the same peer; without one it is dropped.
+  mutating func redirectParts(of place: Int, _ index: Int) {
+    let path = peers[index].paths + place
+    peers[index].loaded &= ~(1 << UInt32(place))
+    let other = (0..<PeerPath.mostPaths).first { $0 != place && peers[index].carrying & 1 << UInt32($0) != 0 }
+    while let part = parts.first(of: path.pointee.urgent) {
+      parts.take(part.count, from: &path.pointee.urgent)
+      redirect(part, to: other, of: index, isUrgent: true)
+    }
+    while let part = parts.first(of: path.pointee.bulk) {
+      parts.take(part.count, from: &path.pointee.bulk)
+      redirect(part, to: other, of: index, isUrgent: false)
+    }
+  }
+
+  /// The other gateway counts its lanes anew: what waits for it has numbers that mean nothing any more.
+  mutating func dropParts(of index: Int) {
+    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
+      let path = peers[index].paths + place
+      while let part = parts.first(of: path.pointee.urgent) {
+        parts.take(part.count, from: &path.pointee.urgent)
+        redirect(part, to: nil, of: index, isUrgent: true)
+      }
+      while let part = parts.first(of: path.pointee.bulk) {
+        parts.take(part.count, from: &path.pointee.bulk)
+        redirect(part, to: nil, of: index, isUrgent: false)
+      }
+    }
+    peers[index].loaded = 0
+  }
+
+  private mutating func redirect(_ part: WaitingPart, to other: Int?, of index: Int, isUrgent: Bool) {
+    guard let other else {
+      shipments[part.shipment]?.pointee.unsent -= UInt32(part.count)
+      shipments.settle(part.shipment, bytes: part.count)
+      return counters.count(.noPath)
+    }
+    wait(part.shipment, Int(part.lower)..<Int(part.upper), for: other, of: index, isUrgent: isUrgent)
   }
 
   /// One message between gateways, on one path.

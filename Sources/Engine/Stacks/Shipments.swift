@@ -1,0 +1,170 @@
+//  Shipments.swift — segments on their way: their packets stay where they were read until nobody needs them any more.
+//
+//  Why.  Between the moment at which a segment gets its number and the one at which all of it has arrived, its bytes
+//  are needed again and again: by parts that wait for their path, and by what must be sent anew. Nothing is copied for
+//  that: the buffers that the virtual NIC was read into stay ours for so long.
+//
+//  How.  Two rings in the order of age, one of shipments and one of their packets, which lie one after the other:
+//
+//      shipments   │ 7: 3 packets, all there │ 8: 1 packet │ 9: 2 packets │            number = place + turns of the ring
+//                     first ▲                                             ▲ next
+//      packets     │ p │ p │ p │ p │ p │ p │
+//                  each: where its bytes are, which buffer goes back
+//
+//  A shipment is over when nothing of it is outstanding. Its buffers go back at once, whatever is older; its place in
+//  the rings when all older ones are over, too. When a ring is full the oldest shipment gives up its claim to be sent
+//  again: what of it is on the way may still arrive, and what is lost is lost.
+//
+//  Rejected.  A table with free places (packets of one shipment must lie in a row, and rows of any length fragment it);
+//  reference counts of buffers (a buffer holds one packet, and a packet belongs to one shipment).
+//
+//  Always true.  (1) A number is never given twice within 2³² shipments, and one that is over finds nothing. (2) A
+//  buffer comes back exactly once. (3) `outstanding` ≥ `unsent`.
+//
+//  Not here.  Which part goes where, and when. Cost: O(packets) to begin and to end, O(1) else; no allocation after
+//  `init`.
+
+import Packets
+import Primitives
+
+/// What is known of a segment while it is on its way.
+struct Shipment: BitwiseCopyable {
+  var peer: UInt32
+  var segment: UInt32
+  var lane: UInt16
+  /// Of the pieces of its super-packets; 0 when it has none.
+  var segmentSize: UInt16
+  var length: UInt32
+  /// Bytes that have not arrived, as far as we know, and were not given up.
+  var outstanding: UInt32
+  /// Bytes that wait for their path.
+  var unsent: UInt32
+  var since: Instant
+  fileprivate var firstPacket: UInt32
+  fileprivate var packetCount: UInt16
+  fileprivate var commonLength: UInt32
+  var needsChecksum: Bool
+  var isCongestionCapable: Bool
+  var isUrgent: Bool
+  fileprivate var isOver: Bool
+}
+
+struct Shipments: ~Copyable {
+  /// Single packets, each a segment, at 150,000 a second over a round trip of 100 ms.
+  static let mostShipments = 16_384
+  /// Two for each: segments of many packets are what a flood makes.
+  static let mostPackets = 32_768
+
+  private let shipments: UnsafeMutablePointer<Shipment>
+  private let packets: UnsafeMutablePointer<SegmentDraft.Packet>
+  private var first: UInt32 = 0
+  private var next: UInt32 = 0
+  /// Of the packets' ring: the first in use, and the first free one; both only grow.
+  private var firstPacket: UInt32 = 0
+  private var nextPacket: UInt32 = 0
+  /// Buffers that nobody needs any more.
+  private var free: RingBuffer<UInt16>
+  /// Shipments that were still outstanding when their place was needed.
+  private(set) var forgotten: UInt64 = 0
+
+  init() {
+    shipments = .allocate(capacity: Shipments.mostShipments)
+    packets = .allocate(capacity: Shipments.mostPackets)
+    free = RingBuffer(minimumCapacity: 256)
+  }
+
+  deinit {
+    shipments.deallocate()
+    packets.deallocate()
+  }
+
+  var count: Int { Int(next &- first) }
+
+  @inline(__always)
+  private func slot(_ number: UInt32) -> UnsafeMutablePointer<Shipment> {
+    shipments + Int(number & UInt32(Shipments.mostShipments - 1))
+  }
+
+  /// nil when it is over.
+  @inline(__always)
+  subscript(number: UInt32) -> UnsafeMutablePointer<Shipment>? {
+    let slot = slot(number)
+    return number &- first < next &- first && !slot.pointee.isOver ? slot : nil
+  }
+
+  // MARK: Begin
+
+  /// Room for one more, at the price of the oldest if need be. False when the oldest still has parts to send.
+  mutating func hasRoom() -> Bool {
+    while next &- first == UInt32(Shipments.mostShipments)
+      || nextPacket &- firstPacket > UInt32(Shipments.mostPackets - 2 * SegmentDraft.mostPackets)
+    {
+      if slot(first).pointee.unsent > 0 { return false }
+      forgotten &+= 1
+      end(first)
+    }
+    return true
+  }
+
+  /// A run of packets becomes a segment. Returns its number and what it consists of; nil when there is no room.
+  @inline(__always)
+  mutating func begin(
+    _ run: FlowQueues.Run, peer: Int, lane: UInt16, isUrgent: Bool, at now: Instant
+  ) -> (number: UInt32, draft: SegmentDraft)? {
+    guard hasRoom() else { return nil }
+    let ring = UInt32(Shipments.mostPackets)
+    // They lie in a row: what is left at the end of the ring is left out.
+    let left = ring - (nextPacket & (ring - 1))
+    if left < UInt32(SegmentDraft.mostPackets) { nextPacket &+= left }
+    var draft = SegmentDraft(
+      at: packets + Int(nextPacket & (ring - 1)), segmentSize: run.segmentSize, needsChecksum: run.needsChecksum)
+    for packet in run.packets { draft.append(packet.bytes, length: Int(packet.length), buffer: packet.buffer) }
+    let number = next
+    slot(number).initialize(
+      to: Shipment(
+        peer: UInt32(peer), segment: 0, lane: lane, segmentSize: run.segmentSize, length: UInt32(draft.length),
+        outstanding: UInt32(draft.length), unsent: UInt32(draft.length), since: now, firstPacket: nextPacket,
+        packetCount: UInt16(draft.count), commonLength: UInt32(draft.commonLength), needsChecksum: run.needsChecksum,
+        isCongestionCapable: draft.isCongestionCapable, isUrgent: isUrgent, isOver: false))
+    nextPacket &+= UInt32(draft.count)
+    next &+= 1
+    return (number, draft)
+  }
+
+  /// What a shipment consists of.
+  func draft(of shipment: Shipment) -> SegmentDraft {
+    SegmentDraft(
+      at: packets + Int(shipment.firstPacket & UInt32(Shipments.mostPackets - 1)), count: Int(shipment.packetCount),
+      length: Int(shipment.length), segmentSize: shipment.segmentSize, needsChecksum: shipment.needsChecksum,
+      isCongestionCapable: shipment.isCongestionCapable, commonLength: Int(shipment.commonLength))
+  }
+
+  /// A draft of no packets.
+  var nothing: SegmentDraft { SegmentDraft(at: packets, segmentSize: 0, needsChecksum: false) }
+
+  // MARK: End
+
+  /// So many bytes have arrived, or nobody will send them again.
+  @inline(__always)
+  mutating func settle(_ number: UInt32, bytes: Int) {
+    guard let shipment = self[number] else { return }
+    precondition(bytes <= Int(shipment.pointee.outstanding), "more has arrived of a segment than it has")
+    shipment.pointee.outstanding -= UInt32(bytes)
+    if shipment.pointee.outstanding == 0 { end(number) }
+  }
+
+  private mutating func end(_ number: UInt32) {
+    let shipment = slot(number)
+    let row = packets + Int(shipment.pointee.firstPacket & UInt32(Shipments.mostPackets - 1))
+    for index in 0..<Int(shipment.pointee.packetCount) { free.append(row[index].buffer) }
+    shipment.pointee.isOver = true
+    shipment.pointee.outstanding = 0
+    while first != next && slot(first).pointee.isOver {
+      firstPacket = slot(first).pointee.firstPacket &+ UInt32(slot(first).pointee.packetCount)
+      first &+= 1
+    }
+  }
+
+  @inline(__always)
+  mutating func nextFreeBuffer() -> UInt16? { free.popFirst() }
+}
