@@ -23,6 +23,7 @@
 
 public import Handshake
 import Packets
+import PathHealth
 public import Primitives
 public import Resequencer
 import Sealing
@@ -50,6 +51,8 @@ public struct Engine: ~Copyable {
   var rules: Rules
   var batches: SendBatches
   var resequencer: Resequencer
+  /// Batches that were sent, until they were reported.
+  var runs = SentRuns(capacity: Engine.mostRuns)
   var shipments = Shipments()
   var parts = PartQueues()
   /// What was looked at last, and which shipment it is.
@@ -146,6 +149,8 @@ public struct Engine: ~Copyable {
 
   deinit { masks.deallocate() }
 
+  /// 1.4 GB in full batches, or 32,768 single datagrams: 300 ms of the fastest flood of single packets.
+  static let mostRuns = 32_768
   /// Eight batches of 44 full datagrams: more paths than that share them.
   static let mostSegmentLength = 8 * 44 * 1428
 

@@ -18,6 +18,8 @@ public struct Counters: Sendable {
     case twinPath
     /// A path more than a peer may have.
     case tooManyPaths
+    /// A report about a path that we do not have (any more).
+    case unknownReport
     /// A gateway that nobody configured.
     case unknownPeer
     /// As many flows as may be, and all of them busy.

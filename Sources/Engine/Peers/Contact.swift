@@ -16,6 +16,7 @@
 //  handshake all of its outputs are taken (`pump`).
 
 import Handshake
+import PathHealth
 import Primitives
 import Resequencer
 import Sealing
@@ -121,6 +122,12 @@ extension Engine {
   private mutating func begin(anew index: Int, with kept: Int, at now: Instant) {
     closeBatches(of: index)
     dropParts(of: index)
+    // Nobody will ever report what was sent before, and his clock is another one.
+    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
+      peers[index].beliefs[place].log.close(in: &runs)
+      peers[index].beliefs[place].receipts = Receipts(path: peers[index].paths[place].id)
+    }
+    peers[index].clock = PeerClock()
     for slot in index * Sessions.perPeer..<(index + 1) * Sessions.perPeer where slot != kept { sessions.destroy(slot) }
     if peers[index].current != kept { peers[index].current = nil }
     peers[index].incarnation = sessions[kept].incarnation
@@ -197,6 +204,8 @@ extension Engine {
       pathsChanged(of: index, at: now)
     }
     expirePaths(of: index, at: now)
+    expireLogs(of: index, at: now)
+    sendReports(of: index, at: now)
     if peers[index].pathCount == 0 && peers[index].settings.endpoints.isEmpty {
       // Nobody knows where he is: he will come.
       peers[index].handshake.cease()

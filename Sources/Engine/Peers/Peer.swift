@@ -4,6 +4,7 @@
 //  connects, and what it has is bounded here, path by path and lane by lane, so that none can take from another.
 
 import Handshake
+import PathHealth
 import Primitives
 import Resequencer
 import Sealing
@@ -52,6 +53,12 @@ struct Peer: ~Copyable {
   var received = Traffic()
 
   let paths: UnsafeMutablePointer<PeerPath>
+  /// Of the same places.
+  let beliefs: UnsafeMutablePointer<PathBelief>
+  /// The other side's, as our measurements see it.
+  var clock = PeerClock()
+  /// How many reports were sent.
+  var reports: UInt32 = 0
   private var used: UInt32 = 0
   private let places: UnsafeMutablePointer<UInt8>
   private let counters: UnsafeMutablePointer<UInt64>
@@ -69,12 +76,14 @@ struct Peer: ~Copyable {
     let numbers = UnsafeMutablePointer<UInt64>.allocate(capacity: PeerPath.mostIDs)
     numbers.initialize(repeating: 0, count: PeerPath.mostIDs)
     paths = .allocate(capacity: PeerPath.mostPaths)
+    beliefs = .allocate(capacity: PeerPath.mostPaths)
     places = names
     counters = numbers
   }
 
   deinit {
     paths.deallocate()
+    beliefs.deallocate()
     places.deallocate()
     counters.deallocate()
     segments?.deallocate()
@@ -127,6 +136,7 @@ struct Peer: ~Copyable {
   mutating func add(_ path: PeerPath) -> Int? {
     guard let place = (0..<PeerPath.mostPaths).first(where: { !isUsed($0) }) else { return nil }
     (paths + place).initialize(to: path)
+    (beliefs + place).initialize(to: PathBelief(path: path.id))
     used |= 1 << UInt32(place)
     places[Int(path.id)] = UInt8(place)
     return place
@@ -155,8 +165,8 @@ struct Peer: ~Copyable {
     var earliest = handshake.deadline
     if let provesFrom { earliest = min(earliest ?? provesFrom, provesFrom) }
     for place in 0..<PeerPath.mostPaths where isUsed(place) {
-      guard let due = paths[place].liveness.deadline else { continue }
-      earliest = min(earliest ?? due, due)
+      if let due = paths[place].liveness.deadline { earliest = min(earliest ?? due, due) }
+      if let due = beliefs[place].deadline { earliest = min(earliest ?? due, due) }
     }
     return earliest
   }

@@ -93,6 +93,7 @@ extension Engine {
     closeBatch(place, of: index)
     peers[index].carrying &= ~(1 << UInt32(place))
     redirectParts(of: place, index)
+    peers[index].beliefs[place].log.close(in: &runs)
     peers[index].remove(place)
   }
 

@@ -107,7 +107,9 @@ extension Engine {
           counters.count(.forged)
           continue
         }
-        guard let path = noteAuthentic(header, arrival, session: slot, of: index, bytes: length, &opened, at: now)
+        guard
+          let path = noteAuthentic(
+            header, arrival, session: slot, of: index, bytes: length, isQuiet: true, &opened, at: now)
         else {
           continue
         }
@@ -150,6 +152,7 @@ extension Engine {
           text: UnsafeRawBufferPointer(start: sealed, count: textLength), at: now)
       }
     }
+    if opened.id != .max { receiptsChanged(opened.path, of: index) }
   }
 
   /// The path that the last datagram came on: nearly always it is the next one's as well.
@@ -162,8 +165,8 @@ extension Engine {
   /// when there is no room for one more.
   @inline(__always)
   private mutating func noteAuthentic(
-    _ header: ClearHeader, _ arrival: Arrival, session slot: Int, of index: Int, bytes: Int, _ run: inout OpenedRun,
-    at now: Instant
+    _ header: ClearHeader, _ arrival: Arrival, session slot: Int, of index: Int, bytes: Int, isQuiet: Bool = false,
+    _ run: inout OpenedRun, at now: Instant
   ) -> Int? {
     guard sessions.accept(header.counter, path: header.path, in: slot) else {
       counters.count(.replayed)
@@ -179,6 +182,8 @@ extension Engine {
     if header.counter > peers[index].paths[run.path].newestHeard {
       peers[index].paths[run.path].newestHeard = header.counter
     }
+    peers[index].beliefs[run.path].receipts.note(
+      header.counter, bytes: bytes, isMarked: arrival.isCongested, isQuiet: isQuiet, at: now)
     return run.path
   }
 
@@ -200,7 +205,18 @@ extension Engine {
   }
 
   private mutating func receiveControl(_ text: UnsafeRawBufferPointer, on path: Int, of index: Int, at now: Instant) {
-    guard let message = ControlMessage(text) else { return counters.count(.malformed) }
+    var reader = ControlReader(text)
+    while let message = reader.next() {
+      switch message {
+      case .probe(let probe): receive(probe, on: path, of: index, at: now)
+      case .report(let report): receive(report, of: index, at: now)
+      case .plan, .giveUp: counters.count(.malformed)
+      }
+    }
+    if reader.isBroken { counters.count(.malformed) }
+  }
+
+  private mutating func receive(_ message: ControlMessage, on path: Int, of index: Int, at now: Instant) {
     switch message.kind {
     case .ping:
       send(ControlMessage(.pong, mark: message.mark), on: path, of: index, at: now)
@@ -212,6 +228,7 @@ extension Engine {
       let sent = Instant(nanoseconds: message.mark)
       if sent <= now {
         let isFirst = peers[index].paths[path].liveness.answered(after: now - sent)
+        peers[index].beliefs[path].log.learn(roundTrip: now - sent, at: now)
         if isFirst { pathsChanged(of: index, at: now) } else { roundTripsChanged(of: index) }
       }
     }

@@ -13,6 +13,7 @@
 //  begins with a packet or with a resume record.
 
 import Packets
+import PathHealth
 import Primitives
 import Sealing
 import Striper
@@ -122,6 +123,7 @@ extension Engine {
     }
     var sealed = 0
     var datagrams: UInt64 = 0
+    var run = OpenRun()
     while offset < end {
       let recordLength = resume?.record.length ?? 0
       let length = min(payload - recordLength, end - offset)
@@ -160,11 +162,41 @@ extension Engine {
       offset += length
       sealed += DataHeader.overhead + text
       datagrams += 1
+      run.add(counter, DataHeader.overhead + text)
+      if run.count == PathLog.mostDatagrams { log(&run, on: place, of: index, at: now) }
     }
     if datagrams == 0 { return 0 }
+    if run.count > 0 { log(&run, on: place, of: index, at: now) }
     notePathSent(place, of: index, bytes: sealed, datagrams: datagrams, expectsAnswer: true, at: now)
     sessions.noteSealed(bytes: sealed, by: session)
     return offset - Int(part.lower)
+  }
+
+  /// Datagrams that followed each other.
+  private struct OpenRun {
+    var first: UInt64 = 0
+    var count = 0
+    var bytes = 0
+    var lastBytes = 0
+
+    @inline(__always)
+    mutating func add(_ counter: UInt64, _ length: Int) {
+      if count == 0 {
+        first = counter
+        bytes = length
+      }
+      count += 1
+      lastBytes = length
+    }
+  }
+
+  private mutating func log(_ run: inout OpenRun, on place: Int, of index: Int, at now: Instant) {
+    let belief = peers[index].beliefs + place
+    let wasQuiet = belief.pointee.log.deadline == nil
+    _ = belief.pointee.log.sent(
+      tag: 0, first: run.first, count: run.count, bytes: run.bytes, lastBytes: run.lastBytes, in: &runs, at: now)
+    run.count = 0
+    if wasQuiet { peerDeadlineChanged(index, at: now) }
   }
 
   // MARK: Parts that cannot go where they should
@@ -216,9 +248,27 @@ extension Engine {
   }
 
   mutating func send(_ message: ControlMessage, on slot: Int, of index: Int, with place: Int, at now: Instant) {
-    guard batches.freeCount > 0 else { return counters.count(.noBatch) }
+    withUnsafeTemporaryAllocation(byteCount: ControlMessage.length, alignment: 8) { text in
+      guard let start = text.baseAddress else { return }
+      message.write(to: start)
+      // An answer expects no answer: else two idle gateways would keep each other awake.
+      sendControl(
+        UnsafeRawBufferPointer(text), on: slot, of: index, with: place, expectsAnswer: message.kind == .ping, at: now)
+    }
+  }
+
+  mutating func sendControl(_ text: UnsafeRawBufferPointer, on slot: Int, of index: Int, at now: Instant) {
+    guard let current = peers[index].current else { return }
+    sendControl(text, on: slot, of: index, with: current, expectsAnswer: false, at: now)
+  }
+
+  /// Messages between gateways, on one path.
+  private mutating func sendControl(
+    _ text: UnsafeRawBufferPointer, on slot: Int, of index: Int, with place: Int, expectsAnswer: Bool, at now: Instant
+  ) {
+    guard batches.freeCount > 0, let bytes = text.baseAddress else { return counters.count(.noBatch) }
     let session = sessions[place].sending
-    let length = DataHeader.overhead + ControlMessage.length
+    let length = DataHeader.overhead + text.count
     // A batch is masked with one key, and what is open belongs to the current one.
     let isApart = place != peers[index].current
     if isApart { closeBatch(slot, of: index) }
@@ -231,13 +281,10 @@ extension Engine {
     ClearHeader(path: path, receiver: session.remoteIndex, counter: counter).write(to: room)
     Location(lane: 0, flags: .control, segment: 0, length: 0, offset: 0, segmentSize: 0)
       .write(to: room + DataHeader.clearLength)
-    let target = room + DataHeader.length
-    message.write(to: target)
-    session.key.seal(session.key.context, path, counter, room, target, ControlMessage.length, target)
+    session.key.seal(session.key.context, path, counter, room, bytes, text.count, room + DataHeader.length)
     batches.finish()
     if isApart { closeBatch(slot, of: index) }
-    // An answer expects no answer: else two idle gateways would keep each other awake.
-    notePathSent(slot, of: index, bytes: length, datagrams: 1, expectsAnswer: message.kind == .ping, at: now)
+    notePathSent(slot, of: index, bytes: length, datagrams: 1, expectsAnswer: expectsAnswer, at: now)
   }
 
   private mutating func notePathSent(

@@ -1,0 +1,103 @@
+//  Reporting.swift — gateways tell each other what arrived on each path, and learn from it what their paths are worth.
+//
+//  Why.  A sender knows his paths only by what the other side saw of them. So each side notes what arrives, path by
+//  path (PathHealth.Receipts), and says it a few hundred times a second while data flows; each side keeps what it sent
+//  (PathHealth.PathLog) until it hears of it.
+//
+//  How.
+//
+//      datagrams on A, B, C ─▶ receipts ─▶ due? ─▶ one control datagram with the reports of all paths that are due
+//                                                          │ over the path with the shortest round trip
+//      rate, delay, loss ◀─ log, delays ◀─ reports ◀───────┘ (each fourth time over the next best)
+//
+//  Reports are cumulative, so a lost one costs time and nothing else; now and then one goes another way, since the best
+//  way there may be dead in this direction, and nobody would hear of it.
+//
+//  Control datagrams are quiet: they have numbers of the path, but nobody reports them, or two idle gateways would keep
+//  each other awake.
+
+import PathHealth
+import Primitives
+import Wire
+
+extension Engine {
+  /// Text of control datagrams: 16 reports without loss fit, or one with all that it may list and a few others.
+  static let mostControlText = 640
+
+  // MARK: What we say
+
+  /// Something arrived that has to be reported: the peer's timer may have to ring earlier.
+  @inline(__always)
+  mutating func receiptsChanged(_ place: Int, of index: Int) {
+    guard let due = peers[index].beliefs[place].receipts.deadline else { return }
+    if let armed = peers[index].armed, armed <= due { return }
+    peers[index].armed = due
+    timers.set(index, due)
+  }
+
+  /// Reports of all paths of a peer that are due.
+  mutating func sendReports(of index: Int, at now: Instant) {
+    guard peers[index].current != nil else { return }
+    var isDue = false
+    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
+      if let due = peers[index].beliefs[place].receipts.deadline, due <= now { isDue = true }
+    }
+    guard isDue, let way = wayBack(to: index) else { return }
+    peers[index].reports &+= 1
+    withUnsafeTemporaryAllocation(byteCount: Engine.mostControlText, alignment: 8) { room in
+      var writer = ControlWriter(room)
+      for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
+        peers[index].beliefs[place].receipts.setInterval(
+          roundTrip: peers[index].paths[place].liveness.smoothedRoundTrip)
+        guard let report = peers[index].beliefs[place].receipts.nextReport(at: now, joining: true) else { continue }
+        if writer.append(report) { continue }
+        sendControl(UnsafeRawBufferPointer(rebasing: room[..<writer.written]), on: way, of: index, at: now)
+        writer = ControlWriter(room)
+        _ = writer.append(report)
+      }
+      if writer.written > 0 {
+        sendControl(UnsafeRawBufferPointer(rebasing: room[..<writer.written]), on: way, of: index, at: now)
+      }
+    }
+  }
+
+  /// Over which path reports go: the quickest one that answers, each fourth time the next one.
+  private func wayBack(to index: Int) -> Int? {
+    var best: (place: Int, roundTrip: Interval)?
+    var next: (place: Int, roundTrip: Interval)?
+    for place in 0..<PeerPath.mostPaths where peers[index].isUp(place) {
+      let path = peers[index].paths + place
+      let way = (place, path.pointee.liveness.smoothedRoundTrip)
+      if let first = best, first.roundTrip <= way.1 {
+        if next.map({ way.1 < $0.roundTrip }) ?? true { next = way }
+      } else {
+        next = best
+        best = way
+      }
+    }
+    if let next, peers[index].reports % 4 == 3 { return next.place }
+    return best?.place
+  }
+
+  // MARK: What we hear
+
+  mutating func receive(_ report: PathReport, of index: Int, at now: Instant) {
+    guard let place = peers[index].place(of: report.path) else { return counters.count(.unknownReport) }
+    let belief = peers[index].beliefs + place
+    if let sample = belief.pointee.log.receive(report, clock: &peers[index].clock, in: &runs, at: now) {
+      belief.pointee.delays.note(sample.forwardDelay, at: now)
+    }
+    while belief.pointee.log.nextSettled(in: &runs) != nil {}
+    peerDeadlineChanged(index, at: now)
+  }
+
+  /// What nobody has reported for too long is lost.
+  mutating func expireLogs(of index: Int, at now: Instant) {
+    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
+      let belief = peers[index].beliefs + place
+      guard let due = belief.pointee.log.deadline, due <= now else { continue }
+      belief.pointee.log.expire(at: now, in: &runs)
+      while belief.pointee.log.nextSettled(in: &runs) != nil {}
+    }
+  }
+}
