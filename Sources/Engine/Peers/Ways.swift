@@ -14,6 +14,7 @@
 //  Always true.  (1) Only a path that is up carries segments, unless none is: then the one that was heard last does.
 //  (2) Of two paths between the same two addresses the elder gateway's stays.
 
+import PathHealth
 import Primitives
 import Resequencer
 import Striper
@@ -93,7 +94,8 @@ extension Engine {
     closeBatch(place, of: index)
     peers[index].carrying &= ~(1 << UInt32(place))
     redirectParts(of: place, index)
-    peers[index].beliefs[place].log.close(in: &runs)
+    let belief = peers[index].beliefs + place
+    belief.pointee.log.close(in: &runs)
     peers[index].remove(place)
   }
 

@@ -13,6 +13,7 @@
 
 import Handshake
 import Packets
+import PathHealth
 public import Primitives
 import Resequencer
 import Sealing
