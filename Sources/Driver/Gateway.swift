@@ -126,7 +126,7 @@ public enum Gateway {
           name: configuration.interface, addresses: configuration.addresses, mtu: Int(configuration.mtu.value),
           routes: configuration.routes == .auto ? configuration.peers.flatMap(\.allowedIPs) : []))
     }
-    let packets = try buffers(GatewayLoop.smallBuffers, GatewayLoop.packetLength, in: &ring)
+    let packets = try buffers(GatewayLoop.packetBuffers, GatewayLoop.packetLength, in: &ring)
     return GatewayLoop(
       ring: ring, engine: engine, device: device, packets: packets, sockets: sockets, memory: memory, at: now)
   }

@@ -53,6 +53,7 @@ public struct Engine: ~Copyable {
   var resequencer: Resequencer
   /// Batches that were sent, until they were reported.
   var runs = SentRuns(capacity: Engine.mostRuns)
+  var cargoes = Cargoes()
   var shipments = Shipments()
   var parts = PartQueues()
   /// What was looked at last, and which shipment it is.

@@ -124,9 +124,8 @@ extension Engine {
     dropParts(of: index)
     // Nobody will ever report what was sent before, and his clock is another one.
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
-      let belief = peers[index].beliefs + place
-      belief.pointee.log.close(in: &runs)
-      belief.pointee.receipts = Receipts(path: peers[index].paths[place].id)
+      abandon(place, of: index, at: now)
+      peers[index].beliefs[place].receipts = Receipts(path: peers[index].paths[place].id)
     }
     peers[index].clock = PeerClock()
     for slot in index * Sessions.perPeer..<(index + 1) * Sessions.perPeer where slot != kept { sessions.destroy(slot) }

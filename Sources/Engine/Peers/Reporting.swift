@@ -87,7 +87,7 @@ extension Engine {
     if let sample = belief.pointee.log.receive(report, clock: &peers[index].clock, in: &runs, at: now) {
       belief.pointee.delays.note(sample.forwardDelay, at: now)
     }
-    while belief.pointee.log.nextSettled(in: &runs) != nil {}
+    settle(place, of: index, at: now)
     peerDeadlineChanged(index, at: now)
   }
 
@@ -97,7 +97,7 @@ extension Engine {
       let belief = peers[index].beliefs + place
       guard let due = belief.pointee.log.deadline, due <= now else { continue }
       belief.pointee.log.expire(at: now, in: &runs)
-      while belief.pointee.log.nextSettled(in: &runs) != nil {}
+      settle(place, of: index, at: now)
     }
   }
 }

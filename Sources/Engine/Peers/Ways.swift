@@ -14,7 +14,6 @@
 //  Always true.  (1) Only a path that is up carries segments, unless none is: then the one that was heard last does.
 //  (2) Of two paths between the same two addresses the elder gateway's stays.
 
-import PathHealth
 import Primitives
 import Resequencer
 import Striper
@@ -64,7 +63,7 @@ extension Engine {
         counters.count(.twinPath)
         return nil
       }
-      forget(twin, of: index)
+      forget(twin, of: index, at: now)
     }
     let socket = Int(route.socket)
     precondition(socket < localPaths.count, "the driver names a socket that the engine was told of")
@@ -90,12 +89,11 @@ extension Engine {
     }
   }
 
-  mutating func forget(_ place: Int, of index: Int) {
+  mutating func forget(_ place: Int, of index: Int, at now: Instant) {
     closeBatch(place, of: index)
     peers[index].carrying &= ~(1 << UInt32(place))
     redirectParts(of: place, index)
-    let belief = peers[index].beliefs + place
-    belief.pointee.log.close(in: &runs)
+    abandon(place, of: index, at: now)
     peers[index].remove(place)
   }
 
@@ -169,7 +167,7 @@ extension Engine {
     var isChanged = false
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       if peers[index].paths[place].isForgotten(at: now) {
-        forget(place, of: index)
+        forget(place, of: index, at: now)
         isChanged = true
         continue
       }

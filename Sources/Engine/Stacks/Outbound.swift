@@ -96,8 +96,9 @@ extension Engine {
       } else {
         parts.take(bytes, from: &path.pointee.bulk)
       }
-      shipment.pointee.unsent -= UInt32(bytes)
-      shipments.settle(part.shipment, bytes: bytes)
+      // Small packets move: what was known of their places is void.
+      if Int(shipment.pointee.unsent) == bytes { drafted = nil }
+      shipments.sent(part.shipment, bytes: bytes)
     }
     peers[index].loaded &= ~(1 << UInt32(place))
   }
@@ -123,7 +124,7 @@ extension Engine {
     }
     var sealed = 0
     var datagrams: UInt64 = 0
-    var run = OpenRun()
+    var run = OpenRun(shipment: part.shipment, lower: offset, step: payload, record: resume?.record.length ?? 0)
     while offset < end {
       let recordLength = resume?.record.length ?? 0
       let length = min(payload - recordLength, end - offset)
@@ -163,10 +164,10 @@ extension Engine {
       sealed += DataHeader.overhead + text
       datagrams += 1
       run.add(counter, DataHeader.overhead + text)
-      if run.count == PathLog.mostDatagrams { log(&run, on: place, of: index, at: now) }
+      if run.count == PathLog.mostDatagrams { log(&run, upTo: offset, on: place, of: index, at: now) }
     }
     if datagrams == 0 { return 0 }
-    if run.count > 0 { log(&run, on: place, of: index, at: now) }
+    if run.count > 0 { log(&run, upTo: offset, on: place, of: index, at: now) }
     notePathSent(place, of: index, bytes: sealed, datagrams: datagrams, expectsAnswer: true, at: now)
     sessions.noteSealed(bytes: sealed, by: session)
     return offset - Int(part.lower)
@@ -174,10 +175,21 @@ extension Engine {
 
   /// Datagrams that followed each other.
   private struct OpenRun {
+    let shipment: UInt32
+    var lower: Int
+    let step: Int
+    var record: Int
     var first: UInt64 = 0
     var count = 0
     var bytes = 0
     var lastBytes = 0
+
+    init(shipment: UInt32, lower: Int, step: Int, record: Int) {
+      self.shipment = shipment
+      self.lower = lower
+      self.step = step
+      self.record = record
+    }
 
     @inline(__always)
     mutating func add(_ counter: UInt64, _ length: Int) {
@@ -190,13 +202,54 @@ extension Engine {
     }
   }
 
-  private mutating func log(_ run: inout OpenRun, on place: Int, of index: Int, at now: Instant) {
+  private mutating func log(_ run: inout OpenRun, upTo end: Int, on place: Int, of index: Int, at now: Instant) {
     let belief = peers[index].beliefs + place
     let wasQuiet = belief.pointee.log.deadline == nil
-    _ = belief.pointee.log.sent(
-      tag: 0, first: run.first, count: run.count, bytes: run.bytes, lastBytes: run.lastBytes, in: &runs, at: now)
+    let tag = cargoes.append(shipment: run.shipment, run.lower..<end, step: run.step, record: run.record)
+    let logging = belief.pointee.log.sent(
+      tag: tag, first: run.first, count: run.count, bytes: run.bytes, lastBytes: run.lastBytes, in: &runs, at: now)
+    switch logging {
+    case .logged: break
+    case .forgot(let tag, let datagrams): forget(datagrams, of: tag)
+    case .unlogged: shipments.settle(run.shipment, bytes: end - run.lower)
+    }
     run.count = 0
+    run.lower = end
+    run.record = 0
     if wasQuiet { peerDeadlineChanged(index, at: now) }
+  }
+
+  // MARK: What became of it
+
+  /// Takes from a path's log what it has found out.
+  mutating func settle(_ place: Int, of index: Int, at now: Instant) {
+    let belief = peers[index].beliefs + place
+    while let news = belief.pointee.log.nextSettled(in: &runs) {
+      // What was held for lost was taken out of the books then.
+      if news.outcome == .recovered { continue }
+      guard let cargo = cargoes[news.tag] else { continue }
+      shipments.settle(cargo.shipment, bytes: cargo.bytes(of: news.datagrams).count)
+    }
+  }
+
+  /// Nobody will ever say what became of these datagrams.
+  private mutating func forget(_ datagrams: UInt64, of tag: UInt32) {
+    guard let cargo = cargoes[tag] else { return }
+    var left = datagrams
+    while left != 0 {
+      let datagram = left.trailingZeroBitCount
+      left &= left &- 1
+      shipments.settle(cargo.shipment, bytes: cargo.bytes(of: datagram..<datagram + 1).count)
+    }
+  }
+
+  /// Nothing that was sent on a path will be reported any more.
+  mutating func abandon(_ place: Int, of index: Int, at now: Instant) {
+    let belief = peers[index].beliefs + place
+    settle(place, of: index, at: now)
+    belief.pointee.log.abandonAll(in: &runs)
+    settle(place, of: index, at: now)
+    belief.pointee.log.close(in: &runs)
   }
 
   // MARK: Parts that cannot go where they should
@@ -234,7 +287,8 @@ extension Engine {
 
   private mutating func redirect(_ part: WaitingPart, to other: Int?, of index: Int, isUrgent: Bool) {
     guard let other else {
-      shipments[part.shipment]?.pointee.unsent -= UInt32(part.count)
+      drafted = nil
+      shipments.sent(part.shipment, bytes: part.count)
       shipments.settle(part.shipment, bytes: part.count)
       return counters.count(.noPath)
     }

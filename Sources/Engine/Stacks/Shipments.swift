@@ -15,6 +15,12 @@
 //  the rings when all older ones are over, too. When a ring is full the oldest shipment gives up its claim to be sent
 //  again: what of it is on the way may still arrive, and what is lost is lost.
 //
+//  A buffer has room for the largest super-packet, so a small packet would hold forty times of what it needs: once all
+//  of its segment has left it moves into a cell of 2 KiB, and its buffer goes back at once. That is a copy of bytes that
+//  the cipher has just read: 40 ns, where a buffer is worth 64 KiB.
+//
+//  What waits for news is bounded by `mostBytes`; beyond it the oldest shipments are forgotten as well.
+//
 //  Rejected.  A table with free places (packets of one shipment must lie in a row, and rows of any length fragment it);
 //  reference counts of buffers (a buffer holds one packet, and a packet belongs to one shipment).
 //
@@ -55,6 +61,16 @@ struct Shipments: ~Copyable {
   /// Two for each: segments of many packets are what a flood makes.
   static let mostPackets = 32_768
 
+  /// A packet of Ethernet's size fits.
+  static let cellLength = 2_048
+  /// As many bytes as a hundred milliseconds of single packets at 1 Gbit/s. More are forgotten early.
+  static let cells = 8_192
+  /// What may wait to be sent again: 24 MiB are 200 ms at 1 Gbit/s. With the resequencer's 40 MiB, the memory that
+  /// paths of different lengths cost is 64 MiB.
+  static let mostBytes = 24 << 20
+  /// Buffers' numbers are smaller; a packet's `buffer` from here on is a cell.
+  private static let firstCell: UInt16 = 0x8000
+
   private let shipments: UnsafeMutablePointer<Shipment>
   private let packets: UnsafeMutablePointer<SegmentDraft.Packet>
   private var first: UInt32 = 0
@@ -64,6 +80,12 @@ struct Shipments: ~Copyable {
   private var nextPacket: UInt32 = 0
   /// Buffers that nobody needs any more.
   private var free: RingBuffer<UInt16>
+  private let cells: UnsafeMutableRawPointer
+  private let freeCells: UnsafeMutablePointer<UInt16>
+  private var freeCellCount = 0
+  private var madeCells = 0
+  /// Of all shipments that are not over.
+  private(set) var bytes = 0
   /// Shipments that were still outstanding when their place was needed.
   private(set) var forgotten: UInt64 = 0
 
@@ -71,11 +93,15 @@ struct Shipments: ~Copyable {
     shipments = .allocate(capacity: Shipments.mostShipments)
     packets = .allocate(capacity: Shipments.mostPackets)
     free = RingBuffer(minimumCapacity: 256)
+    cells = .allocate(byteCount: Shipments.cells * Shipments.cellLength, alignment: 64)
+    freeCells = .allocate(capacity: Shipments.cells)
   }
 
   deinit {
     shipments.deallocate()
     packets.deallocate()
+    cells.deallocate()
+    freeCells.deallocate()
   }
 
   var count: Int { Int(next &- first) }
@@ -98,6 +124,7 @@ struct Shipments: ~Copyable {
   mutating func hasRoom() -> Bool {
     while next &- first == UInt32(Shipments.mostShipments)
       || nextPacket &- firstPacket > UInt32(Shipments.mostPackets - 2 * SegmentDraft.mostPackets)
+      || (bytes > Shipments.mostBytes && first != next)
     {
       if slot(first).pointee.unsent > 0 { return false }
       forgotten &+= 1
@@ -128,6 +155,7 @@ struct Shipments: ~Copyable {
         isCongestionCapable: draft.isCongestionCapable, isUrgent: isUrgent, isOver: false))
     nextPacket &+= UInt32(draft.count)
     next &+= 1
+    bytes += draft.length
     return (number, draft)
   }
 
@@ -141,6 +169,41 @@ struct Shipments: ~Copyable {
 
   /// A draft of no packets.
   var nothing: SegmentDraft { SegmentDraft(at: packets, segmentSize: 0, needsChecksum: false) }
+
+  // MARK: Sent
+
+  /// So many bytes of it have left.
+  @inline(__always)
+  mutating func sent(_ number: UInt32, bytes: Int) {
+    let shipment = slot(number)
+    precondition(bytes <= Int(shipment.pointee.unsent), "more leaves of a segment than it has")
+    shipment.pointee.unsent -= UInt32(bytes)
+    if shipment.pointee.unsent == 0 { releaseBuffers(of: shipment.pointee) }
+  }
+
+  /// Small packets give their buffers back, as far as there are cells.
+  private mutating func releaseBuffers(of shipment: Shipment) {
+    let row = packets + Int(shipment.firstPacket & UInt32(Shipments.mostPackets - 1))
+    for index in 0..<Int(shipment.packetCount)
+    where row[index].length <= Shipments.cellLength && row[index].buffer < Shipments.firstCell {
+      guard let cell = takeCell() else { return }
+      let place = cells + Int(cell) * Shipments.cellLength
+      place.copyMemory(from: row[index].bytes, byteCount: row[index].length)
+      row[index].bytes = UnsafeRawPointer(place)
+      free.append(row[index].buffer)
+      row[index].buffer = Shipments.firstCell | cell
+    }
+  }
+
+  private mutating func takeCell() -> UInt16? {
+    if freeCellCount > 0 {
+      freeCellCount -= 1
+      return freeCells[freeCellCount]
+    }
+    if madeCells == Shipments.cells { return nil }
+    defer { madeCells += 1 }
+    return UInt16(madeCells)
+  }
 
   // MARK: End
 
@@ -156,7 +219,16 @@ struct Shipments: ~Copyable {
   private mutating func end(_ number: UInt32) {
     let shipment = slot(number)
     let row = packets + Int(shipment.pointee.firstPacket & UInt32(Shipments.mostPackets - 1))
-    for index in 0..<Int(shipment.pointee.packetCount) { free.append(row[index].buffer) }
+    for index in 0..<Int(shipment.pointee.packetCount) {
+      let buffer = row[index].buffer
+      if buffer < Shipments.firstCell {
+        free.append(buffer)
+      } else {
+        freeCells[freeCellCount] = buffer & ~Shipments.firstCell
+        freeCellCount += 1
+      }
+    }
+    bytes -= Int(shipment.pointee.length)
     shipment.pointee.isOver = true
     shipment.pointee.outstanding = 0
     while first != next && slot(first).pointee.isOver {
