@@ -22,16 +22,13 @@ extension PathLog {
       counters.stale &+= 1
       return false
     }
-    // The count of bytes never goes back.
-    if PathLog.growth(from: last.bytes, to: report.bytes) >= 1 << 47 {
-      counters.contradictory &+= 1
-      return false
-    }
     return true
   }
 
-  /// Modulo 2⁴⁸.
-  static func growth(from before: UInt64, to after: UInt64) -> Int { Int((after &- before) & 0xffff_ffff_ffff) }
+  /// Of a count modulo 2⁴⁸; less than zero when it went back.
+  static func growth(from before: UInt64, to after: UInt64) -> Int {
+    Int(Int64(bitPattern: (after &- before) << 16) >> 16)
+  }
 
   // MARK: Arrived
 

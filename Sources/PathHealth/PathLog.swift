@@ -86,6 +86,8 @@ public struct PathLog: Sendable, BitwiseCopyable {
     public var stale: UInt64 = 0
     public var contradictory: UInt64 = 0
     public var neverSent: UInt64 = 0
+    /// The receiver's count of bytes went back: he forgot the path and found it again.
+    public var begunAnew: UInt64 = 0
     /// Its newest datagram is none that we know: it cannot be measured.
     public var unmeasurable: UInt64 = 0
     public var timeouts: UInt64 = 0
@@ -119,6 +121,8 @@ public struct PathLog: Sendable, BitwiseCopyable {
   public internal(set) var inFlight = 0
   public internal(set) var reorderWindow = PathLog.leastReorderWindow
   public internal(set) var roundTrip = RoundTrip()
+  /// Since the last report: one may be bad luck, several are a path that is dying.
+  public internal(set) var timeoutsInARow = 0
   /// When time alone would settle something.
   public internal(set) var deadline: Instant?
 
@@ -148,7 +152,6 @@ public struct PathLog: Sendable, BitwiseCopyable {
   var newestPriorDelivered: UInt64 = 0
   var newestIsAppLimited = false
   var lastHeard: UInt64 = 0
-  var backoff = 0
   var narrowed: UInt64 = 0
 
   public init() {}
@@ -211,7 +214,7 @@ public struct PathLog: Sendable, BitwiseCopyable {
     var sample = DeliverySample()
     acknowledge(report, isNewer: isNewer, &sample, in: &runs)
     lastHeard = now.nanoseconds
-    backoff = 0
+    timeoutsInARow = 0
     judge(by: newestSent, upTo: report.newest, timedOut: false, &sample, in: &runs)
     defer {
       last = Heard(
@@ -233,7 +236,9 @@ public struct PathLog: Sendable, BitwiseCopyable {
     sample.isAppLimited = newestIsAppLimited
     if let last {
       // More than we sent is a lie; whatever it says, it is a number that can be added.
-      sample.receivedBytes = min(PathLog.growth(from: last.bytes, to: report.bytes), Int(clamping: counters.sent.bytes))
+      let growth = PathLog.growth(from: last.bytes, to: report.bytes)
+      if growth < 0 { counters.begunAnew &+= 1 }
+      sample.receivedBytes = min(max(growth, 0), Int(clamping: counters.sent.bytes))
       let time = Int32(bitPattern: report.arrival &- last.arrival)
       sample.receivedTime = .microseconds(Int64(max(time, 0)))
       sample.marked = Int(max(Int32(bitPattern: report.marked &- last.marked), 0))
@@ -312,13 +317,15 @@ public struct PathLog: Sendable, BitwiseCopyable {
       let before = max(now.nanoseconds, UInt64(timeout.nanoseconds)) - UInt64(timeout.nanoseconds)
       judge(
         by: before &+ UInt64(reorderWindow.nanoseconds), upTo: .max, timedOut: true, &sample, in: &runs)
-      backoff = min(backoff + 1, PathLog.mostBackoff)
+      timeoutsInARow += 1
     }
     setDeadline(in: runs)
     return sample.lost
   }
 
-  var timeout: Interval { min(roundTrip.timeout * Int64(1 << backoff), RoundTrip.mostTimeout) }
+  var timeout: Interval {
+    min(roundTrip.timeout * Int64(1 << min(timeoutsInARow, PathLog.mostBackoff)), RoundTrip.mostTimeout)
+  }
 
   /// Of the oldest open run.
   private func silenceEnds(in runs: borrowing SentRuns) -> Instant {
