@@ -62,6 +62,7 @@ let package = Package(
   ],
   targets: [
     // System libraries
+    library("CIsal", pkgConfig: "libisal", apt: "libisal-dev"),
     library("CUring", pkgConfig: "liburing", apt: "liburing-dev"),
     library("CMnl", pkgConfig: "libmnl", apt: "libmnl-dev"),
     library("CNftables", pkgConfig: "libnftables", apt: "libnftables-dev"),
@@ -72,6 +73,7 @@ let package = Package(
     .target(
       name: "Primitives", cSettings: glibc, swiftSettings: strict,
       linkerSettings: [.linkedLibrary("m")]),  // squareRoot() in debug builds
+    sansIO("Erasure"),
     sansIO("Sealing"),
     // L1
     sansIO("Commands", ["Primitives"]),
@@ -94,6 +96,7 @@ let package = Package(
     edge("Crypto", ["CIpsecMb", "COpenSSL", "Sealing"]),
     edge("HTTP", ["CMicrohttpd"]),
     edge("Netlink", ["CLinux", "CMnl", "CNftables", "Primitives"]),
+    edge("Parity", ["CIsal", "Erasure"]),
     edge("Ring", ["CUring", "Primitives"]),
     // E2
     edge("Control", ["HTTP", "POSIX", "Primitives", "Status"]),
@@ -148,6 +151,7 @@ let package = Package(
     tests("SimulationTests", ["Primitives", "Simulation", "Topology"]),
     tests("ScenarioTests", ["Engine", "Handshake", "Primitives", "Simulation", "TestWorld", "Topology", "Wire"]),
     tests("CryptoTests", ["Crypto", "Primitives", "Sealing"], data: ["Vectors"]),
+    tests("ParityTests", ["Erasure", "Parity", "Primitives"]),
     tests("NetlinkTests", ["CLinux", "Netlink", "Primitives"]),
     tests("RingTests", ["Primitives", "Ring"]),
     tests("ControlTests", ["Control", "Primitives", "Sealing", "Status"]),
