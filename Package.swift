@@ -84,6 +84,7 @@ let package = Package(
     sansIO("Wire"),
     // L2
     sansIO("Handshake", ["Primitives", "Sealing", "Wire"]),
+    sansIO("Redundancy", ["Erasure", "Primitives", "Wire"]),
     pump("Resequencer", ["Packets", "Primitives", "Wire"]),
     sansIO("Striper", ["Primitives"]),
     // L3
@@ -145,6 +146,7 @@ let package = Package(
     tests("WireTests", ["Primitives", "Wire"]),
     tests(
       "HandshakeTests", ["Crypto", "Handshake", "Primitives", "Sealing", "TestWorld", "Wire"], data: ["Vectors"]),
+    tests("RedundancyTests", ["Parity", "Primitives", "Redundancy", "Simulation", "Wire"]),
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
     tests("StriperTests", ["Primitives", "Striper"]),
     tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),
