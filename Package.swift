@@ -182,8 +182,8 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "Configuration", "Crypto", "Handshake", "Packets", "Primitives", "Sealing", "Simulation", "TestWorld",
-        "Topology", "Wire",
+        "Configuration", "Crypto", "Handshake", "Packets", "Parity", "Primitives", "Redundancy", "Sealing",
+        "Simulation", "TestWorld", "Topology", "Wire",
       ],
       path: "Tests/FuzzTargets",
       cSettings: glibc, swiftSettings: strict),
