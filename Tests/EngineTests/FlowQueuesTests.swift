@@ -126,7 +126,7 @@ import Testing
   /// What is taken away is never of a flow that has less than another.
   @Test(arguments: 0..<60) func `never are more bytes than may wait, and the greatest flow pays`(seed: UInt64) {
     var random = SeededRandom(seed: seed)
-    let bound = 65_535 + Int(random.below(400_000))
+    let bound = FlowQueues.leastBytes + Int(random.below(400_000))
     var station = Station(flows: 12, mostWaiting: 2_000, mostBytes: bound, seed: seed)
     var waiting: [[(buffer: UInt16, length: Int)]] = Array(repeating: [], count: 12)
     func bytes(_ flow: Int) -> Int { waiting[flow].reduce(0) { $0 + $1.length } }

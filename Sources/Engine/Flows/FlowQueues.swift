@@ -51,8 +51,8 @@ struct FlowQueues: ~Copyable {
   /// Of all flows: 134 ms at 1 Gbit/s. Much less, and a fast flow that starts would meet this bound before CoDel has
   /// seen one interval of it; much more is memory for senders who do not listen anyway.
   static let usualBytes = 16 << 20
-  /// The longest packet: one always finds room when nothing else waits.
-  static let leastBytes = 65_535
+  /// The longest packet, of IPv6: one always finds room when nothing else waits.
+  static let leastBytes = 40 + 65_535
 
   struct Counters: Equatable, Sendable {
     var queued: UInt64 = 0
