@@ -18,8 +18,8 @@
 //  iteration: but a path cannot hold more than one batch, so whoever overflows is filled to the brim and the others are
 //  filled again, at most once for each path and as a rule never.
 //
-//  Always true.  (1) T is not later than the real solution, and less than 2 ns earlier. (2) What the paths hold at T is
-//  not more than the segment. Cost: one division for each path and one for T.
+//  Always true.  (1) T is not later than the real solution, and less than 2 ns earlier as long as no batch is full. (2)
+//  What the paths hold at T is not more than the segment. Cost: one division for each path and one for T.
 
 import Primitives
 

@@ -1,6 +1,7 @@
 import Primitives
-import Striper
 import Testing
+
+@testable import Striper
 
 /// What the striper's whole nanoseconds may hide: two roundings of a start, two of a time.
 private let rounding = 4.0
@@ -29,7 +30,7 @@ private let rounding = 4.0
   }
 
   /// Against the equation itself, solved by bisection.
-  @Test(arguments: 0..<600) func `land together, but for what datagrams and least parts cost`(seed: UInt64) {
+  @Test(arguments: 0..<300) func `land together, but for what datagrams and least parts cost`(seed: UInt64) {
     var random = SeededRandom(seed: seed)
     var specimen = Specimen.likely(&random)
     for step in 0..<20 {
@@ -43,6 +44,23 @@ private let rounding = 4.0
       let datagram = Double(used.map(\.path.payload).max() ?? 0) / (used.map(\.rate).min() ?? 1)
       let short = used.filter { (level - $0.landing(0)) * $0.rate < Double($0.least) + rounding }.count
       #expect(landing <= level + datagram * Double(1 + Striper.leastDatagrams * short) + rounding, situation)
+    }
+  }
+
+  @Test(arguments: 0..<200) func `are measured against a level that is exact to two nanoseconds`(seed: UInt64) {
+    var random = SeededRandom(seed: seed)
+    var specimen = seed % 2 == 0 ? Specimen.likely(&random) : Specimen.extreme(&random)
+    for step in 0..<20 {
+      let length = 1 + Int(random.below(UInt64(specimen.capacity)) >> random.below(20))
+      specimen.striper.sortByStart()
+      let (level, full) = specimen.striper.waterLevel(length)
+      let exact = specimen.waterLevel(length)
+      let situation = Comment("seed \(seed), step \(step), \(length) bytes: \(level) against \(exact)")
+      #expect(Double(level) <= exact + 1e-12 * exact, situation)
+      // A batch that a nanosecond's bytes make full, or not, moves the level by as many bytes of the slowest path.
+      if full == 0 && exact == specimen.waterLevel(length, isRoomy: true) {
+        #expect(Double(level) > exact - 2 - 1e-12 * exact, situation)
+      }
     }
   }
 

@@ -54,14 +54,15 @@ struct Specimen: ~Copyable {
     known.filter { $0.path.mostBytes >= length }.map { $0.landing(length) }.min() ?? .infinity
   }
 
-  /// The water level, by bisection.
-  func waterLevel(_ length: Int) -> Double {
+  /// The water level, by bisection; as if batches were endless, if they are roomy.
+  func waterLevel(_ length: Int, isRoomy: Bool = false) -> Double {
     var low = 0.0
     var high = known.map { $0.landing(length) }.max() ?? 0
     for _ in 0..<200 {
       let middle = (low + high) / 2
       let held = known.reduce(0.0) { sum, one in
-        sum + min(max(0, (middle - one.landing(0)) * one.rate), Double(one.path.mostBytes))
+        let room = isRoomy ? .infinity : Double(one.path.mostBytes / one.path.payload * one.path.payload)
+        return sum + min(max(0, (middle - one.landing(0)) * one.rate), room)
       }
       if held < Double(length) { low = middle } else { high = middle }
     }
