@@ -16,6 +16,9 @@ struct Known {
   var rate: Double { Double(path.rate.bitsPerSecond / 8) / 1e9 }
   var least: Int { min(Striper.leastDatagrams, path.mostBytes / path.payload) * path.payload }
 
+  /// The longest part of whole datagrams.
+  var roomy: Int { path.mostBytes / path.payload * path.payload }
+
   /// Of bytes that are committed now; all times in nanoseconds.
   func landing(_ bytes: Int) -> Double {
     Double(path.delay.nanoseconds) + Double(backlog + bytes) / rate
@@ -61,7 +64,7 @@ struct Specimen: ~Copyable {
     for _ in 0..<200 {
       let middle = (low + high) / 2
       let held = known.reduce(0.0) { sum, one in
-        let room = isRoomy ? .infinity : Double(one.path.mostBytes / one.path.payload * one.path.payload)
+        let room = isRoomy ? .infinity : Double(one.roomy)
         return sum + min(max(0, (middle - one.landing(0)) * one.rate), room)
       }
       if held < Double(length) { low = middle } else { high = middle }
