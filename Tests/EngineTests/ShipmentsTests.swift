@@ -136,7 +136,7 @@ private struct Run {
   init(_ buffers: [UInt16], _ lengths: [Int]) {
     packets = zip(buffers, lengths).map { buffer, length in
       WaitingPacket(
-        bytes: UnsafeRawPointer(Run.bytes), length: UInt32(length), payloadLength: 0, segmentSize: 0, buffer: buffer,
+        bytes: Run.bytes, arrived: .zero, length: UInt32(length), payloadLength: 0, segmentSize: 0, buffer: buffer,
         needsChecksum: false)
     }
   }

@@ -49,8 +49,11 @@ extension Engine {
       let end = draft.cut(near: part.range.upperBound, after: start)
       if end <= start { continue }
       wait(number, start..<end, for: Int(part.path), of: index, isUrgent: isUrgent)
+      peers[index].striper.committed(end - start, on: Int(part.path))
       start = end
     }
+    // It leaves at once, whatever a path can carry: what counts is who had more than his share.
+    peers[index].striper.settle()
   }
 
   @inline(__always)
