@@ -5,7 +5,8 @@ import Topology
 
 @main struct BondBench {
   static func main() throws {
-    for path in CommandLine.arguments.dropFirst() {
+    let seed = UInt64(CommandLine.arguments[1]) ?? 1
+    for path in CommandLine.arguments.dropFirst(2) {
       var bytes: [UInt8] = []
       guard let file = fopen(path, "r") else { continue }
       var buffer = [UInt8](repeating: 0, count: 65536)
@@ -13,7 +14,7 @@ import Topology
       fclose(file)
       bytes = Array(buffer[..<count])
       let topology = try Topology(parsing: bytes, file: path)
-      let result = try BondMeasurement(topology, seed: 1).run()
+      let result = try BondMeasurement(topology, seed: seed).run()
       print(result.topology)
       for one in result.paths.map({ ($0.name, $0.figures) }) + [("bond", result.bond)] {
         let f = one.1

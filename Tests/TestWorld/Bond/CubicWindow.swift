@@ -43,7 +43,7 @@ struct CubicWindow {
   private var lastMost = 0
   private var epoch: UInt64?
   private var inflection = 0.0
-  private var origin = 0.0
+  private var origin = 0
   /// Segments that must be delivered for one more.
   private var pace = 0
   private var credit = 0
@@ -133,11 +133,11 @@ struct CubicWindow {
         reno = window
         let gap = Double(lastMost - window)
         inflection = gap > 0 ? cbrt(gap / CubicWindow.curve) : 0
-        origin = Double(max(lastMost, window))
+        origin = max(lastMost, window)
       }
       let time = Double(now - begin + leastRoundTrip) / 1e9 - inflection
-      let target = origin + CubicWindow.curve * time * time * time
-      let gap = Int(target) - window
+      // Linux rounds the distance from the origin down, so ahead of it a small window finds the curve one higher.
+      let gap = origin + Int(CubicWindow.curve * time * time * time) - window
       pace = gap > 0 ? window / gap : 100 * window
       if lastMost == 0 { pace = min(pace, 20) }
     }
