@@ -103,9 +103,10 @@ public struct BondMeasurement {
     let pings = world.addPings(from: from)
     let begin = world.now
     var streams: [TCPFlow] = []
-    // Flows that begin at one moment are no flows of different people.
-    for flow in 0..<flows {
-      streams.append(world.addTCP(from: from, starting: idleTime + .milliseconds(Int64(flow) * 7)))
+    // Not all at one moment, and not in step with the pings; so two seeds differ even where nothing else is random.
+    var random = SeededRandom(seed: seed).stream(named: "starts")
+    for _ in 0..<flows {
+      streams.append(world.addTCP(from: from, starting: idleTime + .microseconds(Int64(random.below(50_000)))))
     }
     world.run(until: begin + idleTime + warmUp)
     let before = streams.reduce(0) { $0 + $1.received }
