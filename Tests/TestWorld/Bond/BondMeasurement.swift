@@ -76,24 +76,38 @@ public struct BondMeasurement {
   }
 
   public func run() throws -> Result {
-    let bond = try BondWorld(topology, seed: seed, traces: traces)
-    _ = bond.run(atMost: .seconds(3)) { bond.pathsUp == bond.links.count }
-    // Paths that were found late are used late.
-    bond.run(for: .milliseconds(500))
+    let bond = try bondWorld()
     let together = measure(bond)
     var failures = bond.failures
     var paths: [Path] = []
     for place in bond.links.indices {
-      let world = try BondWorld(topology, seed: seed, over: .path(place), traces: traces)
-      let figures = measure(world)
-      failures += world.failures
+      let (figures, sentences) = try self.figures(over: .path(place))
+      failures += sentences
       let link = topology.links[bond.links[place]]
-      let rate = LinkConditions(link, world.direction(of: place, from: from), traces: traces).line.rate
+      let rate = LinkConditions(link, bond.direction(of: place, from: from), traces: traces).line.rate
       paths.append(Path(name: link.name, rate: rate, figures: figures))
     }
     return Result(
       topology: topology.name, paths: paths, bond: together, tallies: [0, 1].map { bond.tally(of: $0) },
       failures: failures)
+  }
+
+  /// Over one path alone, or over the bond alone.
+  public func figures(over course: BondWorld.Course) throws -> (figures: Figures, failures: [String]) {
+    let world: BondWorld
+    switch course {
+    case .bond: world = try bondWorld()
+    case .path: world = try BondWorld(topology, seed: seed, over: course, traces: traces)
+    }
+    return (measure(world), world.failures)
+  }
+
+  /// When all paths are there; a path that is down now is used when it comes.
+  private func bondWorld() throws -> BondWorld {
+    let world = try BondWorld(topology, seed: seed, traces: traces)
+    _ = world.run(atMost: .seconds(3)) { world.pathsUp == world.links.count }
+    world.run(for: .milliseconds(500))
+    return world
   }
 
   private func measure(_ world: BondWorld) -> Figures {
