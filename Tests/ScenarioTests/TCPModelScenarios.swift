@@ -49,7 +49,8 @@ import Topology
   @Test func `after an outage the timer finds that the line is back`() throws {
     var described = try topology("rate 20mbit delay 20ms")
     described.events = [
-      Topology.Event(time: .seconds(1), link: 0, change: .down), Topology.Event(time: .seconds(2), link: 0, change: .up),
+      Topology.Event(time: .seconds(1), link: 0, change: .down),
+      Topology.Event(time: .seconds(2), link: 0, change: .up),
     ]
     let world = try BondWorld(described, seed: 1, over: .path(0))
     let stream = world.addTCP(from: 1)

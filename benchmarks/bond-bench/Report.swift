@@ -18,6 +18,10 @@ enum Report {
     text += "bond is \(percent(result.bestRatio)) of the best path"
     if let ratio = result.sumRatio { text += " and \(percent(ratio)) of the sum at line rate" }
     text += "\n"
+    for (name, figures) in result.paths.map({ ($0.name, $0.figures) }) + [("bond", result.bond)] {
+      guard let datagrams = figures.datagrams else { continue }
+      text += "\(name): \(datagrams.lost) of \(datagrams.sent) datagrams lost, \(datagrams.disordered) out of order\n"
+    }
     if isDetailed {
       for path in result.paths where !path.figures.lostOnLines.isEmpty {
         text += "lost alone: \(path.figures.lostOnLines)\n"
@@ -52,7 +56,9 @@ enum Report {
     return alignedColumns(rows, right: Set(1..<9))
   }
 
-  static func json(_ results: [BondMeasurement.Result], _ direction: Words.Direction, flows: Int, seconds: Int) -> String {
+  static func json(_ results: [BondMeasurement.Result], _ direction: Words.Direction, flows: Int, seconds: Int)
+    -> String
+  {
     JSONText.array(.indented) { list in
       for result in results {
         list.object { object in
@@ -88,6 +94,11 @@ enum Report {
     object.member("timeouts", figures.timeouts)
     object.member("overtaken", figures.overtaken)
     object.member("warmup_seconds", figures.warmUp.inSeconds, decimals: 3)
+    if let datagrams = figures.datagrams {
+      object.member("datagrams", datagrams.sent)
+      object.member("datagrams_lost", datagrams.lost)
+      object.member("datagrams_disordered", datagrams.disordered)
+    }
   }
 
   static func megabits(_ bits: Double) -> String { decimal(bits / 1e6, bits < 100e6 ? 2 : 1) }

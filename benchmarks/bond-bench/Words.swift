@@ -20,22 +20,28 @@ enum Words {
     "direction", .choice(of: Direction.self), default: .up, "up: the senders are behind the first gateway")
   static let flows = Option("flows", value: "N", .number(in: 1...64), default: 1, "TCP flows at a time")
   static let seconds = Option("seconds", value: "S", .number(in: 1...600), default: 10, "how long flows are counted")
+  static let udp = Option(
+    "udp", value: "PERCENT", .number(in: 0...200), default: 0,
+    "a UDP flow at this share of the sum in place of TCP; 0: TCP")
   static let weather = Option(
     "weather", .choice(of: RandomBond.Weather.self), default: .stormy, "how much goes wrong in random topologies")
   static let details = Flag("details", "what lines lost, and the counters of both gateways")
   static let json = Flag("json", "print one JSON value")
 
   static let run = Command(
-    "run", "what TCP gets over each path alone and over the bond", [
-      files, seed, direction, flows, seconds, details, json,
+    "run", "what TCP gets over each path alone and over the bond",
+    [
+      files, seed, direction, flows, udp, seconds, details, json,
     ])
   static let random = Command("random", "prints the random topology of a seed, as a file", [seed, weather, seconds])
   static let sweep = Command(
-    "sweep", "runs random topologies, and prints those where the bond is worse than its best path", [
+    "sweep", "runs random topologies, and prints those where the bond is worse than its best path",
+    [
       seeds, first, weather, direction, flows, seconds,
     ])
   static let trial = Command(
-    "trial", "traffic of all kinds over random topologies: does everything arrive, and come to rest?", [
+    "trial", "traffic of all kinds over random topologies: does everything arrive, and come to rest?",
+    [
       seeds, first, weather, seconds, details,
     ])
 

@@ -1,13 +1,15 @@
 //  BondMeasurement.swift — what TCP gets over each path alone and over the bond, as `netlab bench` asks it.
 //
-//      idle pings          warm-up                 counted
-//      ├──────────┤ flows ─┤──────────────────────┤───────────────────┤
+//      set-up ├─ idle pings ─┤ flows ─┬─── warm-up ───┬─── counted ───┤
 //
-//  First pings say how quick the way is when nothing is on it. Then the flows run for 32 of the slowest round trips,
-//  two seconds at least, before anything counts: else it would be measured how long TCP takes to find out. What counts
-//  is what applications were given, and the pings that were sent meanwhile.
+//  Gateways greet each other and find their paths; then pings say how quick the way is when nothing is on it. Then the
+//  flows run for 32 of the slowest round trips, two seconds at least, before anything counts: else it would be measured
+//  how long TCP takes to find out. What counts is what applications were given, and the pings that were sent meanwhile.
 //
-//  The time of a topology's events is that of the world, which begins with the idle pings.
+//  A path alone has the same times as the bond, so that what the file plans for a link (its clock starts with the
+//  set-up) meets both in the same state.
+//
+//  In place of TCP there may be a UDP flow at a share of the sum; then what was lost and what came out of order count.
 
 public import Primitives
 public import Simulation
@@ -29,9 +31,17 @@ public struct BondMeasurement {
     public var overtaken: UInt64
     /// What lines did not carry: queues that were full, chance, frames too long, links that were down.
     public var lostOnLines: String
-    /// Goodput of each half second that counts.
+    /// Goodput of each half second that counts, in bits a second.
     public var halves: [Double]
     public var warmUp: Interval
+    /// Of the UDP flow, when there was one, from its beginning on.
+    public var datagrams: Datagrams?
+  }
+
+  public struct Datagrams: Sendable {
+    public var sent: Int
+    public var lost: Int
+    public var disordered: Int
   }
 
   public struct Path: Sendable {
@@ -67,6 +77,8 @@ public struct BondMeasurement {
   public var from = 0
   public var flows = 1
   public var time = Interval.seconds(10)
+  /// A UDP flow at this share of what TCP could carry at line rate, in place of TCP.
+  public var datagramShare: Double?
   /// nil: 32 of the slowest round trips, two seconds at least.
   public var warmUp: Interval?
 
@@ -75,17 +87,30 @@ public struct BondMeasurement {
     self.seed = seed
   }
 
+  // MARK: When
+
+  private var slowest: Interval {
+    topology.links.map { $0.forward.delay + $0.backward.delay }.max() ?? .zero
+  }
+  /// A handshake, and an answer over each path, twice.
+  private var setUp: Interval { .milliseconds(500) + slowest * 4 }
+  private var idleTime: Interval { max(.seconds(1), slowest * 4) }
+  private var warmUpTime: Interval { warmUp ?? max(.seconds(2), slowest * 32) }
+  /// All of it.
+  public var duration: Interval { setUp + idleTime + warmUpTime + time }
+
+  // MARK: What
+
   public func run() throws -> Result {
-    let bond = try bondWorld()
+    let bond = try BondWorld(topology, seed: seed, traces: traces)
     let together = measure(bond)
     var failures = bond.failures
     var paths: [Path] = []
     for place in bond.links.indices {
       let (figures, sentences) = try self.figures(over: .path(place))
       failures += sentences
-      let link = topology.links[bond.links[place]]
-      let rate = LinkConditions(link, bond.direction(of: place, from: from), traces: traces).line.rate
-      paths.append(Path(name: link.name, rate: rate, figures: figures))
+      paths.append(
+        Path(name: topology.links[bond.links[place]].name, rate: rate(of: place, bond), figures: figures))
     }
     return Result(
       topology: topology.name, paths: paths, bond: together, tallies: [0, 1].map { bond.tally(of: $0) },
@@ -94,36 +119,28 @@ public struct BondMeasurement {
 
   /// Over one path alone, or over the bond alone.
   public func figures(over course: BondWorld.Course) throws -> (figures: Figures, failures: [String]) {
-    let world: BondWorld
-    switch course {
-    case .bond: world = try bondWorld()
-    case .path: world = try BondWorld(topology, seed: seed, over: course, traces: traces)
-    }
+    let world = try BondWorld(topology, seed: seed, over: course, traces: traces)
     return (measure(world), world.failures)
   }
 
-  /// When all paths are there; a path that is down now is used when it comes.
-  private func bondWorld() throws -> BondWorld {
-    let world = try BondWorld(topology, seed: seed, traces: traces)
-    _ = world.run(atMost: .seconds(3)) { world.pathsUp == world.links.count }
-    world.run(for: .milliseconds(500))
-    return world
-  }
-
   private func measure(_ world: BondWorld) -> Figures {
-    let slowest = slowestRoundTrip(world)
-    let idleTime = max(.seconds(1), slowest * 4)
-    let warmUp = self.warmUp ?? max(.seconds(2), slowest * 32)
+    world.run(for: setUp)
     let pings = world.addPings(from: from)
     let begin = world.now
     var streams: [TCPFlow] = []
+    var steady: UDPFlow?
     // Not all at one moment, and not in step with the pings; so two seeds differ even where nothing else is random.
     var random = SeededRandom(seed: seed).stream(named: "starts")
-    for _ in 0..<flows {
-      streams.append(world.addTCP(from: from, starting: idleTime + .microseconds(Int64(random.below(50_000)))))
+    func start() -> Interval { idleTime + .microseconds(Int64(random.below(50_000))) }
+    if let datagramShare, let rate = lineRate(world) {
+      let bits = UInt64(max(1_000, Double(rate.bitsPerSecond) * datagramShare * 1448 / 1514))
+      steady = world.addUDP(from: from, starting: start(), rate: BitRate(bitsPerSecond: bits), length: 1_400)
+    } else {
+      for _ in 0..<flows { streams.append(world.addTCP(from: from, starting: start())) }
     }
-    world.run(until: begin + idleTime + warmUp)
-    let before = streams.reduce(0) { $0 + $1.received }
+    func received() -> Int { streams.reduce((steady?.received ?? 0) * 1_400) { $0 + $1.received } }
+    world.run(until: begin + idleTime + warmUpTime)
+    let before = received()
     let retransmissions = streams.reduce(0) { $0 + $1.retransmissions }
     let counted = world.now
     let pingsBefore = pings.sent
@@ -131,31 +148,42 @@ public struct BondMeasurement {
     var last = before
     while world.now < counted + time, world.failures.isEmpty {
       world.run(until: min(counted + time, world.now + .milliseconds(500)))
-      let received = streams.reduce(0) { $0 + $1.received }
-      halves.append(Double(received - last) * 16)
-      last = received
+      halves.append(Double(received() - last) * 16)
+      last = received()
     }
     let end = world.now
+    let pingsSent = pings.sent - pingsBefore
+    // What is on its way is not lost yet.
+    steady?.finish()
+    pings.finish()
+    if world.failures.isEmpty { world.run(for: .seconds(1) + slowest * 2) }
     let loaded = pings.samples.filter { $0.sentAt >= counted }
     let idle = pings.samples.filter { $0.sentAt + $0.roundTrip <= begin + idleTime }
-    let stillOnTheWay = pings.samples.isEmpty ? 0 : Int((slowest.inMilliseconds * 2 + 200) / 50)
     return Figures(
       goodput: Double(last - before) * 8 / max(1e-9, (end - counted).inSeconds),
       idle: idle.map(\.roundTrip.inMilliseconds).sorted(), loaded: loaded.map(\.roundTrip.inMilliseconds).sorted(),
-      pingsLost: max(0, pings.sent - pingsBefore - loaded.count - stillOnTheWay),
+      pingsLost: max(0, pingsSent - loaded.count),
       retransmissions: streams.reduce(0) { $0 + $1.retransmissions } - retransmissions,
       timeouts: streams.reduce(0) { $0 + $1.timeouts }, recoveries: streams.reduce(0) { $0 + $1.recoveries },
       undone: streams.reduce(0) { $0 + $1.undone }, overtaken: streams.reduce(0) { $0 + $1.overtaken },
-      lostOnLines: losses(world), halves: halves, warmUp: warmUp)
+      lostOnLines: losses(world), halves: halves, warmUp: warmUpTime,
+      datagrams: steady.map { Datagrams(sent: $0.sent, lost: $0.lost, disordered: $0.disordered) })
   }
 
-  private func slowestRoundTrip(_ world: BondWorld) -> Interval {
-    var slowest = Interval.zero
-    for (place, link) in world.links.enumerated() {
-      if case .path(let only) = world.course, only != place { continue }
-      slowest = max(slowest, topology.links[link].forward.delay + topology.links[link].backward.delay)
+  private func rate(of place: Int, _ world: BondWorld) -> BitRate? {
+    let link = topology.links[world.links[place]]
+    return LinkConditions(link, world.direction(of: place, from: from), traces: traces).line.rate
+  }
+
+  /// Of all lines that the world uses together; nil when one has no limit.
+  private func lineRate(_ world: BondWorld) -> BitRate? {
+    if case .path(let only) = world.course { return rate(of: only, world) }
+    var sum: UInt64 = 0
+    for place in world.links.indices {
+      guard let rate = rate(of: place, world) else { return nil }
+      sum += rate.bitsPerSecond
     }
-    return slowest
+    return BitRate(bitsPerSecond: sum)
   }
 
   private func losses(_ world: BondWorld) -> String {

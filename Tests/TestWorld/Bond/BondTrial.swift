@@ -43,7 +43,11 @@ public struct BondTrial {
     let pings = world.addPings(from: 0, starting: start)
     let rate = BitRate(bitsPerSecond: 100_000 + random.below(2_000_000))
     let datagrams = world.addUDP(from: Int(random.below(2)), starting: start, rate: rate, length: 200)
-    world.run(for: time)
+    let end = world.now + time
+    while world.now < end && world.failures.isEmpty {
+      world.run(until: min(end, world.now + .milliseconds(37)))
+      for stream in streams { if let sentence = stream.complaint() { world.fail(sentence) } }
+    }
     world.finish()
     if !world.run(atMost: mostRest, until: { world.areFlowsDone }) && world.failures.isEmpty {
       world.fail("a stream did not end")

@@ -204,7 +204,9 @@ public final class BondWorld {
       stillSteps = 0
     } else {
       stillSteps += 1
-      if stillSteps > BondWorld.mostStepsAtOneMoment { return fail("time stands still") }
+      if stillSteps > BondWorld.mostStepsAtOneMoment {
+        return fail("time stands still: \(name(of: next.machine)) is due again and again")
+      }
     }
     switch next.machine {
     case 0: nextEvent()
@@ -218,6 +220,16 @@ public final class BondWorld {
       if let due = flow.deadline, due <= now { flow.expire(at: now) }
       deadlines.set(next.machine, flow.deadline)
       for gateway in 0..<2 where cards[gateway].frame == nil { send(behind: gateway) }
+    }
+  }
+
+  private func name(of machine: Int) -> String {
+    switch machine {
+    case 0: "the topology"
+    case ..<firstGateway: "line \(machine - 1)"
+    case ..<firstCard: "gateway \(machine - firstGateway)"
+    case ..<firstFlow: "card \(machine - firstCard)"
+    default: "flow \(machine - firstFlow)"
     }
   }
 

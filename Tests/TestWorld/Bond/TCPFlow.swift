@@ -88,6 +88,9 @@ public final class TCPFlow: HostFlow {
     receiver.expire(at: now)
   }
 
+  /// What is always true of the sender; for tests.
+  public func complaint() -> String? { sender.complaint() }
+
   func finish() { sender.finish() }
 
   var isDone: Bool { sender.isDone && receiver.next == sender.next * TCPSender.segmentLength }

@@ -346,3 +346,25 @@ extension TCPSender {
     reorderingTimer = nil
   }
 }
+
+extension TCPSender {
+  /// Checks what is always true; for tests, O(n). A sentence when something is not.
+  func complaint() -> String? {
+    var counts = (onTheWay: 0, lost: 0, sacked: 0)
+    for place in 0..<segments.count {
+      switch segments[place].state {
+      case .onTheWay: counts.onTheWay += 1
+      case .lost: counts.lost += 1
+      case .sacked: counts.sacked += 1
+      }
+      if segments[place].transmission >= firstSent + UInt64(sent.count) { return "a segment that was never sent" }
+    }
+    if counts.onTheWay != inFlight { return "\(inFlight) segments on the way, and \(counts.onTheWay) marked so" }
+    if counts.lost != lostCount { return "\(lostCount) segments lost, and \(counts.lost) marked so" }
+    if counts.sacked != sackedCount { return "\(sackedCount) segments sacked, and \(counts.sacked) marked so" }
+    if acknowledged / TCPSender.segmentLength != first { return "a segment is owed that was acknowledged" }
+    if lost.count < lostCount { return "a lost segment that nobody will send again" }
+    if !segments.isEmpty && deadline == nil { return "segments are owed, and no timer runs" }
+    return nil
+  }
+}

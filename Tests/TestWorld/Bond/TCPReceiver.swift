@@ -86,12 +86,7 @@ struct TCPReceiver {
 
   /// A range behind a hole, joined with those that it touches.
   private mutating func keep(_ range: Range<Int>) {
-    var low = 0
-    var high = early.count
-    while low < high {
-      let middle = (low + high) / 2
-      if early[middle].upperBound < range.lowerBound { low = middle + 1 } else { high = middle }
-    }
+    let low = firstEarly(endingAtOrBehind: range.lowerBound)
     var lower = range.lowerBound
     var upper = range.upperBound
     var end = low
@@ -108,6 +103,16 @@ struct TCPReceiver {
     recent.removeAll { $0 >= lower && $0 < upper }
     recent.insert(lower, at: 0)
     if recent.count > 4 { recent.removeLast() }
+  }
+
+  private func firstEarly(endingAtOrBehind place: Int) -> Int {
+    var low = 0
+    var high = early.count
+    while low < high {
+      let middle = (low + high) / 2
+      if early[middle].upperBound < place { low = middle + 1 } else { high = middle }
+    }
+    return low
   }
 
   /// As much as came in the last round trip will come in the next; and as much more as it grew.
@@ -130,7 +135,11 @@ struct TCPReceiver {
 
   var deadline: Instant? { due.map { Instant(nanoseconds: $0) } }
 
-  mutating func expire(at now: Instant) { if let due, due <= now.nanoseconds { isDue = true } }
+  mutating func expire(at now: Instant) {
+    guard let due, due <= now.nanoseconds else { return }
+    isDue = true
+    self.due = nil
+  }
 
   /// An acknowledgement that is due now.
   mutating func nextAcknowledgement(at now: Instant) -> TCPPacket? {
@@ -148,7 +157,8 @@ struct TCPReceiver {
     if let range = duplicate { packet.blocks.append(range) }
     duplicate = nil
     for lower in recent {
-      if let range = early.first(where: { $0.lowerBound == lower }) { packet.blocks.append(range) }
+      let place = firstEarly(endingAtOrBehind: lower + 1)
+      if place < early.count { packet.blocks.append(early[place]) }
     }
     return packet
   }

@@ -1,7 +1,8 @@
 //  TCPSender.swift — the end of a TCP stream from which bytes leave, without end: what a file transfer makes of a path.
 //
-//  Why.  "Is the bond faster than its best link?" is a question about what TCP makes of both, and TCP minds order, round
-//  trips and bursts, each in its own way. A sender that only counts what is lost would call bonds good that are not.
+//  Why.  "Is the bond faster than its best link?" is a question about what TCP makes of both, and TCP minds order,
+//  round trips and bursts, each in its own way. A sender that only counts what is lost would call bonds good that are
+//  not.
 //
 //  How.  The stream is segments of 1,448 bytes. Each is on the way, acknowledged behind a hole (sacked), or lost, and
 //  remembers its last transmission; transmissions have numbers in order of time.
@@ -17,8 +18,8 @@
 //  reduction, undoing (TCPLosses); a probe of the tail after two round trips; the timeout of RFC 6298 with Linux's
 //  200 ms beside the smoothed round trip, doubled each time; the receiver's window; a send buffer of 4 MiB.
 //
-//  Not modelled.  The handshake (both ends begin as if just connected, with a window of 10, and no round trip is known);
-//  pacing, which CUBIC has none of by default; the queue below a socket that is kept small; the wait for larger
+//  Not modelled.  The handshake (both ends begin as if just connected, with a window of 10, and no round trip is
+//  known); pacing, which CUBIC has none of by default; the queue below a socket that is kept small; the wait for larger
 //  super-packets; ECN, F-RTO beside its undoing by timestamps, limits of the application, ends of streams.
 //
 //  Always true.  `inFlight` is the number of segments on the way; no segment is owed that lies before `acknowledged`.

@@ -7,8 +7,8 @@ public final class UDPFlow: HostFlow {
   private static let transport: UInt8 = 17
   private static let port = 4000
   private static let headerLength = FlowEnds.ipv4Length + 8
-  /// More than one may be due when a host was not asked for long; then it has not been one that sends steadily.
-  private static let mostAtOnce = 64
+  /// What a host's socket holds while its card is busy; what is too much then is not sent.
+  private static let mostWaiting = 64
 
   let ends: FlowEnds
   /// Of a datagram's payload; the first four bytes are its number.
@@ -79,8 +79,8 @@ public final class UDPFlow: HostFlow {
   var deadline: Instant? { due }
 
   func expire(at now: Instant) {
-    while let due, due <= now, owed < UDPFlow.mostAtOnce {
-      owed += 1
+    while let due, due <= now {
+      owed = min(UDPFlow.mostWaiting, owed + 1)
       self.due = due + pause
     }
   }
