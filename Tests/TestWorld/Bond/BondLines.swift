@@ -53,6 +53,16 @@ struct BondLines: ~Copyable {
 
   func link(ofLine line: Int) -> Topology.Link { shapes[links[line / 2]] }
 
+  /// Of a link, by its place, whatever events make of it.
+  func smallestMTU(of place: Int) -> Int {
+    var smallest = topology.links[links[place]].mtu?.value ?? BondSettings.usualMTU
+    for event in topology.events where event.link == links[place] {
+      guard case .attributes(let attributes) = event.change else { continue }
+      for case .mtu(let bytes) in attributes { smallest = min(smallest, bytes.value) }
+    }
+    return smallest
+  }
+
   /// Which way a line goes, in the file's words.
   func direction(ofLine line: Int) -> Topology.Direction {
     (topology.links[links[line / 2]].a == gateways[0]) == (line % 2 == 0) ? .forward : .backward

@@ -70,6 +70,9 @@ public struct BondMeasurement {
     public var sumRatio: Double? { sum.map { bond.goodput / $0 } }
   }
 
+  /// Fits every MTU that a path may have.
+  private static let datagramLength = 1_200
+
   public var topology: Topology
   public var seed: UInt64
   public var traces: [String: DeliveryTrace] = [:]
@@ -134,11 +137,14 @@ public struct BondMeasurement {
     func start() -> Interval { idleTime + .microseconds(Int64(random.below(50_000))) }
     if let datagramShare, let rate = lineRate(world) {
       let bits = UInt64(max(1_000, Double(rate.bitsPerSecond) * datagramShare * 1448 / 1514))
-      steady = world.addUDP(from: from, starting: start(), rate: BitRate(bitsPerSecond: bits), length: 1_400)
+      steady = world.addUDP(
+        from: from, starting: start(), rate: BitRate(bitsPerSecond: bits), length: BondMeasurement.datagramLength)
     } else {
       for _ in 0..<flows { streams.append(world.addTCP(from: from, starting: start())) }
     }
-    func received() -> Int { streams.reduce((steady?.received ?? 0) * 1_400) { $0 + $1.received } }
+    func received() -> Int {
+      streams.reduce((steady?.received ?? 0) * BondMeasurement.datagramLength) { $0 + $1.received }
+    }
     world.run(until: begin + idleTime + warmUpTime)
     let before = received()
     let retransmissions = streams.reduce(0) { $0 + $1.retransmissions }

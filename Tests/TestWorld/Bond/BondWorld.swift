@@ -154,7 +154,12 @@ public final class BondWorld {
   }
 
   func ends(from gateway: Int) -> FlowEnds {
-    FlowEnds(index: flows.count, from: gateway, first: UInt32(truncatingIfNeeded: random.next()))
+    var mtu = BondSettings.usualMTU
+    // Hosts find out what a path carries; a bond carries what they are used to.
+    if case .path(let path) = course { mtu = min(mtu, lines.smallestMTU(of: path)) }
+    return FlowEnds(
+      index: flows.count, from: gateway, first: UInt32(truncatingIfNeeded: random.next()),
+      segmentLength: mtu - TCPPacket.headerLength)
   }
 
   func add(_ flow: some HostFlow) {

@@ -16,6 +16,8 @@ struct FlowEnds {
   let from: Int
   /// Where the stream's numbers begin.
   let first: UInt32
+  /// What a full packet of a stream carries.
+  let segmentLength: Int
 
   var port: Int { 1024 + index }
 

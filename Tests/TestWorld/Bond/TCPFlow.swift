@@ -7,8 +7,8 @@ public final class TCPFlow: HostFlow {
   let ends: FlowEnds
   private let start: Instant
   private var hasBegun = false
-  private var sender = TCPSender()
-  private var receiver = TCPReceiver()
+  private var sender: TCPSender
+  private var receiver: TCPReceiver
   /// Behind the last byte that came, in order or not.
   private var highest = 0
   /// Packets that others of this flow overtook, although they were sent once: what a bond shall not do.
@@ -17,6 +17,8 @@ public final class TCPFlow: HostFlow {
   init(_ ends: FlowEnds, startingAt start: Instant) {
     self.ends = ends
     self.start = start
+    sender = TCPSender(segmentLength: ends.segmentLength)
+    receiver = TCPReceiver(segmentLength: ends.segmentLength)
   }
 
   /// Bytes that the application was given, in order.
@@ -43,13 +45,13 @@ public final class TCPFlow: HostFlow {
       return nil
     }
     guard !tcp.payload.isEmpty, let start = packet.bytes.baseAddress else { return "data without data" }
-    let sent = sender.next * TCPSender.segmentLength
+    let sent = sender.next * ends.segmentLength
     if tcp.payload.lowerBound < 0 || tcp.payload.upperBound > sent {
       return "bytes \(tcp.payload) of \(sent) that were sent"
     }
     if !ends.isRight(start + packet.view.headerLength, tcp.payload) { return "bytes \(tcp.payload) changed" }
     if tcp.payload.lowerBound < highest && tcp.payload.lowerBound >= receiver.next
-      && !sender.wasRepeated(tcp.payload.lowerBound / TCPSender.segmentLength)
+      && !sender.wasRepeated(tcp.payload.lowerBound / ends.segmentLength)
     {
       overtaken += 1
     }
@@ -65,7 +67,7 @@ public final class TCPFlow: HostFlow {
     }
     guard hasBegun, let segments = sender.nextSegments(at: now) else { return nil }
     var packet = TCPPacket()
-    let length = TCPSender.segmentLength
+    let length = ends.segmentLength
     packet.payload = segments.lowerBound * length..<segments.upperBound * length
     packet.time = TCPPacket.time(at: now.nanoseconds)
     packet.echo = sender.lastTime
@@ -93,5 +95,5 @@ public final class TCPFlow: HostFlow {
 
   func finish() { sender.finish() }
 
-  var isDone: Bool { sender.isDone && receiver.next == sender.next * TCPSender.segmentLength }
+  var isDone: Bool { sender.isDone && receiver.next == sender.next * ends.segmentLength }
 }

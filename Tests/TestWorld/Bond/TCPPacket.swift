@@ -84,9 +84,9 @@ struct TCPPacket {
     offload.headerLength = UInt16(header)
     offload.checksumStart = UInt16(FlowEnds.ipv4Length)
     offload.checksumOffset = 16
-    if payload.count > TCPSender.segmentLength {
+    if payload.count > flow.segmentLength {
       offload.segmentKind = OffloadHeader.tcpIPv4
-      offload.segmentSize = UInt16(TCPSender.segmentLength)
+      offload.segmentSize = UInt16(flow.segmentLength)
     }
     offload.write(to: frame)
     return OffloadHeader.length + length

@@ -31,6 +31,7 @@ struct TCPReceiver {
   private static let delay: UInt64 = 40_000_000
   private static let quickAcknowledgements = 16
 
+  private let segmentLength: Int
   private(set) var counters = Counters()
   /// All before this place was given to the application.
   private(set) var next = 0
@@ -50,6 +51,8 @@ struct TCPReceiver {
   private var measureStart: UInt64 = 0
   private var measuredFrom = 0
   private var takenInRoundTrip = 0
+
+  init(segmentLength: Int) { self.segmentLength = segmentLength }
 
   /// A packet came; its content is right.
   mutating func receive(_ packet: TCPPacket, at now: Instant) {
@@ -78,7 +81,7 @@ struct TCPReceiver {
         }
         recent.removeAll { $0 <= next }
       }
-      if quick > 0 || next - lastAcknowledged > TCPSender.segmentLength { isDue = true }
+      if quick > 0 || next - lastAcknowledged > segmentLength { isDue = true }
       if due == nil { due = clock + TCPReceiver.delay }
       openWindow(at: clock)
     }
@@ -124,7 +127,7 @@ struct TCPReceiver {
     if roundTrip == 0 || clock - measureStart < roundTrip { return }
     let taken = next - measuredFrom
     if taken > takenInRoundTrip {
-      var wanted = 2 * taken + 16 * TCPSender.segmentLength
+      var wanted = 2 * taken + 16 * segmentLength
       if takenInRoundTrip > 0 { wanted += wanted * (taken - takenInRoundTrip) / takenInRoundTrip * 2 }
       window = max(window, min(wanted, TCPReceiver.mostWindow))
       takenInRoundTrip = taken

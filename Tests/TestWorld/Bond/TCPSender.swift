@@ -4,8 +4,8 @@
 //  round trips and bursts, each in its own way. A sender that only counts what is lost would call bonds good that are
 //  not.
 //
-//  How.  The stream is segments of 1,448 bytes. Each is on the way, acknowledged behind a hole (sacked), or lost, and
-//  remembers its last transmission; transmissions have numbers in order of time.
+//  How.  The stream is segments of what a packet carries, 1,448 bytes mostly. Each is on the way, acknowledged behind a
+//  hole (sacked), or lost, and remembers its last transmission; transmissions have numbers in order of time.
 //
 //      segments  │ sacked │ lost │ on the way │ sacked │ on the way │ ◀─ next        ring, from the first that is owed
 //      sent      │ 41: segment 7 │ 42: segment 9 │ 43: segment 8 │                  ring of transmissions, oldest first
@@ -27,9 +27,9 @@
 import Primitives
 
 struct TCPSender: ~Copyable {
-  static let segmentLength = 1_448
   static let mostBuffered = 4 << 20
-  private static let mostAtOnce = 44
+  /// Of a super-packet's payload: 44 segments of 1,448 bytes.
+  private static let mostBytesAtOnce = 65_000
   static let leastTimeout: UInt64 = 200_000_000
   static let mostTimeout: UInt64 = 120_000_000_000
   static let firstTimeout: UInt64 = 1_000_000_000
@@ -61,6 +61,8 @@ struct TCPSender: ~Copyable {
     var at: UInt64
   }
 
+  /// What a full packet carries.
+  let segmentLength: Int
   var counters = Counters()
   var clock: UInt64 = 0
   var cubic = CubicWindow()
@@ -105,7 +107,7 @@ struct TCPSender: ~Copyable {
   private var mostOut = 0
   private var limitEnd = 0
 
-  init() {}
+  init(segmentLength: Int) { self.segmentLength = segmentLength }
 
   /// The number of the next segment that was never sent.
   var next: Int { first + segments.count }
@@ -122,7 +124,7 @@ struct TCPSender: ~Copyable {
 
   mutating func receive(_ packet: TCPPacket, at now: Instant) {
     clock = now.nanoseconds
-    if packet.acknowledged > next * TCPSender.segmentLength { return }
+    if packet.acknowledged > next * segmentLength { return }
     windowEnd = max(windowEnd, packet.acknowledged + packet.window)
     echo = packet.time
     var news = News(echo: packet.echo)
@@ -155,7 +157,7 @@ struct TCPSender: ~Copyable {
     if let latest {
       if leastRoundTrip == 0 || latest < leastRoundTrip { leastRoundTrip = max(1, latest) }
       cubic.sample(
-        roundTrip: max(1, latest), acknowledged: acknowledged / TCPSender.segmentLength, next: next,
+        roundTrip: max(1, latest), acknowledged: acknowledged / segmentLength, next: next,
         bytesPerSecond: bytesPerSecond, at: clock)
     }
     guard let sample else { return }
@@ -200,8 +202,8 @@ struct TCPSender: ~Copyable {
   }
 
   private var roomForNew: Int {
-    let window = (windowEnd - next * TCPSender.segmentLength) / TCPSender.segmentLength
-    let buffer = TCPSender.mostBuffered / TCPSender.segmentLength - segments.count
+    let window = (windowEnd - next * segmentLength) / segmentLength
+    let buffer = TCPSender.mostBuffered / segmentLength - segments.count
     return min(window, buffer, end - next)
   }
 
@@ -257,17 +259,17 @@ struct TCPSender: ~Copyable {
     if smoothed == 0 { return 1 << 40 }
     let window = max(cubic.window, segments.count - sackedCount)
     let share = cubic.window < cubic.threshold / 2 ? 200 : 120
-    return window * TCPSender.segmentLength * share / 100 * 1_000_000 / Int(max(1, smoothed / 1_000))
+    return window * segmentLength * share / 100 * 1_000_000 / Int(max(1, smoothed / 1_000))
   }
 
   private var segmentsAtOnce: Int {
     let shift = (leastRoundTrip / 1_000) >> 9
     let bytes = (bytesPerSecond >> 10) + (shift < 32 && leastRoundTrip > 0 ? 65_536 >> Int(shift) : 0)
-    return min(TCPSender.mostAtOnce, max(2, bytes / TCPSender.segmentLength))
+    return min(TCPSender.mostBytesAtOnce / segmentLength, max(2, bytes / segmentLength))
   }
 
   private mutating func noteLimit(_ limited: Bool) {
-    if acknowledged / TCPSender.segmentLength >= limitEnd || limited || (!isLimited && inFlight > mostOut) {
+    if acknowledged / segmentLength >= limitEnd || limited || (!isLimited && inFlight > mostOut) {
       isLimited = limited
       mostOut = inFlight
       limitEnd = next
