@@ -1,3 +1,4 @@
+import Foundation
 import Primitives
 import Simulation
 import TestWorld
@@ -5,18 +6,24 @@ import Testing
 import Topology
 
 @Suite struct `Many paths as one, in simulated time` {
-  @Test func `over two equal lines a stream gets the sum, and nothing overtakes`() throws {
-    let result = try measure("rate 50mbit delay 20ms", "rate 50mbit delay 20ms")
+  /// From the laboratory's matrix: what a stream gets of the best path alone, at least.
+  @Test(arguments: [("baseline", 1.8), ("bw_4to1", 1.1), ("jit_5", 1.5)])
+  func `a stream gets more than over the best path alone, and nothing overtakes uncounted`(
+    name: String, least: Double
+  ) throws {
+    let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../topologies/matrix")
+    let file = folder.appending(path: "\(name).topo")
+    let topology = try Topology(parsing: Array(try Data(contentsOf: file)), file: name)
+    var measurement = BondMeasurement(topology, seed: 1)
+    measurement.time = .seconds(3)
+    let result = try measurement.run()
+    #expect(result.failures.isEmpty, "\(result.failures.joined(separator: "\n"))")
+    #expect(result.bestRatio > least, "\(result.bestRatio) of the best")
     let share = try #require(result.sumRatio)
-    #expect(share > 0.9 && share <= 1.001, "\(share) of the sum")
-    #expect(result.bond.overtaken == 0)
+    #expect(share <= 1.01, "\(share) of what the lines carry")
     #expect(result.bond.timeouts == 0)
-  }
-
-  @Test func `over lines of unlike rates a stream gets more than the better one carries`() throws {
-    let result = try measure("rate 50mbit delay 20ms", "rate 12mbit delay 20ms")
-    #expect(result.bestRatio > 1.1, "\(result.bestRatio) of the best")
-    #expect(result.bond.overtaken == 0)
+    #expect(result.bond.overtaken == 0 || result.holes > 0)
+    #expect(result.bond.pingsLost <= 2)
   }
 
   @Test func `what lines lose is all that is missing`() throws {
@@ -34,7 +41,8 @@ import Topology
     #expect(stream.received > 500_000 && stream.overtaken == 0)
     #expect(datagrams.disordered == 0)
     let lost = [0, 1].reduce(0) { $0 + world.counters(of: $1, from: 1).lostByChance }
-    #expect(datagrams.lost <= Int(lost) && datagrams.lost > 0, "\(datagrams.lost) of \(lost) that lines lost")
+    // A datagram between gateways may carry a few of a user's.
+    #expect(datagrams.lost <= 3 * Int(lost), "\(datagrams.lost), and lines lost \(lost)")
   }
 
   /// As many as fit ten seconds without optimisation; `swift run -c release bond-bench trial` runs thousands.
@@ -44,10 +52,8 @@ import Topology
   ) throws {
     for seed in chunk * 2..<chunk * 2 + 2 {
       let outcome = try BondTrial.run(seed: seed, weather, time: .seconds(2))
-      #expect(
-        outcome.failures.isEmpty,
-        "\(outcome.failures.joined(separator: "\n"))\nagain with: bond-bench trial --first \(seed) --seeds 1 --seconds 2 --weather \(weather)"
-      )
+      let again = "bond-bench trial --first \(seed) --seeds 1 --seconds 2 --weather \(weather)"
+      #expect(outcome.failures.isEmpty, "\(outcome.failures.joined(separator: "\n"))\nagain with: \(again)")
       #expect(outcome.received > 0, "seed \(seed)")
     }
   }
@@ -76,13 +82,5 @@ import Topology
     #expect(rates.contains { $0 < 2_000_000 } && rates.contains { $0 > 500_000_000 })
     #expect(made.contains { $0.events.isEmpty } && made.contains { $0.events.contains { $0.change == .down } })
     #expect(made.contains { $0.links.contains { $0.forward.burst != nil } })
-  }
-
-  private func measure(_ one: String, _ other: String) throws -> BondMeasurement.Result {
-    var measurement = BondMeasurement(try topology(one, other), seed: 1)
-    measurement.time = .seconds(3)
-    let result = try measurement.run()
-    #expect(result.failures.isEmpty, "\(result.failures.joined(separator: "\n"))")
-    return result
   }
 }

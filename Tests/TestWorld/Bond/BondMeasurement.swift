@@ -57,6 +57,8 @@ public struct BondMeasurement {
     public var bond: Figures
     /// Counters of both gateways that are not zero.
     public var tallies: [String]
+    /// Gaps that the receiving gateway did not wait for any longer, for whatever reason.
+    public var holes: UInt64
     public var failures: [String]
 
     public var best: Double { paths.map(\.figures.goodput).max() ?? 0 }
@@ -117,7 +119,7 @@ public struct BondMeasurement {
     }
     return Result(
       topology: topology.name, paths: paths, bond: together, tallies: [0, 1].map { bond.tally(of: $0) },
-      failures: failures)
+      holes: bond.holes(at: 1 - from), failures: failures)
   }
 
   /// Over one path alone, or over the bond alone.

@@ -22,6 +22,12 @@ extension BondWorld {
     gateways.isEmpty ? 0 : gateways[gateway].count(group, name, at: now)
   }
 
+  /// Gaps that a gateway did not wait for any longer: counted, each by its reason.
+  public func holes(at gateway: Int) -> UInt64 {
+    ["holesByProof", "holesByPatience", "holesByOverrun", "holesByMemory"]
+      .reduce(0) { $0 + count("resequencer", $1, at: gateway) }
+  }
+
   /// All counters of an engine that are not zero.
   public func tally(of gateway: Int) -> String { gateways.isEmpty ? "" : gateways[gateway].tally(at: now) }
 

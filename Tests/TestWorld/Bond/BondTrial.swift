@@ -63,8 +63,8 @@ public struct BondTrial {
           + "\(stream.overtaken) overtaken")
     }
     notes.append(
-      "pings: \(pings.samples.count) of \(pings.sent) answered; datagrams: \(datagrams.lost) of \(datagrams.sent) lost, "
-        + "\(datagrams.disordered) out of order")
+      "pings: \(pings.samples.count) of \(pings.sent) answered; "
+        + "datagrams: \(datagrams.lost) of \(datagrams.sent) lost, \(datagrams.disordered) out of order")
     return Outcome(
       failures: world.failures, topology: topology, received: streams.reduce(0) { $0 + $1.received }, notes: notes)
   }

@@ -108,13 +108,12 @@ public final class BondWorld {
   }
 
   func makeGateways() throws {
-    let cryptography = try GatewayWorld.library.get()
-    var identities: [Identity] = []
-    for gateway in 0..<2 {
-      let own = CopyingCryptography(cryptography, seed: seed &* 2 &+ UInt64(gateway))
+    let library = try GatewayWorld.library.get()
+    let identities = (0..<2 as Range<UInt64>).map { gateway in
+      let cryptography = CopyingCryptography(library, seed: seed &* 2 &+ gateway)
       var secret = Secret()
-      secret.withMutableBytes { own.random($0) }
-      identities.append(Identity(privateKey: secret, own))
+      secret.withMutableBytes { cryptography.random($0) }
+      return Identity(privateKey: secret, cryptography)
     }
     for gateway in 0..<2 {
       let settings = BondSettings.make(gateway, lines, peerKey: identities[1 - gateway].publicKey)

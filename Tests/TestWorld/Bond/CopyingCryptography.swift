@@ -1,4 +1,4 @@
-//  CopyingCryptography.swift — true handshakes, and datagrams that are copied with a cheap sum where they would be
+//  CopyingCryptography.swift — true cryptography, and datagrams that are copied with a cheap sum where they would be
 //  sealed.
 //
 //  Why.  A world that simulates ten seconds of a hundred megabits seals and opens a quarter of a million datagrams, and
@@ -12,42 +12,42 @@ import Crypto
 import Sealing
 
 final class CopyingCryptography: Cryptography {
-  private let handshakes: SeededCryptography
+  private let cryptography: SeededCryptography
 
-  init(_ library: LibraryCryptography, seed: UInt64) { handshakes = SeededCryptography(library, seed: seed) }
+  init(_ library: LibraryCryptography, seed: UInt64) { cryptography = SeededCryptography(library, seed: seed) }
 
-  var suites: [CipherSuite] { handshakes.suites }
+  var suites: [CipherSuite] { cryptography.suites }
   func implementation(of suite: CipherSuite) -> String { "copying" }
-  func random(_ bytes: UnsafeMutableRawBufferPointer) { handshakes.random(bytes) }
-  func publicKey(of privateKey: borrowing Secret) -> PublicKey { handshakes.publicKey(of: privateKey) }
+  func random(_ bytes: UnsafeMutableRawBufferPointer) { cryptography.random(bytes) }
+  func publicKey(of privateKey: borrowing Secret) -> PublicKey { cryptography.publicKey(of: privateKey) }
   func sharedSecret(_ privateKey: borrowing Secret, _ publicKey: PublicKey) -> Secret? {
-    handshakes.sharedSecret(privateKey, publicKey)
+    cryptography.sharedSecret(privateKey, publicKey)
   }
   func hash(_ parts: [UnsafeRawBufferPointer], into digest: UnsafeMutableRawBufferPointer) {
-    handshakes.hash(parts, into: digest)
+    cryptography.hash(parts, into: digest)
   }
   func authenticate(
     key: UnsafeRawBufferPointer, _ parts: [UnsafeRawBufferPointer], into code: UnsafeMutableRawBufferPointer
-  ) { handshakes.authenticate(key: key, parts, into: code) }
+  ) { cryptography.authenticate(key: key, parts, into: code) }
   func shortCode(
     key: UnsafeRawBufferPointer, _ parts: [UnsafeRawBufferPointer], into code: UnsafeMutableRawBufferPointer
-  ) { handshakes.shortCode(key: key, parts, into: code) }
+  ) { cryptography.shortCode(key: key, parts, into: code) }
   func seal(
     key: borrowing Secret, nonce: UInt64, header: UnsafeRawBufferPointer, _ text: UnsafeRawBufferPointer,
     into result: UnsafeMutableRawBufferPointer
-  ) { handshakes.seal(key: key, nonce: nonce, header: header, text, into: result) }
+  ) { cryptography.seal(key: key, nonce: nonce, header: header, text, into: result) }
   func open(
     key: borrowing Secret, nonce: UInt64, header: UnsafeRawBufferPointer, _ sealed: UnsafeRawBufferPointer,
     into text: UnsafeMutableRawBufferPointer
-  ) -> Bool { handshakes.open(key: key, nonce: nonce, header: header, sealed, into: text) }
+  ) -> Bool { cryptography.open(key: key, nonce: nonce, header: header, sealed, into: text) }
   func sealCookie(
     key: UnsafeRawBufferPointer, nonce: UnsafeRawBufferPointer, header: UnsafeRawBufferPointer,
     _ text: UnsafeRawBufferPointer, into result: UnsafeMutableRawBufferPointer
-  ) { handshakes.sealCookie(key: key, nonce: nonce, header: header, text, into: result) }
+  ) { cryptography.sealCookie(key: key, nonce: nonce, header: header, text, into: result) }
   func openCookie(
     key: UnsafeRawBufferPointer, nonce: UnsafeRawBufferPointer, header: UnsafeRawBufferPointer,
     _ sealed: UnsafeRawBufferPointer, into text: UnsafeMutableRawBufferPointer
-  ) -> Bool { handshakes.openCookie(key: key, nonce: nonce, header: header, sealed, into: text) }
+  ) -> Bool { cryptography.openCookie(key: key, nonce: nonce, header: header, sealed, into: text) }
 
   func expand(_ suite: CipherSuite, sealing: borrowing Secret, masking: borrowing Secret) -> SealingKey {
     let context = UnsafeMutableRawPointer.allocate(byteCount: 8, alignment: 8)
