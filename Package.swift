@@ -133,6 +133,7 @@ let package = Package(
     program("path-oracle", ["Commands", "POSIX", "Primitives", "Resequencer", "Topology"]),
     // Benchmarks
     yardstick("floor"),
+    benchmark("bond-bench", ["Commands", "Primitives", "Simulation", "TestWorld", "Topology"]),
     benchmark(
       "engine-bench",
       ["Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Wire"]),
@@ -183,7 +184,8 @@ let package = Package(
     .target(
       name: "TestWorld",
       dependencies: [
-        "Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Status", "Wire",
+        "Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Simulation", "Status",
+        "Topology", "Wire",
       ],
       path: "Tests/TestWorld",
       cSettings: glibc, swiftSettings: base),
