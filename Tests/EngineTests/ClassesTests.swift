@@ -133,9 +133,9 @@ import Testing
       TrafficClass("realtime", .realtime, .adaptive),
     ])
     #expect(classes.list.map(\.name) == ["bulk", "interactive", "realtime", "voip"])
-    #expect(classes.list[2].redundancy == .adaptive && classes.number(named: "voip") == 3)
+    #expect(classes.list[2].protection == .adaptive && classes.number(named: "voip") == 3)
     #expect(classes.number(named: "video") == nil)
-    #expect(Classes().list[2].redundancy == .copies)
+    #expect(Classes().list[2].protection == .copies)
   }
 
   @Test func `that a rule names holds whatever the flow does`() throws {

@@ -35,7 +35,7 @@ public enum Treatment: UInt8, Sendable, BitwiseCopyable, CaseIterable {
   case realtime
 }
 
-public enum Redundancy: Equatable, Sendable, BitwiseCopyable {
+public enum Protection: Equatable, Sendable, BitwiseCopyable {
   case none
   /// The whole on the two paths that land first.
   case copies
@@ -49,14 +49,14 @@ public enum Redundancy: Equatable, Sendable, BitwiseCopyable {
 public struct TrafficClass: Equatable, Sendable {
   public var name: String
   public var treatment: Treatment
-  public var redundancy: Redundancy
+  public var protection: Protection
   /// The paths that it keeps to as long as one of them is up, by their places in the configuration; empty: its tiers'.
   public var paths: [UInt8]
 
-  public init(_ name: String, _ treatment: Treatment, _ redundancy: Redundancy = .none, paths: [UInt8] = []) {
+  public init(_ name: String, _ treatment: Treatment, _ protection: Protection = .none, paths: [UInt8] = []) {
     self.name = name
     self.treatment = treatment
-    self.redundancy = redundancy
+    self.protection = protection
     self.paths = paths
   }
 }
