@@ -9,7 +9,7 @@
 //
 //      disabled ──start──▶ base ──answered──▶ searching ──nothing left to ask──▶ complete
 //                           ▲ │ unanswered        ▲                                │ │
-//                           │ ▼                   └──────── 10 min, and data ──────┘ │
+//                           │ ▼                   └── 10 s, 1 min, 10 min, and data ┘ │
 //                           │ error (below base)                                     │
 //                           └── full datagrams lost, small ones not: black hole ─────┘
 //
@@ -35,7 +35,7 @@
 //  Not here.  The datagrams, their keys, the socket's "don't fragment". The loss of a probe is no sign of congestion
 //  and must not be counted as one. Who asks for the deadline can also send (`stop` says that nobody can).
 //
-//  Cost: 120 bytes a path, no memory besides; a note of what was delivered is one comparison.
+//  Cost: 136 bytes a path, no memory besides; a note of what was delivered is one comparison.
 
 public import Primitives
 
@@ -47,10 +47,12 @@ public struct PathMTU: Sendable, BitwiseCopyable {
   /// RFC 8899 §5.1.2. Two, and one loss in ten would make 4 % of all sizes wrong; more, and each size that does not fit
   /// costs longer.
   static let mostProbes: UInt8 = 3
-  /// RFC 8899 §5.1.1. Routes change seldom; and if one grows, nothing is lost by using less for a while.
-  static let raiseAfter = Interval.seconds(600)
-  /// Without the base a path is worth little, so it is asked sooner.
-  static let retryAfter = Interval.seconds(60)
+  /// When the search has ended below the interface's size: whether more fits is asked soon, since the path may have
+  /// been overloaded while it was searched, and then seldom (RFC 8899 §5.1.1): routes change seldom, and if one grows,
+  /// nothing is lost by using less for a while.
+  private static var raiseAfter: InlineArray<3, Interval> { [.seconds(10), .seconds(60), .seconds(600)] }
+  /// Without the base a path is worth little, so it is asked more often.
+  static let mostRetry = Interval.seconds(60)
   static let leastPatience = Interval.milliseconds(100)
   /// Nobody waits longer for an answer: the radio may be down.
   static let mostPatience = Interval.seconds(3)
@@ -110,9 +112,13 @@ public struct PathMTU: Sendable, BitwiseCopyable {
   private var unanswered: UInt8 = 0
   /// The hint that we follow; 0: none.
   private var hint: UInt16 = 0
+  /// How often it was asked in vain whether more fits.
+  private var raises: UInt8 = 0
   /// The probe's end, or the moment for the next one.
   private var due = Instant.zero
   private var notBefore = Instant.zero
+  /// As the last probe was told, and no longer than we wait for an answer.
+  private var roundTrip = Interval.zero
   private var raiseAt = Instant.zero
   private var distrustUntil = Instant.zero
   /// Answers to what was asked before say nothing any more.
@@ -212,7 +218,8 @@ public struct PathMTU: Sendable, BitwiseCopyable {
     }
     outstanding = asked
     hasCarried = false
-    notBefore = now + min(expected, PathMTU.mostPatience)
+    self.roundTrip = min(expected, PathMTU.mostPatience)
+    notBefore = now + self.roundTrip
     due = now + min(max(expected * 2, PathMTU.leastPatience), PathMTU.mostPatience)
     counters.probes &+= 1
   }
@@ -244,6 +251,7 @@ public struct PathMTU: Sendable, BitwiseCopyable {
     if size > payload {
       search.answered(size)
       why = .answered
+      raises = 0
       if phase != .base || size >= base { phase = .searching }
     } else if phase == .base && size == base {
       phase = .searching
@@ -286,7 +294,7 @@ public struct PathMTU: Sendable, BitwiseCopyable {
   public mutating func lost(_ size: Int, count: Int, at now: Instant) {
     guard phase != .disabled, size > fallback, size <= payload, count > 0 else { return }
     let wasSuspicious = watch.isSuspicious
-    watch.lost(size, count)
+    watch.lost(size, count, roundTrip: roundTrip, at: now)
     if watch.isProven { return fall(isBaseAnswered: false, at: now) }
     if watch.isSuspicious && !wasSuspicious && outstanding == 0 { due = max(now, notBefore) }
   }
@@ -316,6 +324,7 @@ public struct PathMTU: Sendable, BitwiseCopyable {
       }
     } else if hasCarried, wanted == nil, isRaisable, raiseAt <= now {
       due = now
+      raises = min(raises + 1, 2)
       if isBaseMissing && promised == base {
         phase = .base
       } else {
@@ -328,6 +337,11 @@ public struct PathMTU: Sendable, BitwiseCopyable {
   // MARK: Inside
 
   private var isRaisable: Bool { phase == .complete && (payload < search.limit || isBaseMissing) }
+
+  private var raisePause: Interval {
+    let pause = PathMTU.raiseAfter[Int(raises)]
+    return isBaseMissing ? min(pause, PathMTU.mostRetry) : pause
+  }
 
   private var wanted: Int? {
     if watch.isSuspicious { return fallback }
@@ -348,7 +362,7 @@ public struct PathMTU: Sendable, BitwiseCopyable {
       search.restart(at: promised, wish: 0)
       search.failed(base)
       phase = promised < base ? .searching : .complete
-      raiseAt = now + PathMTU.retryAfter
+      raiseAt = now + raisePause
     } else {
       search.failed(size)
     }
@@ -379,6 +393,7 @@ public struct PathMTU: Sendable, BitwiseCopyable {
     asked = 0
     unanswered = 0
     hint = 0
+    raises = 0
     validFrom = now
     due = max(now, notBefore)
   }
@@ -388,7 +403,7 @@ public struct PathMTU: Sendable, BitwiseCopyable {
     phase = .complete
     isFirst = false
     hint = 0
-    raiseAt = now + (isBaseMissing ? PathMTU.retryAfter : PathMTU.raiseAfter)
+    raiseAt = now + raisePause
   }
 
   private mutating func count(_ verdict: Verdict) -> Verdict {

@@ -16,6 +16,9 @@ struct PathUnderTest {
   /// One full datagram, and now and then a small one; nil: the path is idle.
   var dataEvery: Interval? = .milliseconds(2)
   var smallOnesInTen: UInt64 = 1
+  /// Of full ones, and of probes, one in so many.
+  var largeThrough = 1
+  private var largeOnes = 0
 
   /// When each probe left, and its size.
   private(set) var probes: [(at: Instant, size: Int)] = []
@@ -45,7 +48,13 @@ struct PathUnderTest {
 
   mutating func forgetProbes() { probes.removeAll() }
 
-  private mutating func arrives(_ size: Int) -> Bool { size <= truth && !random.happens(loss) }
+  private mutating func arrives(_ size: Int) -> Bool {
+    if size > 1_000 {
+      largeOnes += 1
+      if largeOnes % largeThrough != 0 { return false }
+    }
+    return size <= truth && !random.happens(loss)
+  }
 
   /// Runs until then, or until something holds.
   mutating func run(for time: Interval, until isOver: (PathMTU) -> Bool = { _ in false }) {

@@ -31,6 +31,17 @@ import Testing
     #expect(path.unproven.isEmpty)
   }
 
+  @Test(arguments: [UInt64](0..<200)) func `is not wrong for long when the path was overloaded meanwhile`(seed: UInt64)
+  {
+    var path = PathUnderTest(truth: 1_472, seed: seed)
+    path.dataEvery = .milliseconds(20)
+    path.loss = Probability(partsPerBillion: 900_000_000)
+    path.run(for: .seconds(Int64(seed % 5)))
+    path.loss = .never
+    path.run(for: .seconds(15))
+    #expect(path.mtu.payload == 1_472, "seed \(seed)")
+  }
+
   @Test(arguments: [UInt64](0..<2_000))
   func `is found whatever it is, with any loss up to one in ten each way`(seed: UInt64) {
     var random = SeededRandom(seed: seed)
