@@ -9,7 +9,7 @@
 //
 //      disabled ──start──▶ base ──answered──▶ searching ──nothing left to ask──▶ complete
 //                           ▲ │ unanswered        ▲                                │ │
-//                           │ ▼                   └── 10 s, 1 min, 10 min, and data ┘ │
+//                           │ ▼                   └─ 10 s, 1 min, 10 min; data ────┘ │
 //                           │ error (below base)                                     │
 //                           └── full datagrams lost, small ones not: black hole ─────┘
 //
