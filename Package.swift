@@ -85,6 +85,7 @@ let package = Package(
     // L2
     sansIO("Handshake", ["Primitives", "Sealing", "Wire"]),
     sansIO("PathHealth", ["Primitives", "Wire"]),
+    sansIO("PathMTU", ["Primitives"]),
     sansIO("Redundancy", ["Erasure", "Primitives", "Wire"]),
     pump("Resequencer", ["Packets", "Primitives", "Wire"]),
     sansIO("Striper", ["Primitives"]),
@@ -155,6 +156,7 @@ let package = Package(
     tests(
       "HandshakeTests", ["Crypto", "Handshake", "Primitives", "Sealing", "TestWorld", "Wire"], data: ["Vectors"]),
     tests("PathHealthTests", ["PathHealth", "Primitives", "Wire"]),
+    tests("PathMTUTests", ["PathMTU", "Primitives"]),
     tests("RedundancyTests", ["Parity", "Primitives", "Redundancy", "Simulation", "Wire"]),
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
     tests("StriperTests", ["Primitives", "Striper"]),
