@@ -1,0 +1,263 @@
+public import Primitives
+
+public struct PathController: Sendable, BitwiseCopyable {
+  public enum State: UInt8, Sendable, BitwiseCopyable {
+    case startup, drain, cruise, up, down, probeRoundTrip, silent
+  }
+
+  public enum Reason: UInt8, Sendable, BitwiseCopyable {
+    case new, queueGrew, rateStoppedGrowing, overload, queueIsGone, timeToProbe, grewNothing, stillGrowing, drainedEnough, roundTripIsOld,
+      roundTripIsKnown, nothingComesBack, cameBack, marked
+  }
+
+  static let firstWindow = 16 * 1_400
+  static let firstPacing = 1.4e6
+  static let startupGain = 2.0
+
+  public private(set) var state = State.startup
+  public private(set) var why = Reason.new
+  public private(set) var isFull = false
+  var model = RateModel()
+  private let limit: Double
+  private var since: Instant
+  private var roundStart: Instant
+  private var rounds = 0
+  private var upGain = 1.25
+  private var upQueue: Int64 = 0
+  private var plateau = 0
+  private var plateauRate = 0.0
+  private var nextProbe: Instant
+  private var downBegan: Instant = .zero
+  private var downEnded: Instant = .zero
+  private var isForeign = false
+  private var mayFallByLoss = true
+  private var grew = false
+  private var hurries = false
+  private var downQueue = Interval.zero
+  private var longBound = Int.max
+  private var shortBound = Int.max
+  private var alpha = 0.0
+  private var seed: UInt64 = 1
+  private var lastSentAt: Instant
+  private var usedBytes = 0
+  private var usedSince: Instant
+  private var touchedWindow = false
+  private var wasFull = false
+  private var lastInFlight = 0
+
+  public init(limit: BitRate?, at now: Instant) {
+    self.limit = limit.map { Double($0.bitsPerSecond) / 8 } ?? RateModel.mostRate
+    since = now
+    roundStart = now
+    nextProbe = now
+    lastSentAt = now
+    usedSince = now
+  }
+
+  // MARK: Outputs
+  var bytesPerSecond: Double { min(limit, model.rate > 0 ? model.rate : PathController.firstPacing) }
+  public var rate: BitRate { bitRate(bytesPerSecond) }
+  private func bitRate(_ r: Double) -> BitRate { BitRate(bitsPerSecond: UInt64(min(max(r, RateModel.leastRate), RateModel.mostRate) * 8)) }
+
+  private var gain: Double {
+    switch state {
+    case .startup: model.rate > 0 ? PathController.startupGain : 1
+    case .drain: 0.5
+    case .cruise: isForeign ? 1 : 1 - 0.06 * min(1, max(0, Double(model.queue - model.queueThreshold) / Double(model.queueThreshold)))
+    case .up: upGain
+    case .down: model.queue > model.leastRoundTrip / 2 && !isForeign ? 0.65 : 0.8
+    case .probeRoundTrip: 0.8
+    case .silent: 1
+    }
+  }
+  var pacing: Double { min(limit, bytesPerSecond * gain / (1 - model.lossFloor)) }
+  public var pacingRate: BitRate { bitRate(pacing) }
+  public var leastRoundTrip: Interval { .nanoseconds(model.leastRoundTrip) }
+  public var standingQueue: Interval { .nanoseconds(model.queue) }
+
+  public var window: Int {
+    if state == .silent { return 3_000 }
+    if model.rate == 0 { return PathController.firstWindow }
+    let r = bytesPerSecond / (1 - model.lossFloor)
+    let least = Double(model.leastRoundTrip)
+    let slack = Double(model.reportGap) + Double(min(model.jitter * 2, model.leastRoundTrip))
+    let trips = switch state {
+      case .startup: 2.77
+      case .up: max(2, upGain + 0.75)
+      case .probeRoundTrip: 0.5
+      default: 2.0
+    }
+    var w = r * (least * trips + slack * (state == .startup ? 2.77 : 1)) / 1e9
+    let quantum = min(max(r * 0.002, 3_000), 65_536)
+    w += max(quantum, r * 0.001)
+    var bound = min(longBound, shortBound)
+    if state == .cruise && longBound != .max { bound = min(bound, longBound / 20 * 17) }
+    return max(4 * 1_400, min(Int(min(w, 1e12)), max(bound, state == .probeRoundTrip ? 0 : leastWindow)))
+  }
+
+  private var leastWindow: Int { Int(model.rate * Double(model.leastRoundTrip + model.reportGap + model.jitterQueue) / 1e9) }
+  private var roundTripNow: Interval { .nanoseconds(max(model.leastRoundTrip, 1_000_000)) }
+
+  // MARK: Inputs
+  public mutating func sent(bytes: Int, inFlight: Int, at now: Instant) {
+    lastSentAt = now
+    usedBytes = min(usedBytes + max(bytes, 0), RateModel.mostBytes)
+    if inFlight + 65_536 / 4 >= window { touchedWindow = true }
+    lastInFlight = inFlight
+  }
+
+  private mutating func closeRound(at now: Instant) {
+    let elapsed = Double((now - usedSince).nanoseconds) / 1e9
+    wasFull = isFull
+    isFull = touchedWindow || Double(usedBytes) >= 0.85 * pacing * elapsed
+    usedBytes = 0
+    usedSince = now
+    touchedWindow = false
+    roundStart = now
+    rounds += 1
+  }
+
+  private mutating func go(_ new: State, _ reason: Reason, at now: Instant) {
+    state = new
+    why = reason
+    since = now
+    rounds = 0
+    switch new {
+    case .up:
+      upGain = 1.25
+      grew = false
+      upQueue = model.queue
+      shortBound = .max
+      model.startSpan(notBefore: now)
+    case .down:
+      downBegan = now
+      downQueue = standingQueue
+    case .cruise:
+      if downEnded < downBegan { mayFallByLoss = true }
+      downEnded = now
+      model.startSpan(notBefore: now)
+      seed = seed &* 6_364_136_223_846_793_005 &+ now.nanoseconds | 1
+      let base = max(8 * model.leastRoundTrip, 500_000_000)
+      nextProbe = now + .nanoseconds(base * 3 / 4 + Int64((seed >> 33) % UInt64(base / 2)))
+      if hurries { nextProbe = now + roundTripNow * 2 }
+      hurries = false
+    default: break
+    }
+  }
+
+  public mutating func receive(_ s: DeliverySample, at now: Instant) {
+    if state == .silent {
+      guard s.delivered > 0 || s.receivedBytes > 0 else { return }
+      go(model.rate > 0 ? .cruise : .startup, .cameBack, at: now)
+      nextProbe = now + roundTripNow
+      model.startSpan(notBefore: now)
+    }
+    model.pendingLength = model.spanLength(isShort: state == .startup || state == .up)
+    if s.priorSent >= roundStart { closeRound(at: now) }
+    let span = model.receive(s, isShort: state == .startup, isSteady: state == .cruise && rounds >= 2, isProbe: state == .probeRoundTrip, at: now)
+    if downBegan > .zero && now - model.lastHigh > roundTripNow / 2 && s.priorSent >= downBegan + roundTripNow / 2 && (downEnded < downBegan || s.priorSent <= downEnded) {
+      model.noteFloor(lost: s.lost, delivered: s.delivered)
+    }
+    if var span {
+      if !isFull && !wasFull { span.isAppLimited = true }
+      switch state {
+      case .startup: if span.rate > model.rate { model.rate = span.rate }
+      case .cruise, .up:
+        let change = model.learn(span, isForeign: isForeign, mayFallByLoss: mayFallByLoss)
+        if change == .fellByLoss { mayFallByLoss = false }
+        if change == .rose && state == .up { grew = true }
+      default: break
+      }
+      step(span, s, at: now)
+    }
+    watch(s, at: now)
+  }
+
+  private var upLimit: Int64 { max(model.leastRoundTrip / 4, model.queueThreshold, 1_000_000) }
+
+  /// What every report may change.
+  private mutating func watch(_ s: DeliverySample, at now: Instant) {
+    let trip = roundTripNow
+    switch state {
+    case .startup:
+      if model.queue > max(model.queueThreshold, 1_000_000) && model.rate > 0 {
+        hurries = true
+        go(.drain, .queueGrew, at: now)
+      }
+    case .drain:
+      if model.comingQueue <= model.drainTarget || model.queue <= model.drainTarget || now - since > trip * 3 { go(.cruise, .queueIsGone, at: now) }
+    case .cruise:
+      if now >= nextProbe && isFull { go(.up, .timeToProbe, at: now) }
+    case .up:
+      if model.queue > upQueue + upLimit && s.priorSent >= since && (model.hasEpoch || model.queue > upQueue + 3 * upLimit) {
+        model.adoptEpoch(onlyUp: isForeign)
+        go(.down, .queueGrew, at: now)
+      }
+    case .down:
+      if model.comingQueue <= model.drainTarget && now - since > trip / 2 { isForeign = false; go(.cruise, .queueIsGone, at: now) }
+      else if now - since > (isForeign ? trip : trip * 2 + .milliseconds(10) + downQueue * 3) { isForeign = true; go(.cruise, .drainedEnough, at: now) }
+    case .probeRoundTrip: break
+    case .silent: break
+    }
+    if state == .cruise || state == .down, now - model.leastSeen > .seconds(10), isFull {
+      go(.probeRoundTrip, .roundTripIsOld, at: now)
+    }
+  }
+
+  /// What only a whole span may change.
+  private mutating func step(_ span: RateModel.Span, _ s: DeliverySample, at now: Instant) {
+    let isLossy = span.datagramsLost && span.loss > model.lossFloor * 1.5 + 0.02
+    switch state {
+    case .startup:
+      if span.isAppLimited { return }
+      if span.rate > plateauRate * 1.25 {
+        plateauRate = span.rate
+        plateau = 0
+      } else {
+        plateau += 1
+        if plateau >= 4 { go(.drain, .rateStoppedGrowing, at: now) }
+      }
+    case .up:
+      if isLossy && model.queue > model.queueThreshold {
+        longBound = max(s.inFlight, leastWindow)
+        go(.down, .overload, at: now)
+      } else if grew {
+        grew = false
+        hurries = true
+        upGain = 1.75
+        why = .stillGrowing
+        since = now
+        model.startSpan(notBefore: now)
+        if longBound != .max { longBound = longBound / 4 * 5 }
+      } else if model.epochTime * 1e9 > Double(model.allowance * 5 + model.leastRoundTrip / 4) {
+        if longBound != .max { longBound = longBound / 4 * 5 }
+        if model.queue > upQueue + model.leastRoundTrip / 16 { model.adoptEpoch(onlyUp: isForeign) }
+        go(.down, .grewNothing, at: now)
+      }
+    case .cruise:
+      if isLossy && span.queueLow > model.queueThreshold {
+        shortBound = max(Int(Double(min(window, shortBound)) * 0.7), leastWindow)
+      }
+    default: break
+    }
+  }
+
+  public mutating func timedOut(at now: Instant) {
+    if state != .silent { go(.silent, .nothingComesBack, at: now) }
+  }
+
+  public var deadline: Instant? { state == .probeRoundTrip ? since + max(roundTripNow, .milliseconds(10)) * 2 : nil }
+
+  public mutating func expire(at now: Instant) {
+    if let deadline, now >= deadline {
+      model.leastRefreshed(at: now)
+      go(.cruise, .roundTripIsKnown, at: now)
+    }
+  }
+}
+extension RateModel {
+  mutating func leastRefreshed(at now: Instant) { leastSeen = now }
+}
+extension PathController {
+  public var debug: String { "jit \(model.jitter/1000) thr \(model.queueThreshold/1000) floor \(model.lossFloor) gap \(model.reportGap/1000) fgn \(isForeign) lb \(longBound) sb \(shortBound)" }
+}
