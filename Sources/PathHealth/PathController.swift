@@ -32,6 +32,8 @@ public struct PathController: Sendable, BitwiseCopyable {
   private var isForeign = false
   private var mayFallByLoss = true
   private var grew = false
+  private var gainNow = 1.0
+  private var gainBefore = 1.0
   private var hurries = false
   private var downQueue = Interval.zero
   private var longBound = Int.max
@@ -80,10 +82,10 @@ public struct PathController: Sendable, BitwiseCopyable {
     if model.rate == 0 { return PathController.firstWindow }
     let r = bytesPerSecond / (1 - model.lossFloor)
     let least = Double(model.leastRoundTrip)
-    let slack = Double(model.reportGap) + Double(min(model.jitter * 2, model.leastRoundTrip))
+    let slack = Double(model.reportGap) + Double(model.jitterQueue)
     let trips = switch state {
       case .startup: 2.77
-      case .up: max(2, upGain + 0.75)
+      case .up: max(2.25, upGain + 0.5)
       case .probeRoundTrip: 0.5
       default: 2.0
     }
@@ -114,6 +116,8 @@ public struct PathController: Sendable, BitwiseCopyable {
     usedSince = now
     touchedWindow = false
     roundStart = now
+    gainBefore = gainNow
+    gainNow = gain
     rounds += 1
   }
 
@@ -122,6 +126,8 @@ public struct PathController: Sendable, BitwiseCopyable {
     why = reason
     since = now
     rounds = 0
+    gainNow = 1
+    gainBefore = 1
     switch new {
     case .up:
       upGain = 1.25
@@ -163,7 +169,7 @@ public struct PathController: Sendable, BitwiseCopyable {
       switch state {
       case .startup: if span.rate > model.rate { model.rate = span.rate }
       case .cruise, .up:
-        let change = model.learn(span, isForeign: isForeign, mayFallByLoss: mayFallByLoss)
+        let change = model.learn(span, isForeign: isForeign, mayFallByLoss: mayFallByLoss, gain: min(1, gainNow, gainBefore))
         if change == .fellByLoss { mayFallByLoss = false }
         if change == .rose && state == .up { grew = true }
       default: break
@@ -171,6 +177,7 @@ public struct PathController: Sendable, BitwiseCopyable {
       step(span, s, at: now)
     }
     watch(s, at: now)
+    gainNow = min(gainNow, gain)
   }
 
   private var upLimit: Int64 { max(model.leastRoundTrip / 4, model.queueThreshold, 1_000_000) }
@@ -187,7 +194,10 @@ public struct PathController: Sendable, BitwiseCopyable {
     case .drain:
       if model.comingQueue <= model.drainTarget || model.queue <= model.drainTarget || now - since > trip * 3 { go(.cruise, .queueIsGone, at: now) }
     case .cruise:
-      if now >= nextProbe && isFull { go(.up, .timeToProbe, at: now) }
+      if now >= nextProbe && isFull {
+        if model.queue > 2 * model.queueThreshold { model.doubtFloor() }
+        go(.up, .timeToProbe, at: now)
+      }
     case .up:
       if model.queue > upQueue + upLimit && s.priorSent >= since && (model.hasEpoch || model.queue > upQueue + 3 * upLimit) {
         model.adoptEpoch(onlyUp: isForeign)

@@ -20,8 +20,7 @@ struct RateModel: BitwiseCopyable, Sendable {
   private(set) var comingQueue: Int64 = 0
   private(set) var lastHigh = Instant.zero
   private(set) var jitter: Int64 = 0
-  private var meanForward: Int64 = 0
-  private var hasMean = false
+  private var peakForward: Int64 = 0
 
   // A span
   private var lastSent = Instant.zero
@@ -70,7 +69,7 @@ struct RateModel: BitwiseCopyable, Sendable {
   var lossFloor: Double { floorTotal > 0 ? min(0.3, floorLost / (floorTotal + 300_000)) : 0 }
   /// How much of a queue must be there before we believe in it.
   var queueThreshold: Int64 { max(leastRoundTrip / 8, jitterQueue, RateModel.leastQueue) }
-  var jitterQueue: Int64 { min(2 * jitter, leastRoundTrip + 10_000_000) }
+  var jitterQueue: Int64 { min(2 * jitter, leastRoundTrip * 3 / 4 + 5_000_000) }
   var drainTarget: Int64 { max(leastRoundTrip / 16, jitterQueue, RateModel.leastQueue / 2) }
 
   func spanLength(isShort: Bool) -> Int64 {
@@ -114,14 +113,12 @@ struct RateModel: BitwiseCopyable, Sendable {
     if queue > queueThreshold { lastHigh = now }
 
     // jitter
-    if !hasMean || !isSteady {
-      meanForward = forward
-      hasMean = true
-    }
     if isSteady {
-      meanForward += (forward - meanForward) / 32
-      let off = abs(forward - meanForward) - jitter
+      peakForward = max(peakForward, forward)
+      let off = peakForward - forward - jitter
       jitter += off > 0 ? off / 16 : off / 64
+    } else {
+      peakForward = forward
     }
 
     let gap = min(max(now.nanoseconds > lastReport.nanoseconds ? (now - lastReport).nanoseconds : 0, 0), 100_000_000)
@@ -161,6 +158,7 @@ struct RateModel: BitwiseCopyable, Sendable {
   }
   var pendingLength: Int64 = RateModel.leastSpan
 
+  mutating func doubtFloor() { floorLost /= 2 }
   mutating func noteFloor(lost: Int, delivered: Int) {
     floorLost += Double(min(max(lost, 0), RateModel.mostBytes))
     floorTotal += Double(min(max(delivered, 0), RateModel.mostBytes)) + Double(min(max(lost, 0), RateModel.mostBytes))
@@ -171,7 +169,7 @@ struct RateModel: BitwiseCopyable, Sendable {
   }
 
   /// A span of packets that were sent as fast as we believed: what it says of the rate.
-  mutating func learn(_ span: Span, isForeign: Bool, mayFallByLoss: Bool) -> Change {
+  mutating func learn(_ span: Span, isForeign: Bool, mayFallByLoss: Bool, gain: Double) -> Change {
     epochBytes += span.bytes
     epochReceived += span.received
     epochSent += span.sent
@@ -198,7 +196,7 @@ struct RateModel: BitwiseCopyable, Sendable {
     }
     minusBytes += span.bytes
     minusTime += span.received
-    let deficit = minusTime - minusBytes / (rate * 0.92)
+    let deficit = minusTime - minusBytes / (rate * gain * 0.98)
     if deficit <= 0 {
       minusBytes = 0
       minusTime = 0

@@ -120,7 +120,10 @@ struct PathRig: ~Copyable {
   var queueCount = 0
   var queueHistogram = [Int](repeating: 0, count: 64 * 64)
   var queueMost: Interval = .zero
-  var measuresQueue = true
+  /// The least of it in each round trip (or between two reports, where that is longer): what stands.
+  var standing: [Interval] = []
+  private var leastOfWindow = Interval.nanoseconds(.max)
+  private var windowEnd = Instant.zero
   /// Changes the world every `period`; called with the time.
   var nextScript = Instant(nanoseconds: .max)
   var scriptPeriod = Interval.milliseconds(1)
@@ -224,8 +227,14 @@ struct PathRig: ~Copyable {
   }
 
   private mutating func enter(slot: UInt32, bytes: Int) {
-    if measuresQueue, let rate = link.conditions.line.rate {
+    if let rate = link.conditions.line.rate {
       let wait = rate.time(toSend: link.queued)
+      leastOfWindow = min(leastOfWindow, wait)
+      if now >= windowEnd {
+        standing.append(leastOfWindow)
+        leastOfWindow = wait
+        windowEnd = now + max(roundTrip, interval)
+      }
       queueSum += Double(wait.nanoseconds)
       queueCount += 1
       queueMost = max(queueMost, wait)
@@ -391,6 +400,7 @@ struct PathRig: ~Copyable {
     queueSum = 0
     queueCount = 0
     queueMost = .zero
+    standing.removeAll()
     for index in queueHistogram.indices { queueHistogram[index] = 0 }
   }
 
@@ -404,6 +414,14 @@ struct PathRig: ~Copyable {
       if left < 0 { return Double(step + 1) / 64 }
     }
     return .infinity
+  }
+
+  /// In round trips.
+  func standingQuantile(_ share: Double) -> Double {
+    let sorted = standing.sorted()
+    if sorted.isEmpty { return 0 }
+    let value = sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))]
+    return value.inMilliseconds / roundTrip.inMilliseconds
   }
 
   /// UDP payload that the line could carry in this time.
