@@ -30,6 +30,7 @@ public struct PathController: Sendable, BitwiseCopyable {
   private var downBegan: Instant = .zero
   private var downEnded: Instant = .zero
   private var isForeign = false
+  private var undrained = 0
   private var mayFallByLoss = true
   private var grew = false
   private var gainNow = 1.0
@@ -147,6 +148,7 @@ public struct PathController: Sendable, BitwiseCopyable {
       nextProbe = now + .nanoseconds(base * 3 / 4 + Int64((seed >> 33) % UInt64(base / 2)))
       if hurries { nextProbe = now + roundTripNow * 2 }
       hurries = false
+    case .probeRoundTrip: model.startProbe()
     default: break
     }
   }
@@ -204,8 +206,11 @@ public struct PathController: Sendable, BitwiseCopyable {
         go(.down, .queueGrew, at: now)
       }
     case .down:
-      if model.comingQueue <= model.drainTarget && now - since > trip / 2 { isForeign = false; go(.cruise, .queueIsGone, at: now) }
-      else if now - since > (isForeign ? trip : trip * 2 + .milliseconds(10) + downQueue * 3) { isForeign = true; go(.cruise, .drainedEnough, at: now) }
+      if model.comingQueue <= model.drainTarget && now - since > trip / 2 { isForeign = false; undrained = 0; go(.cruise, .queueIsGone, at: now) }
+      else if now - since > (isForeign ? trip : trip * 2 + .milliseconds(10) + downQueue * 3) { isForeign = true
+        undrained += 1
+        if undrained >= 2 { go(.probeRoundTrip, .roundTripIsOld, at: now) } else { go(.cruise, .drainedEnough, at: now) }
+      }
     case .probeRoundTrip: break
     case .silent: break
     }
@@ -217,8 +222,10 @@ public struct PathController: Sendable, BitwiseCopyable {
   /// What only a whole span may change.
   private mutating func step(_ span: RateModel.Span, _ s: DeliverySample, at now: Instant) {
     let isLossy = span.datagramsLost && span.loss > model.lossFloor * 1.5 + 0.02
+    alpha += (span.marked - alpha) / 8
     switch state {
     case .startup:
+      if span.marked > 0.3 { return go(.drain, .marked, at: now) }
       if span.isAppLimited { return }
       if span.rate > plateauRate * 1.25 {
         plateauRate = span.rate
@@ -231,6 +238,8 @@ public struct PathController: Sendable, BitwiseCopyable {
       if isLossy && model.queue > model.queueThreshold {
         longBound = max(s.inFlight, leastWindow)
         go(.down, .overload, at: now)
+      } else if span.marked > 0.05 {
+        go(.down, .marked, at: now)
       } else if grew {
         grew = false
         hurries = true
@@ -245,6 +254,7 @@ public struct PathController: Sendable, BitwiseCopyable {
         go(.down, .grewNothing, at: now)
       }
     case .cruise:
+      if span.marked > 0.05 { shortBound = max(leastWindow, Int(Double(min(window, shortBound)) * (1 - alpha / 3))) }
       if isLossy && span.queueLow > model.queueThreshold {
         shortBound = max(Int(Double(min(window, shortBound)) * 0.7), leastWindow)
       }
@@ -256,17 +266,15 @@ public struct PathController: Sendable, BitwiseCopyable {
     if state != .silent { go(.silent, .nothingComesBack, at: now) }
   }
 
-  public var deadline: Instant? { state == .probeRoundTrip ? since + max(roundTripNow, .milliseconds(10)) * 2 : nil }
+  public var deadline: Instant? { state == .probeRoundTrip ? since + max(.nanoseconds(model.roundTrip), .milliseconds(10)) * 2 : nil }
 
   public mutating func expire(at now: Instant) {
     if let deadline, now >= deadline {
-      model.leastRefreshed(at: now)
+      model.endProbe(replaces: undrained >= 2, at: now)
+      undrained = 0
       go(.cruise, .roundTripIsKnown, at: now)
     }
   }
-}
-extension RateModel {
-  mutating func leastRefreshed(at now: Instant) { leastSeen = now }
 }
 extension PathController {
   public var debug: String { "jit \(model.jitter/1000) thr \(model.queueThreshold/1000) floor \(model.lossFloor) gap \(model.reportGap/1000) fgn \(isForeign) lb \(longBound) sb \(shortBound)" }

@@ -22,6 +22,8 @@ struct RateModel: BitwiseCopyable, Sendable {
   private(set) var jitter: Int64 = 0
   private var peakForward: Int64 = 0
 
+  private var probedTrip = WindowedLeast.none
+  private var probedForward = WindowedLeast.none
   // A span
   private var lastSent = Instant.zero
   private var notBefore = Instant.zero
@@ -69,9 +71,19 @@ struct RateModel: BitwiseCopyable, Sendable {
   var lossFloor: Double { floorTotal > 0 ? min(0.3, floorLost / (floorTotal + 300_000)) : 0 }
   /// How much of a queue must be there before we believe in it.
   var queueThreshold: Int64 { max(leastRoundTrip / 8, jitterQueue, RateModel.leastQueue) }
-  var jitterQueue: Int64 { min(2 * jitter, leastRoundTrip * 3 / 4 + 5_000_000) }
+  var jitterQueue: Int64 { min(2 * jitter, leastRoundTrip * 3 / 4 + 2_000_000) }
   var drainTarget: Int64 { max(leastRoundTrip / 16, jitterQueue, RateModel.leastQueue / 2) }
 
+  mutating func startProbe() {
+    probedTrip = WindowedLeast.none
+    probedForward = WindowedLeast.none
+  }
+  mutating func endProbe(replaces: Bool, at now: Instant) {
+    leastSeen = now
+    guard replaces, probedTrip != WindowedLeast.none else { return }
+    roundTrips.replace(probedTrip, at: now)
+    forwards.replace(probedForward, at: now)
+  }
   func spanLength(isShort: Bool) -> Int64 {
     let least = leastRoundTrip
     return max(least / 2, RateModel.leastSpan)
@@ -102,6 +114,8 @@ struct RateModel: BitwiseCopyable, Sendable {
     let forward = min(max(s.forwardDelay.nanoseconds, -RateModel.mostInterval * 60), RateModel.mostInterval * 60)
     roundTrip = trip
     if roundTrips.isEmpty || trip <= leastRoundTrip + max(leastRoundTrip / 32, 50_000) { leastSeen = now }
+    probedTrip = min(probedTrip, trip)
+    probedForward = min(probedForward, forward)
     roundTrips.note(trip, at: now)
     forwards.note(forward, at: now)
     queue = max(0, min(trip - roundTrips.least, forward - forwards.least))

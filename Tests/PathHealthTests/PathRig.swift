@@ -98,7 +98,7 @@ struct PathRig: ~Copyable {
     }
   }
 
-  let setup: Setup
+  var setup: Setup
   var link: Link
   var flows: [Flow] = []
   private(set) var now = Instant.zero
