@@ -144,7 +144,7 @@ public struct PathController: Sendable, BitwiseCopyable {
       downEnded = now
       model.startSpan(notBefore: now)
       seed = seed &* 6_364_136_223_846_793_005 &+ now.nanoseconds | 1
-      let base = max(8 * model.leastRoundTrip, 500_000_000)
+      let base = max(8 * model.leastRoundTrip, model.jitterQueue > model.leastRoundTrip / 4 ? 500_000_000 : 800_000_000)
       nextProbe = now + .nanoseconds(base * 3 / 4 + Int64((seed >> 33) % UInt64(base / 2)))
       if hurries { nextProbe = now + roundTripNow * 2 }
       hurries = false
