@@ -33,6 +33,9 @@ public struct PathController: Sendable, BitwiseCopyable {
   private var undrained = 0
   private var mayFallByLoss = true
   private var grew = false
+  private var crowded = 0
+  private var pushed: Int64 = 0
+  private var lastReceive = Instant.zero
   private var gainNow = 1.0
   private var gainBefore = 1.0
   private var hurries = false
@@ -131,7 +134,9 @@ public struct PathController: Sendable, BitwiseCopyable {
     gainBefore = 1
     switch new {
     case .up:
-      upGain = 1.25
+      upGain = 1.25 + min(0.75, 0.75 * Double(model.jitterQueue) / Double(max(model.leastRoundTrip, 1)))
+      pushed = 0
+      lastReceive = now
       grew = false
       upQueue = model.queue
       shortBound = .max
@@ -160,6 +165,8 @@ public struct PathController: Sendable, BitwiseCopyable {
       nextProbe = now + roundTripNow
       model.startSpan(notBefore: now)
     }
+    if state == .up { pushed += Int64(Double(max(0, (now - lastReceive).nanoseconds)) * (upGain - 1)) }
+    lastReceive = now
     model.pendingLength = model.spanLength(isShort: state == .startup || state == .up)
     if s.priorSent >= roundStart { closeRound(at: now) }
     let span = model.receive(s, isShort: state == .startup, isSteady: state == .cruise && rounds >= 2, isProbe: state == .probeRoundTrip, at: now)
@@ -189,7 +196,7 @@ public struct PathController: Sendable, BitwiseCopyable {
     let trip = roundTripNow
     switch state {
     case .startup:
-      if model.queue > max(model.queueThreshold, 1_000_000) && model.rate > 0 {
+      if model.queue > max(model.leastRoundTrip, 10_000_000) && model.rate > 0 {
         hurries = true
         go(.drain, .queueGrew, at: now)
       }
@@ -207,7 +214,7 @@ public struct PathController: Sendable, BitwiseCopyable {
       }
     case .down:
       if model.comingQueue <= model.drainTarget && now - since > trip / 2 { isForeign = false; undrained = 0; go(.cruise, .queueIsGone, at: now) }
-      else if now - since > (isForeign ? trip : trip * 2 + .milliseconds(10) + downQueue * 3) { isForeign = true
+      else if now - since > (isForeign ? trip : trip * 2 + .milliseconds(10) + min(downQueue, .nanoseconds(pushed)) * 4) { isForeign = true
         undrained += 1
         if undrained >= 2 { go(.probeRoundTrip, .roundTripIsOld, at: now) } else { go(.cruise, .drainedEnough, at: now) }
       }
@@ -221,11 +228,19 @@ public struct PathController: Sendable, BitwiseCopyable {
 
   /// What only a whole span may change.
   private mutating func step(_ span: RateModel.Span, _ s: DeliverySample, at now: Instant) {
-    let isLossy = span.datagramsLost && span.loss > model.lossFloor * 1.5 + 0.02
     alpha += (span.marked - alpha) / 8
     switch state {
     case .startup:
       if span.marked > 0.3 { return go(.drain, .marked, at: now) }
+      if span.queueLow > model.queueThreshold && span.received > span.sent * 1.25 {
+        crowded += 1
+        if crowded >= 2 {
+          hurries = true
+          return go(.drain, .queueGrew, at: now)
+        }
+      } else {
+        crowded = 0
+      }
       if span.isAppLimited { return }
       if span.rate > plateauRate * 1.25 {
         plateauRate = span.rate
@@ -235,7 +250,7 @@ public struct PathController: Sendable, BitwiseCopyable {
         if plateau >= 4 { go(.drain, .rateStoppedGrowing, at: now) }
       }
     case .up:
-      if isLossy && model.queue > model.queueThreshold {
+      if model.isOverloaded && model.queue > model.queueThreshold {
         longBound = max(s.inFlight, leastWindow)
         go(.down, .overload, at: now)
       } else if span.marked > 0.05 {
@@ -243,7 +258,7 @@ public struct PathController: Sendable, BitwiseCopyable {
       } else if grew {
         grew = false
         hurries = true
-        upGain = 1.75
+        upGain = max(upGain, 1.75)
         why = .stillGrowing
         since = now
         model.startSpan(notBefore: now)
@@ -255,7 +270,7 @@ public struct PathController: Sendable, BitwiseCopyable {
       }
     case .cruise:
       if span.marked > 0.05 { shortBound = max(leastWindow, Int(Double(min(window, shortBound)) * (1 - alpha / 3))) }
-      if isLossy && span.queueLow > model.queueThreshold {
+      if model.isOverloaded && span.queueLow > model.queueThreshold {
         shortBound = max(Int(Double(min(window, shortBound)) * 0.7), leastWindow)
       }
     default: break

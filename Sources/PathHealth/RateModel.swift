@@ -31,6 +31,7 @@ struct RateModel: BitwiseCopyable, Sendable {
   private var received: Int64 = 0
   private var sent: Int64 = 0
   private var lost = 0
+  private var lostDatagrams = 0
   private var delivered = 0
   private var marked = 0
   private var queueLow = Int64.max
@@ -42,6 +43,14 @@ struct RateModel: BitwiseCopyable, Sendable {
   private var minusBytes = 0.0
   private var minusTime = 0.0
   private var epochBytes = 0.0
+  private var epochLost = 0.0
+  private var epochDatagramsLost = 0
+  /// More than chance explains.
+  var isOverloaded: Bool {
+    guard epochDatagramsLost > 4 else { return false }
+    let usual = max(lossFloor, 0.02) * 2
+    return Double(epochDatagramsLost) > 4 + usual * epochBytes / 1_200
+  }
   private var epochReceived = 0.0
   private var epochSent = 0.0
   var epochTime: Double { max(epochReceived, epochSent) }
@@ -64,7 +73,7 @@ struct RateModel: BitwiseCopyable, Sendable {
     var loss: Double
     var isAppLimited: Bool
     var marked: Double
-    var datagramsLost: Bool
+    var datagramsLost: Int
   }
 
   var leastRoundTrip: Int64 { roundTrips.isEmpty ? 0 : roundTrips.least }
@@ -93,6 +102,8 @@ struct RateModel: BitwiseCopyable, Sendable {
     self.notBefore = notBefore
     set(rate)
     epochBytes = 0
+    epochLost = 0
+    epochDatagramsLost = 0
     epochReceived = 0
     epochSent = 0
     clearSpan()
@@ -103,6 +114,7 @@ struct RateModel: BitwiseCopyable, Sendable {
     received = 0
     sent = 0
     lost = 0
+    lostDatagrams = 0
     delivered = 0
     marked = 0
     queueLow = .max
@@ -154,6 +166,7 @@ struct RateModel: BitwiseCopyable, Sendable {
     received += min(max(s.receivedTime.nanoseconds, 0), RateModel.mostInterval)
     if s.priorSent > baseline { sent += min((s.priorSent - baseline).nanoseconds, RateModel.mostInterval) }
     lost = min(lost + min(max(s.lost, 0), RateModel.mostBytes), RateModel.mostBytes)
+    lostDatagrams = min(lostDatagrams + min(max(s.lostDatagrams, 0), 1 << 20), 1 << 30)
     delivered = min(delivered + min(max(s.delivered, 0), RateModel.mostBytes), RateModel.mostBytes)
     marked = min(marked + min(max(s.marked, 0), RateModel.mostBytes), RateModel.mostBytes)
     queueLow = min(queueLow, queue)
@@ -165,7 +178,7 @@ struct RateModel: BitwiseCopyable, Sendable {
       rate: min(max(Double(bytes) * 1e9 / Double(time), 0), RateModel.mostRate), bytes: Double(bytes),
       received: Double(received) / 1e9, sent: Double(sent) / 1e9, queueLow: queueLow,
       loss: total > 0 ? Double(lost) / total : 0, isAppLimited: isAppLimited,
-      marked: total > 0 ? min(1, Double(marked) * 1_200 / total) : 0, datagramsLost: lost > 0)
+      marked: total > 0 ? min(1, Double(marked) * 1_200 / total) : 0, datagramsLost: lostDatagrams)
     lossAverage += (result.loss - lossAverage) / 8
     clearSpan()
     return result
@@ -186,6 +199,8 @@ struct RateModel: BitwiseCopyable, Sendable {
   mutating func learn(_ span: Span, isForeign: Bool, mayFallByLoss: Bool, gain: Double) -> Change {
     epochBytes += span.bytes
     epochReceived += span.received
+    epochLost += span.loss * span.bytes
+    epochDatagramsLost += span.datagramsLost
     epochSent += span.sent
     let allowed = Double(allowance) / 1e9
     plusBytes += span.bytes
