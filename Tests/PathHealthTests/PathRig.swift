@@ -18,9 +18,8 @@ struct PathRig: ~Copyable {
   struct Setup {
     var conditions = LinkConditions()
     var datagram = 1_452
-    var wayBack = Interval.zero
-    /// Deviation of the way back.
-    var backJitter = Interval.zero
+    /// What reports travel over.
+    var wayBack = LinkConditions()
     var limit: BitRate?
     var seed: UInt64 = 1
     var flows = 1
@@ -40,7 +39,7 @@ struct PathRig: ~Copyable {
   }
 
   struct Report {
-    var arrives: Instant
+    var flow: Int
     var newest: UInt64
     var arrival: Int64
     var hold: Int64
@@ -62,7 +61,6 @@ struct PathRig: ~Copyable {
     var timeouts = 0
     /// When it asks again.
     var timer: Instant?
-    var reports = RingBufferOfReports()
     var priorArrival: Int64 = 0
     var priorBytes = 0
     var appCredit = 0.0
@@ -80,26 +78,20 @@ struct PathRig: ~Copyable {
     var lastReport = Instant.zero
     var delivered = 0
 
-    init(_ setup: Setup, reorder: Int64) {
+    let number: Int
+
+    init(_ setup: Setup, number: Int, reorder: Int64) {
+      self.number = number
       controller = PathController(limit: setup.limit, at: .zero)
       pacer = Pacer(rate: controller.pacingRate, at: .zero)
       self.reorder = reorder
     }
   }
 
-  struct RingBufferOfReports {
-    var items: [Report] = []
-    var head = 0
-    var first: Report? { head < items.count ? items[head] : nil }
-    mutating func append(_ r: Report) { items.append(r) }
-    mutating func removeFirst() {
-      head += 1
-      if head > 256 { items.removeFirst(head); head = 0 }
-    }
-  }
-
   var setup: Setup
   var link: Link
+  var back: Link
+  private var reports: [Report] = []
   var flows: [Flow] = []
   private(set) var now = Instant.zero
   let interval: Interval
@@ -133,10 +125,11 @@ struct PathRig: ~Copyable {
     self.setup = setup
     random = SeededRandom(seed: setup.seed)
     link = Link(setup.conditions, random: random.stream(named: "forward"))
-    roundTrip = setup.conditions.delay + setup.wayBack
+    back = Link(setup.wayBack, random: random.stream(named: "backward"))
+    roundTrip = setup.conditions.delay + setup.wayBack.delay
     interval = max(roundTrip / 4, .milliseconds(5))
-    for _ in 0..<setup.flows {
-      flows.append(Flow(setup, reorder: max(roundTrip.nanoseconds / 4, 200_000)))
+    for number in 0..<setup.flows {
+      flows.append(Flow(setup, number: number, reorder: max(roundTrip.nanoseconds / 4, 200_000)))
     }
     if setup.withRival {
       rival = FlowSender(startingAt: .zero, segment: ByteCount(1_448), card: BitRate(bitsPerSecond: 1_000_000_000))
@@ -150,9 +143,9 @@ struct PathRig: ~Copyable {
     while true {
       var next = end
       next = min(next, nextScript)
+      if let due = back.deadline { next = min(next, due) }
       for flow in flows {
         if let due = flow.reportDue { next = min(next, due) }
-        if let report = flow.reports.first { next = min(next, report.arrives) }
         if let due = flow.controller.deadline { next = min(next, due) }
         if let due = flow.timer { next = min(next, due) }
         if let due = sendTime(flow) { next = min(next, due) }
@@ -171,6 +164,13 @@ struct PathRig: ~Copyable {
       }
       link.expire(at: now)
       drain()
+      back.expire(at: now)
+      while let outcome = back.nextOutcome() {
+        guard case .delivered(let slot, _, _, _) = outcome else { continue }
+        let report = reports[Int(slot)]
+        reports[Int(slot)].counters = []
+        digest(report, flows[report.flow])
+      }
       for index in flows.indices { turn(flows[index], UInt32(index)) }
       turnRival()
       if now >= end { break }
@@ -188,10 +188,6 @@ struct PathRig: ~Copyable {
 
   private mutating func turn(_ flow: Flow, _ number: UInt32) {
     if let due = flow.reportDue, now >= due { report(flow) }
-    while let report = flow.reports.first, report.arrives <= now {
-      flow.reports.removeFirst()
-      digest(report, flow)
-    }
     if let due = flow.controller.deadline, now >= due { flow.controller.expire(at: now) }
     if let due = flow.timer, now >= due { giveUp(flow) }
     send(flow, number)
@@ -272,20 +268,15 @@ struct PathRig: ~Copyable {
   private mutating func report(_ flow: Flow) {
     flow.reportDue = nil
     flow.lastReport = now
-    var back = setup.wayBack
-    if setup.backJitter > .zero {
-      back = max(.zero, back + .nanoseconds(Int64(random.normal() * Double(setup.backJitter.nanoseconds))))
-    }
-    if !link.isDown {
-      // Both directions of a cut line are silent; what was not told stays in `fresh` for the next report.
-      let last = flow.reports.items.last?.arrives ?? .zero
-      flow.reports.append(
-        Report(
-          arrives: max(now + back, last), newest: flow.newestReceived, arrival: flow.newestArrival,
-          hold: Int64(now.nanoseconds) + PathRig.clockOffset - flow.newestArrival, bytes: flow.received,
-          counters: flow.fresh))
-      flow.fresh.removeAll(keepingCapacity: true)
-    }
+    // Both directions of a cut line are silent; what was not told stays in `fresh` for the next report.
+    if link.isDown { return }
+    reports.append(
+      Report(
+        flow: flow.number, newest: flow.newestReceived, arrival: flow.newestArrival,
+        hold: Int64(now.nanoseconds) + PathRig.clockOffset - flow.newestArrival, bytes: flow.received,
+        counters: flow.fresh))
+    flow.fresh.removeAll(keepingCapacity: true)
+    _ = back.accept(slot: UInt32(reports.count - 1), length: ByteCount(120), at: now)
   }
 
   // MARK: The sender
@@ -319,6 +310,7 @@ struct PathRig: ~Copyable {
       }
       flow.log[at].state = 1
     }
+    if delivered == 0 { return }  // overtaken by a later report
     guard report.newest >= flow.first, report.newest < flow.first + UInt64(flow.log.count) else { return }
     let newest = flow.log[Int(report.newest - flow.first)]
     flow.deliveredTotal += UInt64(delivered)
@@ -390,7 +382,7 @@ struct PathRig: ~Copyable {
       var wants = false
       let bytes = [UInt8](capacity: 2_000) { space in wants = rivalReceiver.nextTransmission(into: &space) != nil }
       if !wants { break }
-      acknowledgements.append((now + setup.wayBack, bytes))
+      acknowledgements.append((now + setup.wayBack.delay, bytes))
     }
   }
 
@@ -445,7 +437,7 @@ extension PathRig {
     setup.conditions.line = .fixed(rate)
     setup.conditions.delay = delay
     setup.conditions.queue = .time(max(delay * 2, LinkConditions.leastQueueTime))
-    setup.wayBack = delay
+    setup.wayBack.delay = delay
     setup.seed = seed
     describe(&setup)
     return setup
