@@ -71,7 +71,7 @@ public struct PathController: Sendable, BitwiseCopyable {
     case .drain: 0.5
     case .cruise: isForeign ? 1 : 1 - 0.06 * min(1, max(0, Double(model.queue - model.queueThreshold) / Double(model.queueThreshold)))
     case .up: upGain
-    case .down: model.queue > model.leastRoundTrip / 2 && !isForeign ? 0.65 : 0.8
+    case .down: model.queue > model.base / 2 && !isForeign ? 0.65 : 0.8
     case .probeRoundTrip: 0.8
     case .silent: 1
     }
@@ -85,7 +85,7 @@ public struct PathController: Sendable, BitwiseCopyable {
     if state == .silent { return 3_000 }
     if model.rate == 0 { return PathController.firstWindow }
     let r = bytesPerSecond / (1 - model.lossFloor)
-    let least = Double(model.leastRoundTrip)
+    let least = Double(model.leastRoundTrip) + 0.75 * Double(model.base - model.leastRoundTrip)
     let slack = Double(model.reportGap) + Double(model.jitterQueue)
     let trips = switch state {
       case .startup: 2.77
@@ -101,8 +101,8 @@ public struct PathController: Sendable, BitwiseCopyable {
     return max(4 * 1_400, min(Int(min(w, 1e12)), max(bound, state == .probeRoundTrip ? 0 : leastWindow)))
   }
 
-  private var leastWindow: Int { Int(model.rate * Double(model.leastRoundTrip + model.reportGap + model.jitterQueue) / 1e9) }
-  private var roundTripNow: Interval { .nanoseconds(max(model.leastRoundTrip, 1_000_000)) }
+  private var leastWindow: Int { Int(model.rate * Double(model.base + model.reportGap + model.jitterQueue) / 1e9) }
+  private var roundTripNow: Interval { .nanoseconds(max(model.base, 1_000_000)) }
 
   // MARK: Inputs
   public mutating func sent(bytes: Int, inFlight: Int, at now: Instant) {
@@ -134,7 +134,7 @@ public struct PathController: Sendable, BitwiseCopyable {
     gainBefore = 1
     switch new {
     case .up:
-      upGain = 1.25 + min(0.75, 0.75 * Double(model.jitterQueue) / Double(max(model.leastRoundTrip, 1)))
+      upGain = 1.25 + min(0.75, 0.75 * Double(model.jitterQueue) / Double(max(model.base, 1)))
       pushed = 0
       lastReceive = now
       grew = false
@@ -149,7 +149,7 @@ public struct PathController: Sendable, BitwiseCopyable {
       downEnded = now
       model.startSpan(notBefore: now)
       seed = seed &* 6_364_136_223_846_793_005 &+ now.nanoseconds | 1
-      let base = max(8 * model.leastRoundTrip, model.jitterQueue > model.leastRoundTrip / 4 ? 500_000_000 : 800_000_000)
+      let base = max(8 * model.base, model.jitterQueue > model.base / 4 ? 500_000_000 : 800_000_000)
       nextProbe = now + .nanoseconds(base * 3 / 4 + Int64((seed >> 33) % UInt64(base / 2)))
       if hurries { nextProbe = now + roundTripNow * 2 }
       hurries = false
@@ -189,14 +189,14 @@ public struct PathController: Sendable, BitwiseCopyable {
     gainNow = min(gainNow, gain)
   }
 
-  private var upLimit: Int64 { max(model.leastRoundTrip / 4, model.queueThreshold, 1_000_000) }
+  private var upLimit: Int64 { max(model.base / 4, model.queueThreshold, 1_000_000) }
 
   /// What every report may change.
   private mutating func watch(_ s: DeliverySample, at now: Instant) {
     let trip = roundTripNow
     switch state {
     case .startup:
-      if model.queue > max(model.leastRoundTrip, 10_000_000) && model.rate > 0 {
+      if model.queue > max(model.base, 10_000_000) && model.rate > 0 {
         hurries = true
         go(.drain, .queueGrew, at: now)
       }
@@ -263,9 +263,9 @@ public struct PathController: Sendable, BitwiseCopyable {
         since = now
         model.startSpan(notBefore: now)
         if longBound != .max { longBound = longBound / 4 * 5 }
-      } else if model.epochTime * 1e9 > Double(model.allowance * 5 + model.leastRoundTrip / 4) {
+      } else if model.epochTime * 1e9 > Double(model.allowance * 5 + model.base / 4) {
         if longBound != .max { longBound = longBound / 4 * 5 }
-        if model.queue > upQueue + model.leastRoundTrip / 16 { model.adoptEpoch(onlyUp: isForeign) }
+        if model.queue > upQueue + model.base / 16 { model.adoptEpoch(onlyUp: isForeign) }
         go(.down, .grewNothing, at: now)
       }
     case .cruise:
@@ -292,5 +292,5 @@ public struct PathController: Sendable, BitwiseCopyable {
   }
 }
 extension PathController {
-  public var debug: String { "jit \(model.jitter/1000) thr \(model.queueThreshold/1000) floor \(model.lossFloor) gap \(model.reportGap/1000) fgn \(isForeign) lb \(longBound) sb \(shortBound)" }
+  public var debug: String { "tj \(model.tripJitter/1000) jit \(model.jitter/1000) thr \(model.queueThreshold/1000) floor \(model.lossFloor) gap \(model.reportGap/1000) fgn \(isForeign) lb \(longBound) sb \(shortBound)" }
 }

@@ -21,6 +21,8 @@ struct RateModel: BitwiseCopyable, Sendable {
   private(set) var lastHigh = Instant.zero
   private(set) var jitter: Int64 = 0
   private var peakForward: Int64 = 0
+  private var peakTrip: Int64 = 0
+  private(set) var tripJitter: Int64 = 0
 
   private var probedTrip = WindowedLeast.none
   private var probedForward = WindowedLeast.none
@@ -77,11 +79,13 @@ struct RateModel: BitwiseCopyable, Sendable {
   }
 
   var leastRoundTrip: Int64 { roundTrips.isEmpty ? 0 : roundTrips.least }
+  /// What a round trip takes without a queue, as a rule.
+  var base: Int64 { leastRoundTrip + min(tripJitter, 50_000_000) }
   var lossFloor: Double { floorTotal > 0 ? min(0.3, floorLost / (floorTotal + 300_000)) : 0 }
   /// How much of a queue must be there before we believe in it.
-  var queueThreshold: Int64 { max(leastRoundTrip / 8, jitterQueue, RateModel.leastQueue) }
-  var jitterQueue: Int64 { min(2 * jitter, leastRoundTrip * 3 / 4 + 2_000_000) }
-  var drainTarget: Int64 { max(leastRoundTrip / 16, jitterQueue, RateModel.leastQueue / 2) }
+  var queueThreshold: Int64 { max(base / 8, jitterQueue, RateModel.leastQueue) }
+  var jitterQueue: Int64 { min(2 * jitter, base * 3 / 4 + 2_000_000) }
+  var drainTarget: Int64 { max(base / 16, jitterQueue, RateModel.leastQueue / 2) }
 
   mutating func startProbe() {
     probedTrip = WindowedLeast.none
@@ -94,7 +98,7 @@ struct RateModel: BitwiseCopyable, Sendable {
     forwards.replace(probedForward, at: now)
   }
   func spanLength(isShort: Bool) -> Int64 {
-    let least = leastRoundTrip
+    let least = base
     return max(least / 2, RateModel.leastSpan)
   }
 
@@ -143,8 +147,12 @@ struct RateModel: BitwiseCopyable, Sendable {
       peakForward = max(peakForward, forward)
       let off = peakForward - forward - jitter
       jitter += off > 0 ? off / 16 : off / 64
+      peakTrip = max(peakTrip, trip)
+      let offTrip = peakTrip - trip - tripJitter
+      tripJitter += offTrip > 0 ? offTrip / 16 : offTrip / 64
     } else {
       peakForward = forward
+      peakTrip = trip
     }
 
     let gap = min(max(now.nanoseconds > lastReport.nanoseconds ? (now - lastReport).nanoseconds : 0, 0), 100_000_000)
@@ -256,6 +264,6 @@ struct RateModel: BitwiseCopyable, Sendable {
     set(rate + (measured - rate) * weight)
   }
 
-  var allowance: Int64 { max(leastRoundTrip / 8, 3 * jitter, 500_000) }
+  var allowance: Int64 { max(base / 8, 3 * jitter, 500_000) }
   var hasEpoch: Bool { epochTime > 0 }
 }
