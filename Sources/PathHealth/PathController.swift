@@ -86,7 +86,7 @@ public struct PathController: Sendable, BitwiseCopyable {
     if model.rate == 0 { return PathController.firstWindow }
     let r = bytesPerSecond / (1 - model.lossFloor)
     let least = Double(model.leastRoundTrip) + 0.75 * Double(model.base - model.leastRoundTrip)
-    let slack = Double(model.reportGap) + Double(model.jitterQueue)
+    let slack = Double(model.reportGap)
     let trips = switch state {
       case .startup: 2.77
       case .up: max(2.25, upGain + 0.5)
@@ -101,7 +101,7 @@ public struct PathController: Sendable, BitwiseCopyable {
     return max(4 * 1_400, min(Int(min(w, 1e12)), max(bound, state == .probeRoundTrip ? 0 : leastWindow)))
   }
 
-  private var leastWindow: Int { Int(model.rate * Double(model.base + model.reportGap + model.jitterQueue) / 1e9) }
+  private var leastWindow: Int { Int(model.rate * Double(model.base + model.reportGap) / 1e9) }
   private var roundTripNow: Interval { .nanoseconds(max(model.base, 1_000_000)) }
 
   // MARK: Inputs
