@@ -244,6 +244,18 @@ struct RateModel: BitwiseCopyable, Sendable {
     return .none
   }
 
+  /// The same of packets that were sent more slowly than that.
+  mutating func learnFall(_ span: Span, gain: Double) {
+    guard !span.isAppLimited, span.queueLow > queueThreshold, span.rate < rate * gain else {
+      minusBytes = 0
+      minusTime = 0
+      return
+    }
+    minusBytes += span.bytes
+    minusTime += span.received
+    if minusTime - minusBytes / (rate * gain) > Double(allowance) * 1.5e-9 { set(minusBytes / minusTime) }
+  }
+
   enum Change { case none, rose, fell, fellByLoss }
 
   private mutating func set(_ new: Double) {

@@ -282,7 +282,7 @@ struct PathRig: ~Copyable {
   // MARK: The sender
 
   private func arm(_ flow: Flow) {
-    let base = max(roundTrip * 3, .milliseconds(250))
+    let base = max(roundTrip * 2, .milliseconds(250))
     flow.timer = now + base * Int64(1 << min(flow.timeouts, 3))
   }
 
