@@ -33,6 +33,7 @@ public struct PathController: Sendable, BitwiseCopyable {
   private var undrained = 0
   private var mayFallByLoss = true
   private var grew = false
+  private var sawEmpty = false
   private var crowded = 0
   private var pushed: Int64 = 0
   private var lastReceive = Instant.zero
@@ -85,15 +86,14 @@ public struct PathController: Sendable, BitwiseCopyable {
     if state == .silent { return 3_000 }
     if model.rate == 0 { return PathController.firstWindow }
     let r = bytesPerSecond / (1 - model.lossFloor)
-    let least = Double(model.leastRoundTrip) + 0.75 * Double(model.base - model.leastRoundTrip)
+    let least = Double(model.leastRoundTrip) + 0.6 * Double(model.base - model.leastRoundTrip)
     let slack = Double(model.reportGap)
     let trips = switch state {
-      case .startup: 2.77
-      case .up: max(2.25, upGain + 0.5)
+      case .startup: 2.5
       case .probeRoundTrip: 0.5
       default: 2.0
     }
-    var w = r * (least * trips + slack * (state == .startup ? 2.77 : 1)) / 1e9
+    var w = r * (least * trips + slack * (state == .startup ? 2.5 : 1)) / 1e9
     let quantum = min(max(r * 0.002, 3_000), 65_536)
     w += max(quantum, r * 0.001)
     var bound = min(longBound, shortBound)
@@ -145,6 +145,7 @@ public struct PathController: Sendable, BitwiseCopyable {
       downBegan = now
       downQueue = standingQueue
     case .cruise:
+      sawEmpty = false
       if downEnded < downBegan { mayFallByLoss = true }
       downEnded = now
       model.startSpan(notBefore: now)
@@ -186,6 +187,7 @@ public struct PathController: Sendable, BitwiseCopyable {
       }
       step(span, s, at: now)
     }
+    if state == .cruise && model.queue <= model.queueThreshold { sawEmpty = true }
     watch(s, at: now)
     gainNow = min(gainNow, gain)
   }
@@ -206,7 +208,9 @@ public struct PathController: Sendable, BitwiseCopyable {
     case .cruise:
       if now >= nextProbe && isFull {
         if model.queue > 2 * model.queueThreshold { model.doubtFloor() }
-        go(.up, .timeToProbe, at: now)
+        undrained = sawEmpty ? 0 : undrained + 1
+        isForeign = !sawEmpty
+        if undrained >= 2 { go(.probeRoundTrip, .roundTripIsOld, at: now) } else { go(.up, .timeToProbe, at: now) }
       }
     case .up:
       if model.queue > upQueue + upLimit && s.priorSent >= since && (model.hasEpoch || model.queue > upQueue + 3 * upLimit) {
@@ -214,7 +218,7 @@ public struct PathController: Sendable, BitwiseCopyable {
         go(.down, .queueGrew, at: now)
       }
     case .down:
-      if model.comingQueue <= model.drainTarget && now - since > trip / 2 { isForeign = false; undrained = 0; go(.cruise, .queueIsGone, at: now) }
+      if model.comingQueue <= model.drainTarget && now - since > trip / 2 { isForeign = false; go(.cruise, .queueIsGone, at: now) }
       else if now - since > (isForeign ? trip : trip * 2 + .milliseconds(10) + min(downQueue, .nanoseconds(pushed)) * 4) { isForeign = true
         undrained += 1
         if undrained >= 2 { go(.probeRoundTrip, .roundTripIsOld, at: now) } else { go(.cruise, .drainedEnough, at: now) }
