@@ -93,7 +93,9 @@ public struct PathController: Sendable, BitwiseCopyable {
       case .probeRoundTrip: 0.5
       default: 2.0
     }
-    var w = r * (least * trips + slack * (state == .startup ? 2.5 : 1)) / 1e9
+    let swing = Double(model.base - model.leastRoundTrip)
+    let needed = state == .probeRoundTrip ? 0 : Double(model.leastRoundTrip) + 2 * swing
+    var w = r * (max(least * trips, needed) + slack * (state == .startup ? 2.5 : 1)) / 1e9
     let quantum = min(max(r * 0.002, 3_000), 65_536)
     w += max(quantum, r * 0.001)
     var bound = min(longBound, shortBound)
