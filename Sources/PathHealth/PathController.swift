@@ -184,7 +184,7 @@ public struct PathController: Sendable, BitwiseCopyable {
         let change = model.learn(span, isForeign: isForeign, mayFallByLoss: mayFallByLoss, gain: min(1, gainNow, gainBefore))
         if change == .fellByLoss { mayFallByLoss = false }
         if change == .rose && state == .up { grew = true }
-      case .down, .drain: model.learnFall(span, gain: state == .drain ? 0.5 : 0.6)
+      case .down, .drain: model.learnFall(span, gain: 0.3)
       default: break
       }
       step(span, s, at: now)

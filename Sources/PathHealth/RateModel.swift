@@ -146,10 +146,10 @@ struct RateModel: BitwiseCopyable, Sendable {
     if isSteady {
       peakForward = max(peakForward, forward)
       let off = peakForward - forward - jitter
-      jitter += off > 0 ? off / 16 : off / 64
+      jitter += off > 0 ? off / 16 : off / 128
       peakTrip = max(peakTrip, trip)
       let offTrip = peakTrip - trip - tripJitter
-      tripJitter += offTrip > 0 ? offTrip / 16 : offTrip / 64
+      tripJitter += offTrip > 0 ? offTrip / 16 : offTrip / 256
     } else {
       peakForward = forward
       peakTrip = trip
