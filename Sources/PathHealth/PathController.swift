@@ -1,303 +1,467 @@
+//  PathController.swift — how fast a path may be used, learned from what arrives, with no bandwidth configured.
+//
+//  Why.  Too slow wastes the line. Too fast fills a modem's queue, where a call waits behind a download and nobody can
+//  reorder, drop or overtake. And nobody can tell us the rate: it is a radio's, a neighbour's, or was typed in wrongly.
+//
+//  How.  Taken from BBRv3: a model (rate × round trip) instead of reactions to single losses; pacing decides, the
+//  window only catches what the model got wrong; one state at a time asks one question.
+//
+//     startup ──▶ drain ──▶ cruise ──▶ up ──▶ down ──▶ cruise …       any ──nothing comes back──▶ silent ──▶ cruise
+//      × 2         × ½        × 1     × 1¼     × 0.8                 cruise ──10 s──▶ probeRoundTrip ──▶ cruise
+//                                     × 1¾ while there is more
+//
+//  What differs, since a gateway knows more than a TCP sender (arrival times at the receiver, forward delays), and must
+//  follow within two seconds what it cannot know:
+//    · The rate stands until arrivals disprove it; no maximum over a window (RateModel). Up ends as soon as a queue of
+//      a quarter round trip was made, or nothing came of it. While it does find more it goes on, 1¾ times as fast each
+//      time, and the next probe follows in two round trips: tenfold takes eight of them.
+//    · The queue is measured (QueueModel), so drain and down last as long as needed; a cruise sends up to 6 % less
+//      while something waits; startup ends when packets wait *and* spread on the way, for two spans in a row, since a
+//      radio's jitter does either by itself.
+//    · A queue that stays through a whole cruise is somebody else's, or the way has become longer. The controller then
+//      stops yielding (else a TCP would starve it: the patience of a fall is trebled), and the second time looks: a
+//      probe of the round trip, whose answer replaces the least.
+//    · Losses are ours only if sending less ends them (LossModel). The window is 2 round trips, counting a radio's
+//      swing, and what is sent while reports are on their way, since they come every 5 ms even where a round trip takes
+//      50 µs.
+//    · A sender that is slower than the path never leaves the startup, and is not hindered: neither the flag in the
+//      samples nor what was sent compared with what was allowed lets such a span prove anything.
+//
+//  Where the way is noisy (2 × jitter against a round trip), probes are bolder, up to × 2, and more frequent: a
+//  question must be louder than the noise.
+//
+//  Rejected.  Keeping a small queue always, as Vegas and Copa do: whoever shares the line with TCP starves. Coupling
+//  the paths of a peer: uplinks are disjoint as a rule. Following each fall of the delivery rate: radio paths collapsed
+//  to a tenth. ProbeRTT at fixed times: with measured queues it is hardly ever needed.
+//
+//  Always true.  (1) `pacingRate` and `rate` are never above the limit. (2) The window is at least four datagrams, two
+//  while silent. (3) Nothing that a report claims traps. (4) There is a deadline ⇔ the state must end by itself.
+//
+//  Not here.  Datagrams, who is lost (SentRuns), when bytes leave (Pacer), how segments are split. Cost: some hundred
+//  instructions for a report, a dozen for `sent`; 600 bytes of state.
+
 public import Primitives
 
 public struct PathController: Sendable, BitwiseCopyable {
-  public enum State: UInt8, Sendable, BitwiseCopyable {
-    case startup, drain, cruise, up, down, probeRoundTrip, silent
-  }
-
-  public enum Reason: UInt8, Sendable, BitwiseCopyable {
-    case new, queueGrew, rateStoppedGrowing, overload, queueIsGone, timeToProbe, grewNothing, stillGrowing, drainedEnough, roundTripIsOld,
-      roundTripIsKnown, nothingComesBack, cameBack, marked
-  }
-
+  /// RFC 6928 allows ten datagrams of a stranger's path; an authentic peer gets sixteen.
   static let firstWindow = 16 * 1_400
-  static let firstPacing = 1.4e6
+  /// 11 Mbit/s until something is known: the first window takes 16 ms.
+  static let firstRate = 1.4e6
+  static let leastWindow = 4 * 1_400
+  static let silentWindow = 2 * 1_500
   static let startupGain = 2.0
+  static let upGain = 1.25
+  static let foundMoreGain = 1.75
+  /// For a queue up to half a round trip, and for more.
+  static let downGain = 0.8
+  static let deepDownGain = 0.65
+  /// BBRv3 waits 2 to 3 s for the sake of Reno. Then a rate that has grown tenfold is noticed too late.
+  static let probeEvery: Int64 = 800_000_000
+  static let probeEveryIfNoisy: Int64 = 500_000_000
+  static let roundTripIsOldAfter = Interval.seconds(10)
 
   public private(set) var state = State.startup
-  public private(set) var why = Reason.new
+  public private(set) var why = Reason.isNew
+  /// The path is used as fast as it may be.
   public private(set) var isFull = false
-  var model = RateModel()
-  private let limit: Double
-  private var since: Instant
-  private var roundStart: Instant
-  private var rounds = 0
-  private var upGain = 1.25
-  private var upQueue: Int64 = 0
-  private var plateau = 0
-  private var plateauRate = 0.0
-  private var nextProbe: Instant
-  private var downBegan: Instant = .zero
-  private var downEnded: Instant = .zero
-  private var isForeign = false
-  private var undrained = 0
-  private var mayFallByLoss = true
-  private var grew = false
-  private var sawEmpty = false
-  private var crowded = 0
-  private var pushed: Int64 = 0
-  private var lastReceive = Instant.zero
-  private var gainNow = 1.0
-  private var gainBefore = 1.0
-  private var hurries = false
-  private var downQueue = Interval.zero
-  private var longBound = Int.max
-  private var shortBound = Int.max
-  private var alpha = 0.0
-  private var seed: UInt64 = 1
-  private var lastSentAt: Instant
-  private var usedBytes = 0
-  private var usedSince: Instant
-  private var touchedWindow = false
-  private var wasFull = false
-  private var lastInFlight = 0
+  public private(set) var counters = Counters()
 
+  private var queues = QueueModel()
+  private var rates = RateModel()
+  private var losses = LossModel()
+  /// Bytes a second.
+  private let limit: Double
+
+  private var since: Instant
+  /// A round ends when something was reported that was sent after it began.
+  private var roundBegan: Instant
+  private var rounds = 0
+  private var wasFull = false
+  private var roundBytes = 0
+  private var touchedWindow = false
+  private var lastSend: Instant
+  private var lastSample: Instant
+  /// The least gain of this round and of the one before: spans must not be judged by more.
+  private var gainInRound = 1.0
+  private var gainBefore = 1.0
+
+  private var crowdedSpans = 0
+  private var flatSpans = 0
+  private var flatRate = 0.0
+
+  private var nextProbe: Instant
+  /// The probe after next follows soon, since the last one found more.
+  private var hurries = false
+  private var probeGain = PathController.upGain
+  private var queueBefore: Int64 = 0
+  /// What this probe put into the queue, at most: in nanoseconds of the rate.
+  private var pushed: Int64 = 0
+  private var queueAfter: Int64 = 0
+  private var restBegan: Instant?
+  private var restEnded: Instant
+  private var mayCut = true
+  /// The queue is somebody else's.
+  private var isShared = false
+  private var sawEmpty = false
+  private var fullCruises = 0
+  /// Which pattern of waiting times this path has: two controllers on one line must not ask at the same moments.
+  private var dice: UInt64 = 1
+
+  /// `limit` is an upper bound and nothing else.
   public init(limit: BitRate?, at now: Instant) {
     self.limit = limit.map { Double($0.bitsPerSecond) / 8 } ?? RateModel.mostRate
     since = now
-    roundStart = now
+    roundBegan = now
+    lastSend = now
+    lastSample = now
     nextProbe = now
-    lastSentAt = now
-    usedSince = now
+    restEnded = now
   }
 
   // MARK: Outputs
-  var bytesPerSecond: Double { min(limit, model.rate > 0 ? model.rate : PathController.firstPacing) }
-  public var rate: BitRate { bitRate(bytesPerSecond) }
-  private func bitRate(_ r: Double) -> BitRate { BitRate(bitsPerSecond: UInt64(min(max(r, RateModel.leastRate), RateModel.mostRate) * 8)) }
+
+  /// What the path is believed to carry: of what arrives at the other side.
+  public var rate: BitRate { PathController.bitRate(believed) }
+
+  public var pacingRate: BitRate { PathController.bitRate(paced) }
+
+  public var leastRoundTrip: Interval { .nanoseconds(queues.leastRoundTrip) }
+
+  public var standingQueue: Interval { .nanoseconds(queues.queue) }
+
+  /// The share of what is lost whatever we do.
+  public var lossAtRest: Double { losses.floor }
+
+  /// How many bytes may be in flight.
+  public var window: Int {
+    if state == .silent { return PathController.silentWindow }
+    if rates.rate == 0 { return PathController.firstWindow }
+    let rate = believed / (1 - losses.floor)
+    let least = Double(queues.leastRoundTrip)
+    let swing = Double(queues.usualSwing)
+    let gap = Double(queues.reportGap)
+    let time =
+      switch state {
+      case .startup: (least + 0.6 * swing + gap) * 2.5
+      case .probeRoundTrip: (least + 0.6 * swing) / 2 + gap
+      // Twice the usual round trip, and at least its longest.
+      default: max(2 * least + 1.2 * swing, least + 2 * swing) + gap
+      }
+    let batch = max(min(max(rate * 0.002, Double(Pacer.leastBurst)), Double(Pacer.batch)), rate * 0.001)
+    let wanted = Int(min(rate * time / 1e9 + batch, Double(RateModel.mostBytes)))
+    let least4 = PathController.leastWindow
+    if state == .probeRoundTrip { return max(least4, wanted) }
+    return max(least4, losses.bounded(wanted, isCruise: state == .cruise, least: leastFull))
+  }
+
+  /// When `expire` wants to be called, whatever reports come.
+  public var deadline: Instant? {
+    if state != .probeRoundTrip { return nil }
+    return since + .nanoseconds(2 * max(queues.roundTrip, 10_000_000))
+  }
+
+  private var believed: Double { min(limit, rates.rate > 0 ? rates.rate : PathController.firstRate) }
+
+  /// What is lost whatever we do is sent in addition.
+  private var paced: Double { min(limit, believed * gain / (1 - losses.floor)) }
 
   private var gain: Double {
     switch state {
-    case .startup: model.rate > 0 ? PathController.startupGain : 1
-    case .drain: 0.5
-    case .cruise: isForeign ? 1 : 1 - 0.06 * min(1, max(0, Double(model.queue - model.queueThreshold) / Double(model.queueThreshold)))
-    case .up: upGain
-    case .down: model.queue > model.base / 2 && !isForeign ? 0.65 : 0.8
-    case .probeRoundTrip: 0.8
-    case .silent: 1
+    case .startup: return rates.rate > 0 ? PathController.startupGain : 1
+    case .drain: return 0.5
+    case .up: return probeGain
+    case .down:
+      let isDeep = queues.queue > queues.usualRoundTrip / 2 && !isShared
+      return isDeep ? PathController.deepDownGain : PathController.downGain
+    case .probeRoundTrip: return PathController.downGain
+    case .silent: return 1
+    case .cruise:
+      if isShared { return 1 }
+      let threshold = Double(queues.threshold)
+      return 1 - 0.06 * min(1, max(0, Double(queues.queue) - threshold) / threshold)
     }
   }
-  var pacing: Double { min(limit, bytesPerSecond * gain / (1 - model.lossFloor)) }
-  public var pacingRate: BitRate { bitRate(pacing) }
-  public var leastRoundTrip: Interval { .nanoseconds(model.leastRoundTrip) }
-  public var standingQueue: Interval { .nanoseconds(model.queue) }
 
-  public var window: Int {
-    if state == .silent { return 3_000 }
-    if model.rate == 0 { return PathController.firstWindow }
-    let r = bytesPerSecond / (1 - model.lossFloor)
-    let least = Double(model.leastRoundTrip) + 0.6 * Double(model.base - model.leastRoundTrip)
-    let slack = Double(model.reportGap)
-    let trips = switch state {
-      case .startup: 2.5
-      case .probeRoundTrip: 0.5
-      default: 2.0
-    }
-    let swing = Double(model.base - model.leastRoundTrip)
-    let needed = state == .probeRoundTrip ? 0 : Double(model.leastRoundTrip) + 2 * swing
-    var w = r * (max(least * trips, needed) + slack * (state == .startup ? 2.5 : 1)) / 1e9
-    let quantum = min(max(r * 0.002, 3_000), 65_536)
-    w += max(quantum, r * 0.001)
-    var bound = min(longBound, shortBound)
-    if state == .cruise && longBound != .max { bound = min(bound, longBound / 20 * 17) }
-    return max(4 * 1_400, min(Int(min(w, 1e12)), max(bound, state == .probeRoundTrip ? 0 : leastWindow)))
+  /// In flight when the path is just full.
+  private var leastFull: Int {
+    Int(min(rates.rate * Double(queues.usualRoundTrip + queues.reportGap) / 1e9, Double(RateModel.mostBytes)))
   }
 
-  private var leastWindow: Int { Int(model.rate * Double(model.base + model.reportGap) / 1e9) }
-  private var roundTripNow: Interval { .nanoseconds(max(model.base, 1_000_000)) }
+  /// No state lasts for less than a millisecond's round trip: loops are not that punctual.
+  private var roundTrip: Interval { .nanoseconds(max(queues.usualRoundTrip, 1_000_000)) }
+
+  private static func bitRate(_ bytesPerSecond: Double) -> BitRate {
+    BitRate(bitsPerSecond: UInt64(min(max(bytesPerSecond, RateModel.leastRate), RateModel.mostRate) * 8))
+  }
 
   // MARK: Inputs
+
+  /// `inFlight` counts these bytes, too.
   public mutating func sent(bytes: Int, inFlight: Int, at now: Instant) {
-    lastSentAt = now
-    usedBytes = min(usedBytes + max(bytes, 0), RateModel.mostBytes)
-    if inFlight + 65_536 / 4 >= window { touchedWindow = true }
-    lastInFlight = inFlight
+    if inFlight <= bytes && now - lastSend > roundTrip { wake(at: now) }
+    lastSend = now
+    roundBytes = min(roundBytes + min(max(bytes, 0), RateModel.mostBytes), RateModel.mostBytes)
+    // Who has less room than a quarter of a batch waits for the window.
+    if min(inFlight, RateModel.mostBytes) + Pacer.batch / 4 >= window { touchedWindow = true }
   }
+
+  public mutating func receive(_ claimed: DeliverySample, at now: Instant) {
+    let sample = claimed.bounded(at: now)
+    counters.samples += 1
+    if sample != claimed { counters.implausible += 1 }
+    if state == .silent {
+      guard sample.delivered > 0 || sample.receivedBytes > 0 else { return }
+      comeBack(at: now)
+    }
+    if state == .up {
+      // A second without reports is no probe any more.
+      let elapsed = min(max(0, (now - lastSample).nanoseconds), 1_000_000_000)
+      pushed += Int64(Double(elapsed) * (probeGain - 1))
+    }
+    lastSample = now
+    let length = max(queues.usualRoundTrip / 2, RateModel.leastSpan)
+    if sample.priorSent >= roundBegan { closeRound(at: now) }
+
+    let arriving = rates.rate / (1 - losses.floor)
+    queues.receive(sample, rate: arriving, isSteady: state == .cruise && rounds >= 2, at: now)
+    noteAtRest(sample, at: now)
+    if var span = rates.receive(sample, queue: queues.queue, length: length) {
+      if !isFull && !wasFull { span.isAppLimited = true }
+      judge(span, at: now)
+      losses.note(span)
+      step(span, inFlight: sample.inFlight, at: now)
+    }
+    if state == .cruise && queues.queue <= queues.threshold { sawEmpty = true }
+    watch(sample, at: now)
+    gainInRound = min(gainInRound, gain)
+  }
+
+  /// Nothing came back for so long that all in flight is held for lost.
+  public mutating func timedOut(at now: Instant) {
+    counters.timeouts += 1
+    if state != .silent { go(to: .silent, .hearsNothing, at: now) }
+  }
+
+  public mutating func expire(at now: Instant) {
+    guard let deadline, now >= deadline else { return }
+    queues.endProbe(replaces: fullCruises >= 2, at: now)
+    fullCruises = 0
+    go(to: .cruise, .roundTripIsKnown, at: now)
+  }
+
+  // MARK: Rounds
 
   private mutating func closeRound(at now: Instant) {
-    let elapsed = Double((now - usedSince).nanoseconds) / 1e9
+    let allowed = paced * Double(max(0, (now - roundBegan).nanoseconds)) / 1e9
     wasFull = isFull
-    isFull = touchedWindow || Double(usedBytes) >= 0.85 * pacing * elapsed
-    usedBytes = 0
-    usedSince = now
+    isFull = touchedWindow || Double(roundBytes) >= 0.85 * allowed
+    roundBytes = 0
     touchedWindow = false
-    roundStart = now
-    gainBefore = gainNow
-    gainNow = gain
+    roundBegan = now
     rounds += 1
+    gainBefore = gainInRound
+    gainInRound = gain
   }
 
-  private mutating func go(_ new: State, _ reason: Reason, at now: Instant) {
+  private mutating func judge(_ span: RateModel.Span, at now: Instant) {
+    switch state {
+    case .startup: rates.raise(to: span)
+    case .cruise, .up:
+      let verdict = rates.judge(
+        span, queues: queues, gain: min(gainInRound, gainBefore), patience: isShared ? 4.5 : 1.5,
+        isCut: mayCut && losses.exceedsFloor(span.loss))
+      switch verdict {
+      case .confirmed: break
+      case .rose: counters.rises += 1
+      case .fell: counters.falls += 1
+      case .cut:
+        // Once for each probe: by then we know whether it was chance.
+        mayCut = false
+        counters.cuts += 1
+      }
+      if verdict == .rose && state == .up { foundMore(at: now) }
+    case .down, .drain:
+      if rates.judgeAtRest(span, queues: queues) == .fell { counters.falls += 1 }
+    case .probeRoundTrip, .silent: break
+    }
+  }
+
+  /// Losses among what was sent in the last `down`, when there was no queue.
+  private mutating func noteAtRest(_ sample: DeliverySample, at now: Instant) {
+    guard let restBegan, now - queues.queueSeen > roundTrip / 2, sample.priorSent >= restBegan + roundTrip / 2 else {
+      return
+    }
+    if state != .down && sample.priorSent > restEnded { return }
+    losses.noteAtRest(lost: sample.lost, delivered: sample.delivered)
+  }
+
+  // MARK: States
+
+  private mutating func go(to new: State, _ reason: Reason, at now: Instant) {
+    let old = state
     state = new
     why = reason
     since = now
     rounds = 0
-    gainNow = 1
+    gainInRound = 1
     gainBefore = 1
     switch new {
     case .up:
-      upGain = 1.25 + min(0.75, 0.75 * Double(model.jitterQueue) / Double(max(model.base, 1)))
+      counters.probes += 1
+      let noise = Double(queues.excusable) / Double(max(queues.usualRoundTrip, 1))
+      probeGain = PathController.upGain + min(0.75, 0.75 * noise)
       pushed = 0
-      lastReceive = now
-      grew = false
-      upQueue = model.queue
-      shortBound = .max
-      model.startSpan(notBefore: now)
+      lastSample = now
+      queueBefore = queues.queue
+      losses.liftShortBound()
+      beginEpoch(at: now)
     case .down:
-      downBegan = now
-      downQueue = standingQueue
+      restBegan = now
+      queueAfter = queues.queue
     case .cruise:
+      if old == .down { restEnded = now }
+      mayCut = true
       sawEmpty = false
-      if downEnded < downBegan { mayFallByLoss = true }
-      downEnded = now
-      model.startSpan(notBefore: now)
-      seed = seed &* 6_364_136_223_846_793_005 &+ now.nanoseconds | 1
-      let base = max(8 * model.base, model.jitterQueue > model.base / 4 ? 500_000_000 : 800_000_000)
-      nextProbe = now + .nanoseconds(base * 3 / 4 + Int64((seed >> 33) % UInt64(base / 2)))
-      if hurries { nextProbe = now + roundTripNow * 2 }
+      beginEpoch(at: now)
+      nextProbe = now + (hurries ? roundTrip * 2 : pause(at: now))
       hurries = false
-    case .probeRoundTrip: model.startProbe()
-    default: break
+    case .probeRoundTrip:
+      counters.roundTripProbes += 1
+      queues.beginProbe()
+    case .startup, .drain, .silent: break
     }
   }
 
-  public mutating func receive(_ s: DeliverySample, at now: Instant) {
-    if state == .silent {
-      guard s.delivered > 0 || s.receivedBytes > 0 else { return }
-      go(model.rate > 0 ? .cruise : .startup, .cameBack, at: now)
-      nextProbe = now + roundTripNow
-      model.startSpan(notBefore: now)
-    }
-    if state == .up { pushed += Int64(Double(max(0, (now - lastReceive).nanoseconds)) * (upGain - 1)) }
-    lastReceive = now
-    model.pendingLength = model.spanLength(isShort: state == .startup || state == .up)
-    if s.priorSent >= roundStart { closeRound(at: now) }
-    let span = model.receive(s, isShort: state == .startup, isSteady: state == .cruise && rounds >= 2, isProbe: state == .probeRoundTrip, at: now)
-    if downBegan > .zero && now - model.lastHigh > roundTripNow / 2 && s.priorSent >= downBegan + roundTripNow / 2 && (downEnded < downBegan || s.priorSent <= downEnded) {
-      model.noteFloor(lost: s.lost, delivered: s.delivered)
-    }
-    if var span {
-      if !isFull && !wasFull { span.isAppLimited = true }
-      switch state {
-      case .startup: if span.rate > model.rate { model.rate = span.rate }
-      case .cruise, .up:
-        let change = model.learn(span, isForeign: isForeign, mayFallByLoss: mayFallByLoss, gain: min(1, gainNow, gainBefore))
-        if change == .fellByLoss { mayFallByLoss = false }
-        if change == .rose && state == .up { grew = true }
-      case .down, .drain: model.learnFall(span, gain: 0.3)
-      default: break
-      }
-      step(span, s, at: now)
-    }
-    if state == .cruise && model.queue <= model.queueThreshold { sawEmpty = true }
-    watch(s, at: now)
-    gainNow = min(gainNow, gain)
+  private mutating func beginEpoch(at now: Instant) {
+    rates.beginEpoch(at: now)
+    losses.beginEpoch()
   }
 
-  private var upLimit: Int64 { max(model.base / 4, model.queueThreshold, 1_000_000) }
+  /// Between two probes: ¾ to 1¼ of eight round trips, or of `probeEvery`.
+  private mutating func pause(at now: Instant) -> Interval {
+    dice = dice &* 6_364_136_223_846_793_005 &+ (now.nanoseconds | 1)
+    let isNoisy = queues.excusable > queues.usualRoundTrip / 4
+    let least = isNoisy ? PathController.probeEveryIfNoisy : PathController.probeEvery
+    let usual = max(8 * queues.usualRoundTrip, least)
+    return .nanoseconds(usual / 4 * 3 + Int64(dice >> 33) % (usual / 2))
+  }
 
-  /// What every report may change.
-  private mutating func watch(_ s: DeliverySample, at now: Instant) {
-    let trip = roundTripNow
+  /// Once more, from the new rate.
+  private mutating func foundMore(at now: Instant) {
+    hurries = true
+    since = now
+    beginEpoch(at: now)
+    why = .foundMore
+    probeGain = max(probeGain, PathController.foundMoreGain)
+    losses.growLongBound()
+  }
+
+  private mutating func comeBack(at now: Instant) {
+    go(to: rates.rate > 0 ? .cruise : .startup, .cameBack, at: now)
+    beginEpoch(at: now)
+    // The rate is what it was, until we know better; and we ask soon.
+    nextProbe = now + roundTrip
+  }
+
+  /// After a pause there is no queue of ours, and what a state had begun is void.
+  private mutating func wake(at now: Instant) {
+    switch state {
+    case .startup, .cruise: beginEpoch(at: now)
+    case .drain, .up, .down: go(to: .cruise, .wasIdle, at: now)
+    case .probeRoundTrip, .silent: break
+    }
+  }
+
+  private mutating func leaveStartup(_ reason: Reason, at now: Instant) {
+    hurries = true
+    go(to: .drain, reason, at: now)
+  }
+
+  /// What every report may end.
+  private mutating func watch(_ sample: DeliverySample, at now: Instant) {
+    let age = now - since
+    let isDrained = queues.comingQueue <= queues.empty
     switch state {
     case .startup:
-      if model.queue > max(model.base, 10_000_000) && model.rate > 0 {
-        hurries = true
-        go(.drain, .queueGrew, at: now)
-      }
+      if rates.rate > 0 && queues.queue > max(queues.usualRoundTrip, 10_000_000) { leaveStartup(.queueGrew, at: now) }
     case .drain:
-      if model.comingQueue <= model.drainTarget || model.queue <= model.drainTarget || now - since > trip * 3 { go(.cruise, .queueIsGone, at: now) }
+      if isDrained || queues.queue <= queues.empty || age > roundTrip * 3 { go(to: .cruise, .isDrained, at: now) }
     case .cruise:
-      if now >= nextProbe && isFull {
-        if model.queue > 2 * model.queueThreshold { model.doubtFloor() }
-        undrained = sawEmpty ? 0 : undrained + 1
-        isForeign = !sawEmpty
-        if undrained >= 2 { go(.probeRoundTrip, .roundTripIsOld, at: now) } else { go(.up, .timeToProbe, at: now) }
-      }
+      if now >= nextProbe && isFull { endCruise(at: now) }
     case .up:
-      if model.queue > upQueue + upLimit && s.priorSent >= since && (model.hasEpoch || model.queue > upQueue + 3 * upLimit) {
-        model.adoptEpoch(onlyUp: isForeign)
-        go(.down, .queueGrew, at: now)
+      let grown = queues.queue - queueBefore
+      let most = max(queues.usualRoundTrip / 4, queues.threshold)
+      if grown > most && sample.priorSent >= since && (rates.epochTime > 0 || grown > 3 * most) {
+        rates.adoptEpoch(jitter: queues.jitter, onlyMore: isShared)
+        go(to: .down, .queueGrew, at: now)
       }
     case .down:
-      if model.comingQueue <= model.drainTarget && now - since > trip / 2 { isForeign = false; go(.cruise, .queueIsGone, at: now) }
-      else if now - since > (isForeign ? trip : trip * 2 + .milliseconds(10) + min(downQueue, .nanoseconds(pushed)) * 4) { isForeign = true
-        undrained += 1
-        if undrained >= 2 { go(.probeRoundTrip, .roundTripIsOld, at: now) } else { go(.cruise, .drainedEnough, at: now) }
+      // As long as it takes to send less than we sent too much; what then remains is not ours.
+      let longest = roundTrip * 2 + .milliseconds(10) + .nanoseconds(4 * min(queueAfter, pushed))
+      if isDrained && age > roundTrip / 2 {
+        isShared = false
+        go(to: .cruise, .isDrained, at: now)
+      } else if age > (isShared ? roundTrip : longest) {
+        isShared = true
+        go(to: .cruise, .isNotDrained, at: now)
       }
-    case .probeRoundTrip: break
-    case .silent: break
+    case .probeRoundTrip, .silent: break
     }
-    if state == .cruise || state == .down, now - model.leastSeen > .seconds(10), isFull {
-      go(.probeRoundTrip, .roundTripIsOld, at: now)
+    let isOld = now - queues.leastSeen > PathController.roundTripIsOldAfter
+    if isOld && isFull && (state == .cruise || state == .down) { go(to: .probeRoundTrip, .roundTripIsOld, at: now) }
+  }
+
+  private mutating func endCruise(at now: Instant) {
+    if queues.queue > 2 * queues.threshold { losses.doubtFloor() }
+    isShared = !sawEmpty
+    fullCruises = sawEmpty ? 0 : fullCruises + 1
+    if fullCruises >= 2 {
+      go(to: .probeRoundTrip, .roundTripIsOld, at: now)
+    } else {
+      go(to: .up, .isTime, at: now)
     }
   }
 
-  /// What only a whole span may change.
-  private mutating func step(_ span: RateModel.Span, _ s: DeliverySample, at now: Instant) {
-    alpha += (span.marked - alpha) / 8
+  /// What only a whole span may end.
+  private mutating func step(_ span: RateModel.Span, inFlight: Int, at now: Instant) {
     switch state {
-    case .startup:
-      if span.marked > 0.3 { return go(.drain, .marked, at: now) }
-      if span.queueLow > model.queueThreshold && span.received > span.sent * 1.25 {
-        crowded += 1
-        if crowded >= 2 {
-          hurries = true
-          return go(.drain, .queueGrew, at: now)
-        }
-      } else {
-        crowded = 0
-      }
-      if span.isAppLimited { return }
-      if span.rate > plateauRate * 1.25 {
-        plateauRate = span.rate
-        plateau = 0
-      } else {
-        plateau += 1
-        if plateau >= 4 { go(.drain, .rateStoppedGrowing, at: now) }
-      }
+    case .startup: stepStartup(span, at: now)
     case .up:
-      if model.isOverloaded && model.queue > model.queueThreshold {
-        longBound = max(s.inFlight, leastWindow)
-        go(.down, .overload, at: now)
+      if losses.isOverloaded && queues.queue > queues.threshold {
+        counters.overloads += 1
+        losses.boundLong(at: max(inFlight, leastFull))
+        go(to: .down, .lostTooMuch, at: now)
       } else if span.marked > 0.05 {
-        go(.down, .marked, at: now)
-      } else if grew {
-        grew = false
-        hurries = true
-        upGain = max(upGain, 1.75)
-        why = .stillGrowing
-        since = now
-        model.startSpan(notBefore: now)
-        if longBound != .max { longBound = longBound / 4 * 5 }
-      } else if model.epochTime * 1e9 > Double(model.allowance * 5 + model.base / 4) {
-        if longBound != .max { longBound = longBound / 4 * 5 }
-        if model.queue > upQueue + model.base / 16 { model.adoptEpoch(onlyUp: isForeign) }
-        go(.down, .grewNothing, at: now)
+        go(to: .down, .wasMarked, at: now)
+      } else if rates.epochTime * 1e9 > Double(queues.tolerance * 5 + queues.usualRoundTrip / 4) {
+        losses.growLongBound()
+        if queues.queue > queueBefore + queues.usualRoundTrip / 16 {
+          rates.adoptEpoch(jitter: queues.jitter, onlyMore: isShared)
+        }
+        go(to: .down, .foundNothing, at: now)
       }
     case .cruise:
-      if span.marked > 0.05 { shortBound = max(leastWindow, Int(Double(min(window, shortBound)) * (1 - alpha / 3))) }
-      if model.isOverloaded && span.queueLow > model.queueThreshold {
-        shortBound = max(Int(Double(min(window, shortBound)) * 0.7), leastWindow)
+      if span.marked > 0.05 { losses.boundShort(below: window, by: losses.markedShare / 3) }
+      if losses.isOverloaded && span.leastQueue > queues.threshold {
+        counters.overloads += 1
+        losses.boundShort(below: window, by: 0.3)
       }
-    default: break
+    case .drain, .down, .probeRoundTrip, .silent: break
     }
   }
 
-  public mutating func timedOut(at now: Instant) {
-    if state != .silent { go(.silent, .nothingComesBack, at: now) }
-  }
-
-  public var deadline: Instant? { state == .probeRoundTrip ? since + max(.nanoseconds(model.roundTrip), .milliseconds(10)) * 2 : nil }
-
-  public mutating func expire(at now: Instant) {
-    if let deadline, now >= deadline {
-      model.endProbe(replaces: undrained >= 2, at: now)
-      undrained = 0
-      go(.cruise, .roundTripIsKnown, at: now)
+  private mutating func stepStartup(_ span: RateModel.Span, at now: Instant) {
+    if span.marked > 0.3 { return leaveStartup(.wasMarked, at: now) }
+    let isCrowded = span.leastQueue > queues.threshold && span.received > span.sent * 1.25
+    crowdedSpans = isCrowded ? crowdedSpans + 1 : 0
+    if crowdedSpans >= 2 { return leaveStartup(.queueGrew, at: now) }
+    if span.isAppLimited { return }
+    if span.rate > flatRate * 1.25 {
+      flatRate = span.rate
+      flatSpans = 0
+    } else {
+      flatSpans += 1
+      if flatSpans >= 4 { leaveStartup(.stoppedGrowing, at: now) }
     }
   }
-}
-extension PathController {
-  public var debug: String { "tj \(model.tripJitter/1000) jit \(model.jitter/1000) thr \(model.queueThreshold/1000) floor \(model.lossFloor) gap \(model.reportGap/1000) fgn \(isForeign) lb \(longBound) sb \(shortBound)" }
 }

@@ -1,116 +1,235 @@
+//  RateModel.swift — how much arrives in a second when the path is full.
+//
+//  Why.  Everything else follows from this number: how fast to send, how much may be in flight, how a segment is split.
+//  An estimate that is 5 % too high fills a queue; one that is 5 % too low wastes 5 %; one that believes every
+//  fluctuation of a radio does both.
+//
+//  How.  BBR takes the greatest delivery rate of the last round trips, because a TCP sender sees only acknowledgements:
+//  it does not know whether the path was full, and the way back bunches them. We know both: arrivals are timed by the
+//  receiver, and QueueModel says whether there was a queue. So the estimate stands until arrivals disprove it, and what
+//  disproves it is a sum that jitter cannot make (a CUSUM test; times, not rates):
+//
+//      ahead    = what arrived ÷ rate − the time that it took        grows while more arrives than believed
+//      behind   = the time that it took − what arrived ÷ rate        grows while less does, and the path is full
+//
+//          │          ╱ proven: the rate is what arrived in this time ÷ the time
+//        tolerance ─ ╱─ ─ ─ ─ ─ ─ ─ ─ ─        Jitter moves arrivals to and fro: both sums return to 0, however wild
+//          │   ╱╲   ╱        ╱╲                it is. A rate that is wrong by a tenth gets there in ten tolerances,
+//          │__╱  ╲_╱________╱__╲____           one that fell to a tenth in 1.1 of them.
+//
+//  Tolerance is an eighth of a round trip, more where there is jitter. `ahead` takes the longer of the times between
+//  sending and between arrivals, since compressed arrivals prove nothing. `behind` counts only spans that had a queue
+//  all along, so an application that pauses lowers nothing; or, once for each probe, spans that lost more than the
+//  path's floor (a policer has no queue). While a span is slowed down on purpose, the rate is asked for as much less.
+//
+//  At the end of a probe the line was busy: what arrived in it is adopted, with a weight that is less the more jitter
+//  there is. That is what makes the estimate exact on quiet lines.
+//
+//  Rejected.  A maximum over a window of time: under ±20 ms of jitter it was a third too high, and after a rate fell it
+//  stays until the window ends. Averages: they follow an application that sends less. The rate sample of BBR
+//  (`priorDelivered` over the round trip): it measures the way back as well, and holes count when they are filled.
+//
+//  Always true.  0 is unknown, anything else is between `leastRate` and `mostRate`. Only packets that were sent after
+//  `beginEpoch` count, so what one state did is not held against the next.
+//
+//  Not here.  When to probe, what to do about losses. Cost: a few divisions for a span, which is half a round trip.
+
 import Primitives
 
 struct RateModel: BitwiseCopyable, Sendable {
-  static let memory = Interval.seconds(10)
-  static let leastSpan: Int64 = 2_000_000
-  static let leastQueue: Int64 = 1_500_000
-  static let mostInterval: Int64 = 60_000_000_000
+  /// What a report may claim at most: 1 TiB, and 1 Tbit/s. Sums stay far from overflow.
   static let mostBytes = 1 << 40
   static let mostRate = 1.25e11
+  /// 8 kbit/s: slower than that, and the first datagram would wait for seconds.
   static let leastRate = 1_000.0
+  /// Shorter, and one batch of datagrams would be the whole span.
+  static let leastSpan: Int64 = 2_000_000
 
-  /// Bytes a second that arrive when the path is full; 0: unknown.
-  var rate = 0.0
-  private var roundTrips = WindowedLeast(window: RateModel.memory)
-  private var forwards = WindowedLeast(window: RateModel.memory)
-  private(set) var roundTrip: Int64 = 0
-  var leastSeen = Instant.zero
-  private(set) var queue: Int64 = 0
-  /// What the queue will be when all that is on the way has arrived, by Little's law.
-  private(set) var comingQueue: Int64 = 0
-  private(set) var lastHigh = Instant.zero
-  private(set) var jitter: Int64 = 0
-  private var peakForward: Int64 = 0
-  private var peakTrip: Int64 = 0
-  private(set) var tripJitter: Int64 = 0
+  /// What some packets in a row have shown.
+  struct Span: BitwiseCopyable {
+    /// Bytes a second.
+    var rate: Double
+    var bytes: Double
+    /// In seconds: between the first's and the last's arrival, and between their sending.
+    var received: Double
+    var sent: Double
+    /// In nanoseconds: what stood all the time.
+    var leastQueue: Int64
+    var loss: Double
+    var datagramsLost: Int
+    var marked: Double
+    var isAppLimited: Bool
+  }
 
-  private var probedTrip = WindowedLeast.none
-  private var probedForward = WindowedLeast.none
-  // A span
-  private var lastSent = Instant.zero
-  private var notBefore = Instant.zero
+  enum Verdict {
+    case confirmed, rose, fell
+    /// Without a queue: because too much was lost.
+    case cut
+  }
+
+  /// Bytes a second that arrive when the path is full.
+  private(set) var rate = 0.0
+
+  // The span that is running.
+  private var lastSent: Instant?
+  private var countsFrom = Instant.zero
   private var bytes = 0
   private var received: Int64 = 0
   private var sent: Int64 = 0
   private var lost = 0
-  private var lostDatagrams = 0
+  private var datagramsLost = 0
   private var delivered = 0
   private var marked = 0
-  private var queueLow = Int64.max
+  private var leastQueue = Int64.max
   private var isAppLimited = false
 
-  private var plusBytes = 0.0
-  private var plusReceived = 0.0
-  private var plusSent = 0.0
-  private var minusBytes = 0.0
-  private var minusTime = 0.0
+  // The two sums.
+  private var aheadBytes = 0.0
+  private var aheadReceived = 0.0
+  private var aheadSent = 0.0
+  private var behindBytes = 0.0
+  private var behindTime = 0.0
+
+  // All since `beginEpoch`.
   private var epochBytes = 0.0
-  private var epochLost = 0.0
-  private var epochDatagramsLost = 0
-  /// More than chance explains.
-  var isOverloaded: Bool {
-    guard epochDatagramsLost > 4 else { return false }
-    let usual = max(lossFloor, 0.02) * 2
-    return Double(epochDatagramsLost) > 4 + usual * epochBytes / 1_200
-  }
   private var epochReceived = 0.0
   private var epochSent = 0.0
+
+  /// In seconds.
   var epochTime: Double { max(epochReceived, epochSent) }
 
-  // Loss at rest
-  private var floorLost = 0.0
-  private var floorTotal = 0.0
-  private(set) var lossAverage = 0.0
+  // MARK: Spans
 
-  // reports
-  private var lastReport = Instant.zero
-  private(set) var reportGap: Int64 = 0
-
-  struct Span {
-    var rate: Double
-    var bytes: Double
-    var received: Double
-    var sent: Double
-    var queueLow: Int64
-    var loss: Double
-    var isAppLimited: Bool
-    var marked: Double
-    var datagramsLost: Int
-  }
-
-  var leastRoundTrip: Int64 { roundTrips.isEmpty ? 0 : roundTrips.least }
-  /// What a round trip takes without a queue, as a rule.
-  var base: Int64 { leastRoundTrip + min(tripJitter, 50_000_000) }
-  var lossFloor: Double { floorTotal > 0 ? min(0.3, floorLost / (floorTotal + 300_000)) : 0 }
-  /// How much of a queue must be there before we believe in it.
-  var queueThreshold: Int64 { max(base / 8, jitterQueue, RateModel.leastQueue) }
-  var jitterQueue: Int64 { min(2 * jitter, base * 3 / 4 + 2_000_000) }
-  var drainTarget: Int64 { max(base / 16, jitterQueue, RateModel.leastQueue / 2) }
-
-  mutating func startProbe() {
-    probedTrip = WindowedLeast.none
-    probedForward = WindowedLeast.none
-  }
-  mutating func endProbe(replaces: Bool, at now: Instant) {
-    leastSeen = now
-    guard replaces, probedTrip != WindowedLeast.none else { return }
-    roundTrips.replace(probedTrip, at: now)
-    forwards.replace(probedForward, at: now)
-  }
-  func spanLength(isShort: Bool) -> Int64 {
-    let least = base
-    return max(least / 2, RateModel.leastSpan)
-  }
-
-  mutating func startSpan(notBefore: Instant) {
-    self.notBefore = notBefore
-    set(rate)
+  /// From now on only packets count that were sent from now on.
+  mutating func beginEpoch(at now: Instant) {
+    countsFrom = now
     epochBytes = 0
-    epochLost = 0
-    epochDatagramsLost = 0
     epochReceived = 0
     epochSent = 0
+    clearAhead()
+    clearBehind()
     clearSpan()
+  }
+
+  /// Takes a sample, and returns a span when one is over.
+  mutating func receive(_ sample: DeliverySample, queue: Int64, length: Int64) -> Span? {
+    let before = lastSent
+    lastSent = sample.priorSent
+    guard let before, before >= countsFrom else {
+      clearSpan()
+      return nil
+    }
+    bytes = min(bytes + sample.receivedBytes, RateModel.mostBytes)
+    received = min(received + sample.receivedTime.nanoseconds, QueueModel.mostRoundTrip)
+    if sample.priorSent > before {
+      sent = min(sent + min((sample.priorSent - before).nanoseconds, QueueModel.mostRoundTrip), QueueModel.mostRoundTrip)
+    }
+    lost = min(lost + sample.lost, RateModel.mostBytes)
+    datagramsLost = min(datagramsLost + sample.lostDatagrams, RateModel.mostBytes)
+    delivered = min(delivered + sample.delivered, RateModel.mostBytes)
+    marked = min(marked + sample.marked, RateModel.mostBytes)
+    leastQueue = min(leastQueue, queue)
+    if sample.isAppLimited { isAppLimited = true }
+    let time = max(received, sent)
+    if time < max(length, RateModel.leastSpan) { return nil }
+
+    let all = Double(lost) + Double(delivered)
+    let span = Span(
+      rate: min(Double(bytes) * 1e9 / Double(time), RateModel.mostRate), bytes: Double(bytes),
+      received: Double(received) / 1e9, sent: Double(sent) / 1e9, leastQueue: leastQueue,
+      loss: all > 0 ? Double(lost) / all : 0, datagramsLost: datagramsLost,
+      marked: all > 0 ? min(1, Double(marked) * LossModel.datagram / all) : 0, isAppLimited: isAppLimited)
+    clearSpan()
+    return span
+  }
+
+  // MARK: What a span proves
+
+  /// In the startup: the greatest so far.
+  mutating func raise(to span: Span) {
+    if span.rate > rate { set(span.rate) }
+  }
+
+  /// Of packets that were sent at `gain` × the rate (at most 1 counts). `patience`: how many tolerances a fall takes.
+  mutating func judge(
+    _ span: Span, queues: borrowing QueueModel, gain: Double, patience: Double, isCut: Bool
+  ) -> Verdict {
+    epochBytes += span.bytes
+    epochReceived += span.received
+    epochSent += span.sent
+    let tolerance = Double(queues.tolerance) / 1e9
+    if isAhead(span, by: tolerance) { return .rose }
+    let isQueued = span.leastQueue > queues.threshold
+    // 2 % are the rounding of batches and reports; smaller errors end in the next probe's queue.
+    guard isQueued || isCut, isBehind(span, at: rate * min(1, gain) * 0.98, by: tolerance * patience) else {
+      if !isQueued && !isCut { clearBehind() }
+      return .confirmed
+    }
+    return isQueued ? .fell : .cut
+  }
+
+  /// Of packets that were sent more slowly on purpose: only a rate that has collapsed shows.
+  mutating func judgeAtRest(_ span: Span, queues: borrowing QueueModel) -> Verdict {
+    guard span.leastQueue > queues.threshold, span.rate < rate * 0.3 else {
+      clearBehind()
+      return .confirmed
+    }
+    return isBehind(span, at: rate * 0.3, by: Double(queues.tolerance) * 1.5e-9) ? .fell : .confirmed
+  }
+
+  private mutating func isAhead(_ span: Span, by tolerance: Double) -> Bool {
+    aheadBytes += span.bytes
+    aheadReceived += span.received
+    aheadSent += span.sent
+    let time = max(aheadReceived, aheadSent)
+    let ahead = aheadBytes / rate - time
+    if ahead <= 0 { clearAhead() }
+    if ahead <= tolerance { return false }
+    set(aheadBytes / time)
+    return true
+  }
+
+  private mutating func isBehind(_ span: Span, at expected: Double, by tolerance: Double) -> Bool {
+    if span.isAppLimited {
+      clearBehind()
+      return false
+    }
+    behindBytes += span.bytes
+    behindTime += span.received
+    let behind = behindTime - behindBytes / expected
+    if behind <= 0 { clearBehind() }
+    if behind <= tolerance { return false }
+    set(behindBytes / behindTime)
+    return true
+  }
+
+  /// The line was busy in this epoch: what arrived is what it carries. `onlyMore`: somebody else's packets were among
+  /// ours, so less would be his share and not the line's rate.
+  mutating func adoptEpoch(jitter: Int64, onlyMore: Bool) {
+    guard epochTime > 0, rate > 0 else { return }
+    let measured = epochBytes / epochTime
+    if onlyMore && measured < rate { return }
+    // Jitter moves the first and the last arrival. A weight of one half when the epoch is 16 times as long keeps the
+    // error within a few per cent.
+    let weight = epochTime / (epochTime + 16e-9 * Double(jitter))
+    set(rate + (measured - rate) * weight)
+  }
+
+  private mutating func set(_ new: Double) {
+    rate = min(max(new, RateModel.leastRate), RateModel.mostRate)
+    clearAhead()
+    clearBehind()
+  }
+
+  private mutating func clearAhead() {
+    aheadBytes = 0
+    aheadReceived = 0
+    aheadSent = 0
+  }
+
+  private mutating func clearBehind() {
+    behindBytes = 0
+    behindTime = 0
   }
 
   private mutating func clearSpan() {
@@ -118,164 +237,32 @@ struct RateModel: BitwiseCopyable, Sendable {
     received = 0
     sent = 0
     lost = 0
-    lostDatagrams = 0
+    datagramsLost = 0
     delivered = 0
     marked = 0
-    queueLow = .max
+    leastQueue = .max
     isAppLimited = false
   }
+}
 
-  mutating func receive(_ s: DeliverySample, isShort: Bool, isSteady: Bool, isProbe: Bool, at now: Instant) -> Span? {
-    let trip = min(max(s.roundTrip.nanoseconds, 1_000), RateModel.mostInterval)
-    let forward = min(max(s.forwardDelay.nanoseconds, -RateModel.mostInterval * 60), RateModel.mostInterval * 60)
-    roundTrip = trip
-    if roundTrips.isEmpty || trip <= leastRoundTrip + max(leastRoundTrip / 32, 50_000) { leastSeen = now }
-    probedTrip = min(probedTrip, trip)
-    probedForward = min(probedForward, forward)
-    roundTrips.note(trip, at: now)
-    forwards.note(forward, at: now)
-    queue = max(0, min(trip - roundTrips.least, forward - forwards.least))
-    if rate > 0 {
-      let hold = min(max(Int64(now.nanoseconds) - Int64(s.priorSent.nanoseconds) - trip, 0), 200_000_000)
-      let life = Double(min(max(s.inFlight, 0), RateModel.mostBytes)) / rate * 1e9 * (1 - lossFloor)
-      comingQueue = Int64(min(life, 1e11)) - roundTrips.least - hold
-    }
-    if queue > queueThreshold { lastHigh = now }
-
-    // jitter
-    if isSteady {
-      peakForward = max(peakForward, forward)
-      let off = peakForward - forward - jitter
-      jitter += off > 0 ? off / 16 : off / 128
-      peakTrip = max(peakTrip, trip)
-      let offTrip = peakTrip - trip - tripJitter
-      tripJitter += offTrip > 0 ? offTrip / 16 : offTrip / 256
-    } else {
-      peakForward = forward
-      peakTrip = trip
-    }
-
-    let gap = min(max(now.nanoseconds > lastReport.nanoseconds ? (now - lastReport).nanoseconds : 0, 0), 100_000_000)
-    lastReport = now
-    if gap > reportGap { reportGap = gap } else { reportGap += (gap - reportGap) / 32 }
-
-    return span(s)
+extension DeliverySample {
+  /// What a stranger's report may claim without doing harm: no negative lengths, nothing from the future, nothing that
+  /// would overflow a sum of a million of them.
+  func bounded(at now: Instant) -> DeliverySample {
+    func length(_ bytes: Int) -> Int { min(max(bytes, 0), RateModel.mostBytes) }
+    let most = QueueModel.mostRoundTrip
+    var sample = self
+    sample.roundTrip = .nanoseconds(min(max(roundTrip.nanoseconds, 1_000), most))
+    // Two clocks that were set a day apart are no reason to trap.
+    sample.forwardDelay = .nanoseconds(min(max(forwardDelay.nanoseconds, -most * 100_000), most * 100_000))
+    sample.receivedTime = .nanoseconds(min(max(receivedTime.nanoseconds, 0), most))
+    sample.delivered = length(delivered)
+    sample.lost = length(lost)
+    sample.lostDatagrams = length(lostDatagrams)
+    sample.marked = length(marked)
+    sample.inFlight = length(inFlight)
+    sample.receivedBytes = length(receivedBytes)
+    sample.priorSent = min(priorSent, now)
+    return sample
   }
-
-  private mutating func span(_ s: DeliverySample) -> Span? {
-    let baseline = lastSent
-    lastSent = s.priorSent
-    let new = min(max(s.receivedBytes, 0), RateModel.mostBytes)
-    if baseline == .zero || baseline < notBefore {
-      clearSpan()
-      return nil
-    }
-    bytes = min(bytes + new, RateModel.mostBytes)
-    received += min(max(s.receivedTime.nanoseconds, 0), RateModel.mostInterval)
-    if s.priorSent > baseline { sent += min((s.priorSent - baseline).nanoseconds, RateModel.mostInterval) }
-    lost = min(lost + min(max(s.lost, 0), RateModel.mostBytes), RateModel.mostBytes)
-    lostDatagrams = min(lostDatagrams + min(max(s.lostDatagrams, 0), 1 << 20), 1 << 30)
-    delivered = min(delivered + min(max(s.delivered, 0), RateModel.mostBytes), RateModel.mostBytes)
-    marked = min(marked + min(max(s.marked, 0), RateModel.mostBytes), RateModel.mostBytes)
-    queueLow = min(queueLow, queue)
-    if s.isAppLimited { isAppLimited = true }
-    let time = max(received, sent)
-    if time < pendingLength { return nil }
-    let total = Double(lost + delivered)
-    let result = Span(
-      rate: min(max(Double(bytes) * 1e9 / Double(time), 0), RateModel.mostRate), bytes: Double(bytes),
-      received: Double(received) / 1e9, sent: Double(sent) / 1e9, queueLow: queueLow,
-      loss: total > 0 ? Double(lost) / total : 0, isAppLimited: isAppLimited,
-      marked: total > 0 ? min(1, Double(marked) * 1_200 / total) : 0, datagramsLost: lostDatagrams)
-    lossAverage += (result.loss - lossAverage) / 8
-    clearSpan()
-    return result
-  }
-  var pendingLength: Int64 = RateModel.leastSpan
-
-  mutating func doubtFloor() { floorLost /= 2 }
-  mutating func noteFloor(lost: Int, delivered: Int) {
-    floorLost += Double(min(max(lost, 0), RateModel.mostBytes))
-    floorTotal += Double(min(max(delivered, 0), RateModel.mostBytes)) + Double(min(max(lost, 0), RateModel.mostBytes))
-    if floorTotal > 4_000_000 {
-      floorLost /= 2
-      floorTotal /= 2
-    }
-  }
-
-  /// A span of packets that were sent as fast as we believed: what it says of the rate.
-  mutating func learn(_ span: Span, isForeign: Bool, mayFallByLoss: Bool, gain: Double) -> Change {
-    epochBytes += span.bytes
-    epochReceived += span.received
-    epochLost += span.loss * span.bytes
-    epochDatagramsLost += span.datagramsLost
-    epochSent += span.sent
-    let allowed = Double(allowance) / 1e9
-    plusBytes += span.bytes
-    plusReceived += span.received
-    plusSent += span.sent
-    let plusTime = max(plusReceived, plusSent)
-    let surplus = plusBytes / rate - plusTime
-    if surplus <= 0 {
-      plusBytes = 0
-      plusReceived = 0
-      plusSent = 0
-    } else if surplus > allowed {
-      set(plusBytes / plusTime)
-      return .rose
-    }
-    let isLossy = span.loss > lossFloor * 1.5 + 0.02 && mayFallByLoss && floorTotal > 50_000
-    let isQueued = span.queueLow > queueThreshold
-    guard !span.isAppLimited, isQueued || isLossy else {
-      minusBytes = 0
-      minusTime = 0
-      return .none
-    }
-    minusBytes += span.bytes
-    minusTime += span.received
-    let deficit = minusTime - minusBytes / (rate * gain * 0.98)
-    if deficit <= 0 {
-      minusBytes = 0
-      minusTime = 0
-    } else if deficit > allowed * (isForeign ? 3 : 1) * 1.5 {
-      set(minusBytes / minusTime)
-      return isQueued ? .fell : .fellByLoss
-    }
-    return .none
-  }
-
-  /// The same of packets that were sent more slowly than that.
-  mutating func learnFall(_ span: Span, gain: Double) {
-    guard !span.isAppLimited, span.queueLow > queueThreshold, span.rate < rate * gain else {
-      minusBytes = 0
-      minusTime = 0
-      return
-    }
-    minusBytes += span.bytes
-    minusTime += span.received
-    if minusTime - minusBytes / (rate * gain) > Double(allowance) * 1.5e-9 { set(minusBytes / minusTime) }
-  }
-
-  enum Change { case none, rose, fell, fellByLoss }
-
-  private mutating func set(_ new: Double) {
-    rate = min(max(new, RateModel.leastRate), RateModel.mostRate)
-    plusBytes = 0
-    plusReceived = 0
-    plusSent = 0
-    minusBytes = 0
-    minusTime = 0
-  }
-
-  /// The line was busy all the time: this is what it carries.
-  mutating func adoptEpoch(onlyUp: Bool) {
-    guard epochTime > 0 else { return }
-    let measured = epochBytes / epochTime
-    if onlyUp && measured < rate { return }
-    let weight = epochTime / (epochTime + 16e-9 * Double(jitter))
-    set(rate + (measured - rate) * weight)
-  }
-
-  var allowance: Int64 { max(base / 8, 3 * jitter, 500_000) }
-  var hasEpoch: Bool { epochTime > 0 }
 }

@@ -332,12 +332,18 @@ struct PathRig: ~Copyable {
       flow.log.removeFirst()
       flow.first += 1
     }
-    let sample = DeliverySample(
-      roundTrip: .nanoseconds(Int64(now.nanoseconds) - Int64(newest.at) - report.hold),
-      forwardDelay: .nanoseconds(report.arrival - Int64(newest.at)), delivered: delivered, lost: lost,
-      lostDatagrams: lostDatagrams, marked: 0, inFlight: flow.inFlight, receivedBytes: report.bytes - flow.priorBytes,
-      receivedTime: .nanoseconds(flow.priorBytes == 0 ? 0 : report.arrival - flow.priorArrival),
-      priorDelivered: newest.prior, priorSent: Instant(nanoseconds: newest.at), isAppLimited: newest.isAppLimited)
+    var sample = DeliverySample()
+    sample.roundTrip = .nanoseconds(Int64(now.nanoseconds) - Int64(newest.at) - report.hold)
+    sample.forwardDelay = .nanoseconds(report.arrival - Int64(newest.at))
+    sample.delivered = delivered
+    sample.lost = lost
+    sample.lostDatagrams = lostDatagrams
+    sample.inFlight = flow.inFlight
+    sample.receivedBytes = report.bytes - flow.priorBytes
+    sample.receivedTime = .nanoseconds(flow.priorBytes == 0 ? 0 : report.arrival - flow.priorArrival)
+    sample.priorDelivered = newest.prior
+    sample.priorSent = Instant(nanoseconds: newest.at)
+    sample.isAppLimited = newest.isAppLimited
     flow.priorBytes = report.bytes
     flow.priorArrival = report.arrival
     flow.controller.receive(sample, at: now)
