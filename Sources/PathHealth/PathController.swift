@@ -58,6 +58,8 @@ public struct PathController: Sendable, BitwiseCopyable {
   /// BBRv3 waits 2 to 3 s for the sake of Reno. Then a rate that has grown tenfold is noticed too late.
   static let probeEvery: Int64 = 800_000_000
   static let probeEveryIfNoisy: Int64 = 500_000_000
+  /// Shorter pauses are those of an application between two thoughts, or of a loop between two reports.
+  static let idleAfter = Interval.milliseconds(200)
   static let roundTripIsOldAfter = Interval.seconds(10)
 
   public private(set) var state = State.startup
@@ -198,7 +200,7 @@ public struct PathController: Sendable, BitwiseCopyable {
 
   /// `inFlight` counts these bytes, too.
   public mutating func sent(bytes: Int, inFlight: Int, at now: Instant) {
-    if inFlight <= bytes && now - lastSend > roundTrip { wake(at: now) }
+    if inFlight <= bytes && now - lastSend > roundTrip + PathController.idleAfter { wake(at: now) }
     lastSend = now
     roundBytes = min(roundBytes + min(max(bytes, 0), RateModel.mostBytes), RateModel.mostBytes)
     // Who has less room than a quarter of a batch waits for the window.
@@ -268,7 +270,7 @@ public struct PathController: Sendable, BitwiseCopyable {
     case .startup: rates.raise(to: span)
     case .cruise, .up:
       let verdict = rates.judge(
-        span, queues: queues, gain: min(gainInRound, gainBefore), patience: isShared ? 4.5 : 1.5,
+        span, queues: queues, gain: min(gainInRound, gainBefore), patience: isShared ? 3 : 1.5,
         isCut: mayCut && losses.exceedsFloor(span.loss))
       switch verdict {
       case .confirmed: break

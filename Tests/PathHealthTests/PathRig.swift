@@ -15,7 +15,7 @@ import Simulation
 import Topology
 
 struct PathRig: ~Copyable {
-  struct Setup {
+  struct Setup: Sendable {
     var conditions = LinkConditions()
     var datagram = 1_452
     /// What reports travel over.
@@ -117,7 +117,7 @@ struct PathRig: ~Copyable {
   private var leastOfWindow = Interval.nanoseconds(.max)
   private var windowEnd = Instant.zero
   /// Changes the world every `period`; called with the time.
-  var nextScript = Instant(nanoseconds: .max)
+  var nextScript = Instant.zero
   var scriptPeriod = Interval.milliseconds(1)
   var trace: ((borrowing PathController, Instant, Interval) -> Void)?
 
@@ -422,24 +422,34 @@ struct PathRig: ~Copyable {
     return value.inMilliseconds / roundTrip.inMilliseconds
   }
 
+  /// Of a frame.
+  var payloadShare: Double { Double(setup.datagram) / Double(setup.datagram + PathRig.overhead) }
+
   /// UDP payload that the line could carry in this time.
   func capacity(_ rate: BitRate, in time: Interval) -> Double {
-    let share = Double(setup.datagram) / Double(setup.datagram + PathRig.overhead)
-    return Double(rate.bitsPerSecond) / 8 * time.inSeconds * share
+    Double(rate.bitsPerSecond) / 8 * time.inSeconds * payloadShare
+  }
+
+  func share(of rate: BitRate, since before: Int, in time: Interval, flow: Int = 0) -> Double {
+    Double(flows[flow].delivered - before) / capacity(rate, in: time)
+  }
+
+  var rivalReceived: Int { rivalReceiver?.received.value ?? 0 }
+
+  mutating func setRate(_ rate: BitRate) {
+    if link.conditions.line == .fixed(rate) { return }
+    var conditions = link.conditions
+    conditions.line = .fixed(rate)
+    link.change(to: conditions, at: now)
   }
 }
 
-func ms(_ milliseconds: Int64) -> Interval { .milliseconds(milliseconds) }
-func at(_ milliseconds: Int64) -> Instant { .zero + .milliseconds(milliseconds) }
-func megabits(_ n: UInt64) -> BitRate { BitRate(bitsPerSecond: n * 1_000_000) }
-func percent(_ p: Double) -> Probability { Probability(partsPerBillion: UInt32((p * 1e7).rounded())) }
-
-extension PathRig {
-  /// A line with this rate and this delay in each direction.
+extension PathRig.Setup {
+  /// A line with this rate and this delay in each direction, and a buffer of a round trip.
   static func line(
-    _ rate: BitRate, _ delay: Interval, seed: UInt64 = 1, _ describe: (inout Setup) -> Void = { _ in }
-  ) -> Setup {
-    var setup = Setup()
+    _ rate: BitRate, _ delay: Interval, seed: UInt64 = 1, _ describe: (inout PathRig.Setup) -> Void = { _ in }
+  ) -> PathRig.Setup {
+    var setup = PathRig.Setup()
     setup.conditions.line = .fixed(rate)
     setup.conditions.delay = delay
     setup.conditions.queue = .time(max(delay * 2, LinkConditions.leastQueueTime))
@@ -448,4 +458,6 @@ extension PathRig {
     describe(&setup)
     return setup
   }
+
+  var roundTripMilliseconds: Double { (conditions.delay + wayBack.delay).inMilliseconds }
 }
