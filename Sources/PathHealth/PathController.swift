@@ -144,10 +144,10 @@ public struct PathController: Sendable, BitwiseCopyable {
     let gap = Double(queues.reportGap)
     let time =
       switch state {
-      case .startup: (least + 0.6 * swing + gap) * 2.5
+      case .startup: (least + 0.6 * swing + gap) * 2
       case .probeRoundTrip: (least + 0.6 * swing) / 2 + gap
       // Twice the usual round trip, and at least its longest.
-      default: max(2 * least + 1.2 * swing, least + 2 * swing) + gap
+      default: max(1.75 * least + 1.2 * swing, least + 2 * swing) + gap
       }
     let batch = max(min(max(rate * 0.002, Double(Pacer.leastBurst)), Double(Pacer.batch)), rate * 0.001)
     let wanted = Int(min(rate * time / 1e9 + batch, Double(RateModel.mostBytes)))

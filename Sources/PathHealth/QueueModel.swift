@@ -19,6 +19,9 @@
 //  The same for the round trip (`swing`): where both directions wander, the least of them is a moment of luck, and a
 //  window made for it would be the bottleneck. `usualRoundTrip` is the least and the swing.
 //
+//  Where packets overtake each other, the newest that arrived is one of the lucky ones. Then more is in flight than its
+//  round trip explains; that excess (`disorder`) is a swing, too.
+//
 //  Rejected.  Variance, or the distance from a moving mean: both call a queue of our own jitter, tolerate it, and so
 //  grow it. Smoothing the queue: it would be known a round trip late.
 //
@@ -49,6 +52,7 @@ struct QueueModel: BitwiseCopyable, Sendable {
   /// How far the forward delay falls below its peaks by itself.
   private(set) var jitter: Int64 = 0
   private var swing: Int64 = 0
+  private var disorder: Int64 = 0
   /// When the round trip was last as short as it gets.
   private(set) var leastSeen = Instant.zero
   /// When there was last a queue worth the name.
@@ -60,14 +64,14 @@ struct QueueModel: BitwiseCopyable, Sendable {
   private var probedRoundTrip = WindowedLeast.none
   private var probedForward = WindowedLeast.none
 
-  private var lastReport = Instant.zero
+  private var lastReport: Instant?
   /// How long reports keep us waiting: more is in flight by so much.
   private(set) var reportGap: Int64 = 0
 
   var leastRoundTrip: Int64 { roundTrips.isEmpty ? 0 : roundTrips.least }
 
   /// How much longer a round trip takes than the least, as a rule.
-  var usualSwing: Int64 { min(swing, QueueModel.mostSwing) }
+  var usualSwing: Int64 { min(max(swing, disorder), QueueModel.mostSwing) }
 
   /// A round trip without a queue, as it usually is.
   var usualRoundTrip: Int64 { leastRoundTrip + usualSwing }
@@ -110,13 +114,14 @@ struct QueueModel: BitwiseCopyable, Sendable {
       peakRoundTrip = max(peakRoundTrip, trip)
       QueueModel.follow(&jitter, peakForward - forward, fall: 128)
       QueueModel.follow(&swing, peakRoundTrip - trip, fall: 256)
+      if rate > 0 { QueueModel.follow(&disorder, max(0, comingQueue - queue), fall: 256) }
     } else {
       peakForward = forward
       peakRoundTrip = trip
     }
 
     // Beyond 100 ms the application paused, not the receiver.
-    let gap = min(max(0, (now - lastReport).nanoseconds), 100_000_000)
+    let gap = min(max(0, (now - (lastReport ?? now)).nanoseconds), 100_000_000)
     lastReport = now
     reportGap = max(gap, reportGap + (gap - reportGap) / 32)
   }

@@ -65,35 +65,41 @@ import Testing
   }
 }
 
-/// A path of 8 Mbit/s and 20 ms without a buffer's limit, of which only what reports say is modelled: one a millisecond.
+/// A path of 8 Mbit/s and 20 ms with an endless buffer, as a fluid: a report each millisecond.
 private struct Marking {
   var controller = PathController(limit: nil, at: .zero)
   var now = Instant.zero
   /// Of marked datagrams.
   var share = 0.0
-  var queued = 0.0
   var sawMarkedProbe = false
-  private var delays: [Double] = Array(repeating: 0, count: 20)
+  private var queued = 0.0
+  private var inFlight = 0.0
+  /// Bytes, and how long they waited, that will be reported in 1, 2, … 20 ms.
+  private var underWay: [(bytes: Double, wait: Double)] = Array(repeating: (0, 0), count: 20)
 
   mutating func run(_ milliseconds: Int) {
     for _ in 0..<milliseconds {
       now += .milliseconds(1)
-      let inFlight = 20_000 + Int(queued)
-      let isHeld = inFlight >= controller.window
-      let sent = isHeld ? 1_000 : Double(controller.pacingRate.bitsPerSecond) / 8_000
-      queued = max(0, queued + sent - 1_000)
-      delays.append(queued)
-      let delay = delays.removeFirst() / 1_000
-      controller.sent(bytes: Int(sent), inFlight: inFlight, at: now)
+      let paced = Double(controller.pacingRate.bitsPerSecond) / 8_000
+      let sent = max(0, min(paced, Double(controller.window) - inFlight))
+      inFlight += sent
+      queued += sent
+      controller.sent(bytes: Int(sent), inFlight: Int(inFlight), at: now)
+      underWay.append((min(queued, 1_000), max(0, queued - 1_000) / 1_000))
+      queued = max(0, queued - 1_000)
+      let arrived = underWay.removeFirst()
+      if arrived.bytes == 0 { continue }
+      inFlight -= arrived.bytes
+      let trip = Interval.nanoseconds(20_000_000 + Int64(arrived.wait * 1e6))
       var sample = DeliverySample()
-      sample.roundTrip = .nanoseconds(20_000_000 + Int64(delay * 1e6))
-      sample.forwardDelay = .nanoseconds(10_000_000 + Int64(delay * 1e6))
-      sample.delivered = 1_000
-      sample.receivedBytes = 1_000
+      sample.roundTrip = trip
+      sample.forwardDelay = trip - .milliseconds(10)
+      sample.delivered = Int(arrived.bytes)
+      sample.receivedBytes = Int(arrived.bytes)
       sample.receivedTime = .milliseconds(1)
-      sample.inFlight = inFlight
+      sample.inFlight = Int(inFlight)
       sample.marked = share > 0 ? 1 : 0
-      sample.priorSent = now - min(sample.roundTrip, now - .zero)
+      sample.priorSent = now - min(trip, now - .zero)
       controller.receive(sample, at: now)
       if controller.state == .down && controller.why == .wasMarked { sawMarkedProbe = true }
     }
