@@ -1,7 +1,7 @@
 //  DeliverySample.swift — what one report of the receiver says of a path, in the sender's terms.
 //
-//  Two clocks meet here: `roundTrip` is the sender's, `receivedTime` the receiver's, and `forwardDelay` is one minus the
-//  other, so only its changes mean something.
+//  Two clocks meet here: `roundTrip` is the sender's, `receivedTime` the receiver's, and `forwardDelay` is one minus
+//  the other, so only its changes mean something.
 
 public import Primitives
 

@@ -14,16 +14,14 @@
 //  follow within two seconds what it cannot know:
 //    · The rate stands until arrivals disprove it; no maximum over a window (RateModel). Up ends as soon as a queue of
 //      a quarter round trip was made, or nothing came of it. While it does find more it goes on, 1¾ times as fast each
-//      time, and the next probe follows in two round trips: tenfold takes eight of them.
+//      time, and the next probe follows in two round trips: tenfold takes some ten of them.
 //    · The queue is measured (QueueModel), so drain and down last as long as needed; a cruise sends up to 6 % less
 //      while something waits; startup ends when packets wait *and* spread on the way, for two spans in a row, since a
 //      radio's jitter does either by itself.
 //    · A queue that stays through a whole cruise is somebody else's, or the way has become longer. The controller then
 //      stops yielding (else a TCP would starve it: the patience of a fall is trebled), and the second time looks: a
 //      probe of the round trip, whose answer replaces the least.
-//    · Losses are ours only if sending less ends them (LossModel). The window is 2 round trips, counting a radio's
-//      swing, and what is sent while reports are on their way, since they come every 5 ms even where a round trip takes
-//      50 µs.
+//    · Losses are ours only if sending less ends them (LossModel). What may be in flight, and why, is in PathAllowance.
 //    · A sender that is slower than the path never leaves the startup, and is not hindered: neither the flag in the
 //      samples nor what was sent compared with what was allowed lets such a span prove anything.
 //
@@ -38,23 +36,11 @@
 //  while silent. (3) Nothing that a report claims traps. (4) There is a deadline ⇔ the state must end by itself.
 //
 //  Not here.  Datagrams, who is lost (SentRuns), when bytes leave (Pacer), how segments are split. Cost: some hundred
-//  instructions for a report, a dozen for `sent`; 600 bytes of state.
+//  instructions for a report, a dozen for `sent`; 750 bytes of state.
 
 public import Primitives
 
 public struct PathController: Sendable, BitwiseCopyable {
-  /// RFC 6928 allows ten datagrams of a stranger's path; an authentic peer gets sixteen.
-  static let firstWindow = 16 * 1_400
-  /// 11 Mbit/s until something is known: the first window takes 16 ms.
-  static let firstRate = 1.4e6
-  static let leastWindow = 4 * 1_400
-  static let silentWindow = 2 * 1_500
-  static let startupGain = 2.0
-  static let upGain = 1.25
-  static let foundMoreGain = 1.75
-  /// For a queue up to half a round trip, and for more.
-  static let downGain = 0.8
-  static let deepDownGain = 0.65
   /// BBRv3 waits 2 to 3 s for the sake of Reno. Then a rate that has grown tenfold is noticed too late.
   static let probeEvery: Int64 = 800_000_000
   static let probeEveryIfNoisy: Int64 = 500_000_000
@@ -68,11 +54,11 @@ public struct PathController: Sendable, BitwiseCopyable {
   public private(set) var isFull = false
   public private(set) var counters = Counters()
 
-  private var queues = QueueModel()
-  private var rates = RateModel()
-  private var losses = LossModel()
+  private(set) var queues = QueueModel()
+  private(set) var rates = RateModel()
+  private(set) var losses = LossModel()
   /// Bytes a second.
-  private let limit: Double
+  let limit: Double
 
   private var since: Instant
   /// A round ends when something was reported that was sent after it began.
@@ -94,7 +80,7 @@ public struct PathController: Sendable, BitwiseCopyable {
   private var nextProbe: Instant
   /// The probe after next follows soon, since the last one found more.
   private var hurries = false
-  private var probeGain = PathController.upGain
+  private(set) var probeGain = PathController.upGain
   private var queueBefore: Int64 = 0
   /// What this probe put into the queue, at most: in nanoseconds of the rate.
   private var pushed: Int64 = 0
@@ -103,7 +89,7 @@ public struct PathController: Sendable, BitwiseCopyable {
   private var restEnded: Instant
   private var mayCut = true
   /// The queue is somebody else's.
-  private var isShared = false
+  private(set) var isShared = false
   private var sawEmpty = false
   private var fullCruises = 0
   /// Which pattern of waiting times this path has: two controllers on one line must not ask at the same moments.
@@ -120,80 +106,12 @@ public struct PathController: Sendable, BitwiseCopyable {
     restEnded = now
   }
 
-  // MARK: Outputs
-
-  /// What the path is believed to carry: of what arrives at the other side.
-  public var rate: BitRate { PathController.bitRate(believed) }
-
-  public var pacingRate: BitRate { PathController.bitRate(paced) }
-
-  public var leastRoundTrip: Interval { .nanoseconds(queues.leastRoundTrip) }
-
-  public var standingQueue: Interval { .nanoseconds(queues.queue) }
-
-  /// The share of what is lost whatever we do.
-  public var lossAtRest: Double { losses.floor }
-
-  /// How many bytes may be in flight.
-  public var window: Int {
-    if state == .silent { return PathController.silentWindow }
-    if rates.rate == 0 { return PathController.firstWindow }
-    let rate = believed / (1 - losses.floor)
-    let least = Double(queues.leastRoundTrip)
-    let swing = Double(queues.usualSwing)
-    let gap = Double(queues.reportGap)
-    let time =
-      switch state {
-      case .startup: (least + 0.6 * swing + gap) * 2
-      case .probeRoundTrip: (least + 0.6 * swing) / 2 + gap
-      // Twice the usual round trip, and at least its longest.
-      default: max(1.75 * least + 1.2 * swing, least + 2 * swing) + gap
-      }
-    let batch = max(min(max(rate * 0.002, Double(Pacer.leastBurst)), Double(Pacer.batch)), rate * 0.001)
-    let wanted = Int(min(rate * time / 1e9 + batch, Double(RateModel.mostBytes)))
-    let least4 = PathController.leastWindow
-    if state == .probeRoundTrip { return max(least4, wanted) }
-    return max(least4, losses.bounded(wanted, isCruise: state == .cruise, least: leastFull))
-  }
+  // MARK: Outputs (the rest is in PathAllowance.swift)
 
   /// When `expire` wants to be called, whatever reports come.
   public var deadline: Instant? {
     if state != .probeRoundTrip { return nil }
     return since + .nanoseconds(2 * max(queues.roundTrip, 10_000_000))
-  }
-
-  private var believed: Double { min(limit, rates.rate > 0 ? rates.rate : PathController.firstRate) }
-
-  /// What is lost whatever we do is sent in addition.
-  private var paced: Double { min(limit, believed * gain / (1 - losses.floor)) }
-
-  private var gain: Double {
-    switch state {
-    case .startup: return rates.rate > 0 ? PathController.startupGain : 1
-    case .drain: return 0.5
-    case .up: return probeGain
-    case .down:
-      let isDeep = queues.queue > queues.usualRoundTrip / 2 && !isShared
-      return isDeep ? PathController.deepDownGain : PathController.downGain
-    case .probeRoundTrip: return PathController.downGain
-    case .silent: return 1
-    case .cruise:
-      if isShared { return 1 }
-      let threshold = Double(queues.threshold)
-      return 1 - 0.06 * min(1, max(0, Double(queues.queue) - threshold) / threshold)
-    }
-  }
-
-  /// In flight when the path is just full.
-  private var leastFull: Int {
-    Int(min(rates.rate * Double(queues.usualRoundTrip + queues.reportGap) / 1e9, Double(RateModel.mostBytes)))
-  }
-
-  /// No state lasts for less than a millisecond's round trip: loops are not that punctual.
-  private var roundTrip: Interval { .nanoseconds(max(queues.usualRoundTrip, 1_000_000)) }
-
-  private static func bitRate(_ bytesPerSecond: Double) -> BitRate {
-    BitRate(bitsPerSecond: UInt64(min(max(bytesPerSecond, RateModel.leastRate), RateModel.mostRate) * 8))
   }
 
   // MARK: Inputs

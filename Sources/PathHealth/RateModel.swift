@@ -122,7 +122,8 @@ struct RateModel: BitwiseCopyable, Sendable {
     bytes = min(bytes + sample.receivedBytes, RateModel.mostBytes)
     received = min(received + sample.receivedTime.nanoseconds, QueueModel.mostRoundTrip)
     if sample.priorSent > before {
-      sent = min(sent + min((sample.priorSent - before).nanoseconds, QueueModel.mostRoundTrip), QueueModel.mostRoundTrip)
+      sent = min(
+        sent + min((sample.priorSent - before).nanoseconds, QueueModel.mostRoundTrip), QueueModel.mostRoundTrip)
     }
     lost = min(lost + sample.lost, RateModel.mostBytes)
     datagramsLost = min(datagramsLost + sample.lostDatagrams, RateModel.mostBytes)

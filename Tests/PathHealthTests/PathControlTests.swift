@@ -46,15 +46,29 @@ import Topology
   static let rough: [Case] = [
     Case("loss 0.5 %", deep { $0.conditions.loss = percent(0.5) }),
     Case("loss 2 %", deep { $0.conditions.loss = percent(2) }),
-    Case("loss 2 % in bursts of 8", deep { $0.conditions.loss = percent(2); $0.conditions.burst = 8 }),
+    Case(
+      "loss 2 % in bursts of 8",
+      deep {
+        $0.conditions.loss = percent(2); $0.conditions.burst = 8
+      }),
     Case("loss 2 %, 300 Mbit/s, 8 ms", .line(megabits(300), ms(8)) { $0.conditions.loss = percent(2) }),
     Case("jitter ±5 ms", deep { $0.conditions.jitter = ms(5) }, least: 0.95, queue: 2),
-    Case("jitter ±5 ms, reordering", deep { $0.conditions.jitter = ms(5); $0.conditions.reorders = true }),
+    Case(
+      "jitter ±5 ms, reordering",
+      deep {
+        $0.conditions.jitter = ms(5); $0.conditions.reorders = true
+      }),
     Case("jitter ±20 ms", deep { $0.conditions.jitter = ms(20) }, least: 0.93, queue: 2.5),
     Case(
-      "jitter ±20 ms, reordering", deep { $0.conditions.jitter = ms(20); $0.conditions.reorders = true }, least: 0.93),
+      "jitter ±20 ms, reordering",
+      deep {
+        $0.conditions.jitter = ms(20); $0.conditions.reorders = true
+      }, least: 0.93),
     Case(
-      "jitter ±20 ms both ways", deep { $0.conditions.jitter = ms(20); $0.wayBack.jitter = ms(20) }, least: 0.85,
+      "jitter ±20 ms both ways",
+      deep {
+        $0.conditions.jitter = ms(20); $0.wayBack.jitter = ms(20)
+      }, least: 0.85,
       queue: 2.5),
     Case(
       "40 Mbit/s, 30 ±5 ms, 0.5 %",
@@ -242,7 +256,9 @@ import Topology
       let before = rig.flows[0].delivered
       rig.run(until: heard + rig.roundTrip / 2 + rig.roundTrip * 2)
       let share = rig.share(of: rate, since: before, in: rig.roundTrip * 2)
-      print("| dead for 3 s, \(Int(delay.inMilliseconds)) ms | the two round trips after the first sign \(rounded(share)) |")
+      print(
+        "| dead for 3 s, \(Int(delay.inMilliseconds)) ms | the two round trips after the first sign \(rounded(share)) |"
+      )
       #expect(share > 0.9)
     }
   }

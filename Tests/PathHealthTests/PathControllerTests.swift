@@ -124,7 +124,8 @@ private func anything(_ random: inout SeededRandom, at now: Instant) -> Delivery
   sample.receivedBytes = wild(&random)
   sample.receivedTime = .nanoseconds(Int64(wild(&random)))
   sample.priorDelivered = random.next()
-  sample.priorSent = random.below(2) == 0 ? now - min(now - .zero, .milliseconds(30)) : Instant(nanoseconds: random.next())
+  sample.priorSent =
+    random.below(2) == 0 ? now - min(now - .zero, .milliseconds(30)) : Instant(nanoseconds: random.next())
   sample.isAppLimited = random.below(2) == 0
   return sample
 }

@@ -305,7 +305,8 @@ struct PathRig: ~Copyable {
       } else if flow.log[at].state == 2 {
         // Too early given up.
         delivered += Int(flow.log[at].bytes)
-        let late = report.newest >= flow.first ? Int64(flow.log[Int(report.newest - flow.first)].at) - Int64(flow.log[at].at) : 0
+        let late =
+          report.newest >= flow.first ? Int64(flow.log[Int(report.newest - flow.first)].at) - Int64(flow.log[at].at) : 0
         flow.reorder = min(max(flow.reorder, late * 5 / 4), roundTrip.nanoseconds * 3)
       }
       flow.log[at].state = 1
