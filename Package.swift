@@ -155,7 +155,7 @@ let package = Package(
     tests("WireTests", ["Primitives", "Wire"]),
     tests(
       "HandshakeTests", ["Crypto", "Handshake", "Primitives", "Sealing", "TestWorld", "Wire"], data: ["Vectors"]),
-    tests("PathHealthTests", ["PathHealth", "Primitives", "Wire"]),
+    tests("PathHealthTests", ["PathHealth", "Primitives", "Simulation", "Topology", "Wire"]),
     tests("PathMTUTests", ["PathMTU", "Primitives"]),
     tests("RedundancyTests", ["Parity", "Primitives", "Redundancy", "Simulation", "Wire"]),
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
