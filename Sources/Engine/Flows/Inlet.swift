@@ -65,6 +65,10 @@ extension Engine {
 
   // MARK: Once a turn
 
+  static let turnMilliseconds = 2
+  /// Two parts of four datagrams: shorter ones would make slow paths pay for each packet.
+  static let leastSegment = 8 * 1_428
+
   /// Makes segments of what waits and seals them, as long as there are batches.
   public mutating func flush(at now: Instant) {
     for _ in 0..<loadedPeers.count {
@@ -72,6 +76,7 @@ extension Engine {
       peers[Int(index)].isListed = false
       transmit(to: Int(index), at: now)
     }
+    var postponed: UInt32?
     while let slot = queues.nextFlow() {
       let index = Int(flows[slot].peer)
       let paths = peers[index].carryingPaths
@@ -79,13 +84,24 @@ extension Engine {
         drop(slot, peers[index].current == nil ? .noSession : .noPath, at: now)
         continue
       }
+      if peers[index].striper.horizon == 0 {
+        // Its paths have all that they can use: what comes now waits where a call may overtake it.
+        if peers.count == 1 || postponed == slot { break }
+        if postponed == nil { postponed = slot }
+        queues.postpone(slot)
+        continue
+      }
       let pin = pinnedPath(of: slot, index)
+      // A segment is a turn of its flow: no longer than a few milliseconds of what the paths carry.
+      let turn = Int(peers[index].rate.bitsPerSecond / 8 / 1_000) * Engine.turnMilliseconds
       let most = min(
-        pin == nil ? peers[index].striper.mostSegmentLength : SendBatches.mostBytes, Engine.mostSegmentLength)
+        max(turn, Engine.leastSegment),
+        min(pin == nil ? peers[index].striper.mostSegmentLength : SendBatches.mostBytes, Engine.mostSegmentLength))
       // What leaves must leave whole; the rest waits for batches to come back.
       if batches.freeCount < Engine.batches(for: most, paths: paths) { break }
       guard shipments.hasRoom(), parts.freeCount >= PeerPath.mostPaths else { break }
-      let run = queues.takeRun(of: slot, mostBytes: most, in: &flows, at: now)
+      let run = queues.takeRun(of: slot, mostBytes: most, rate: peers[index].rate, in: &flows, at: now)
+      if run.packets.isEmpty { continue }
       let lane =
         flows[slot].plan.stack == .raw ? rawLane() : FlowTable.lane(of: slot, lanes: Peer.lanes - Engine.rawLanes)
       commit(run, to: index, lane: lane, pinned: pin, isUrgent: false, at: now)

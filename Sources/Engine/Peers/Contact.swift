@@ -125,7 +125,7 @@ extension Engine {
     // Nobody will ever report what was sent before, and his clock is another one.
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       abandon(place, of: index, at: now)
-      peers[index].beliefs[place].receipts = Receipts(path: peers[index].paths[place].id)
+      peers[index].beliefs[place] = PathBelief(path: peers[index].paths[place].id, at: now)
     }
     peers[index].clock = PeerClock()
     for slot in index * Sessions.perPeer..<(index + 1) * Sessions.perPeer where slot != kept { sessions.destroy(slot) }
@@ -204,7 +204,7 @@ extension Engine {
       pathsChanged(of: index, at: now)
     }
     expirePaths(of: index, at: now)
-    expireLogs(of: index, at: now)
+    expireBeliefs(of: index, at: now)
     sendReports(of: index, at: now)
     if peers[index].pathCount == 0 && peers[index].settings.endpoints.isEmpty {
       // Nobody knows where he is: he will come.

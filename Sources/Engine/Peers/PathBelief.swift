@@ -15,13 +15,49 @@ struct PathBelief: BitwiseCopyable {
   var log = PathLog()
   /// Of what we sent: forward delays above their least.
   var delays = DelayHistogram()
+  /// How fast it may be used.
+  var controller: PathController
+  var pacer: Pacer
+  /// Parts wait for the pacer.
+  var isPaced = false
 
-  init(path: UInt8) { receipts = Receipts(path: path) }
+  init(path: UInt8, at now: Instant) {
+    receipts = Receipts(path: path)
+    controller = PathController(limit: nil, at: now)
+    pacer = Pacer(rate: controller.pacingRate, at: now)
+  }
 
   /// When something is due, besides what `Liveness` wants.
   var deadline: Instant? {
-    guard let report = receipts.deadline else { return log.deadline }
-    guard let timeout = log.deadline else { return report }
-    return min(report, timeout)
+    var earliest = receipts.deadline
+    PathBelief.advance(&earliest, log.deadline)
+    PathBelief.advance(&earliest, controller.deadline)
+    if isPaced { PathBelief.advance(&earliest, pacer.nextSend) }
+    return earliest
+  }
+
+  private static func advance(_ earliest: inout Instant?, _ other: Instant?) {
+    guard let other else { return }
+    earliest = min(earliest ?? other, other)
+  }
+
+  mutating func learn(from sample: DeliverySample, at now: Instant) {
+    delays.note(sample.forwardDelay, at: now)
+    controller.receive(sample, at: now)
+    pacer.setRate(controller.pacingRate, at: now)
+  }
+
+  /// What is due by the time alone.
+  mutating func expire(at now: Instant, in runs: inout SentRuns) {
+    if let due = log.deadline, due <= now {
+      let before = log.counters.timeouts
+      log.expire(at: now, in: &runs)
+      if log.counters.timeouts != before { controller.timedOut(at: now) }
+    }
+    if let due = controller.deadline, due <= now { controller.expire(at: now) }
+    pacer.setRate(controller.pacingRate, at: now)
+    // What waited for this leaves at the end of the turn.
+    if let due = pacer.nextSend, due > now { return }
+    isPaced = false
   }
 }

@@ -29,6 +29,10 @@ struct Peer: ~Copyable {
   /// How many paths the striper has, and which, by their places.
   var carryingPaths = 0
   var carrying: UInt32 = 0
+  /// Those that the striper has.
+  var striped: UInt32 = 0
+  /// What all of them are believed to carry.
+  var rate = BitRate(bitsPerSecond: 1_000)
   /// For which something waits.
   var loaded: UInt32 = 0
   /// It is in the list of peers for which something waits.
@@ -133,10 +137,10 @@ struct Peer: ~Copyable {
   }
 
   /// nil when there are as many paths as may be.
-  mutating func add(_ path: PeerPath) -> Int? {
+  mutating func add(_ path: PeerPath, at now: Instant) -> Int? {
     guard let place = (0..<PeerPath.mostPaths).first(where: { !isUsed($0) }) else { return nil }
     (paths + place).initialize(to: path)
-    (beliefs + place).initialize(to: PathBelief(path: path.id))
+    (beliefs + place).initialize(to: PathBelief(path: path.id, at: now))
     used |= 1 << UInt32(place)
     places[Int(path.id)] = UInt8(place)
     return place

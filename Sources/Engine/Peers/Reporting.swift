@@ -18,8 +18,10 @@
 
 import PathHealth
 import Primitives
+import Striper
 import Wire
 
+nonisolated(unsafe) var dbg: UInt64 = 0
 extension Engine {
   /// Text of control datagrams: 16 reports without loss fit, or one with all that it may list and a few others.
   static let mostControlText = 640
@@ -85,19 +87,63 @@ extension Engine {
     guard let place = peers[index].place(of: report.path) else { return counters.count(.unknownReport) }
     let belief = peers[index].beliefs + place
     if let sample = belief.pointee.log.receive(report, clock: &peers[index].clock, in: &runs, at: now) {
-      belief.pointee.delays.note(sample.forwardDelay, at: now)
+      belief.pointee.learn(from: sample, at: now)
+      beliefsChanged(of: index, at: now)
     }
     settle(place, of: index, at: now)
     peerDeadlineChanged(index, at: now)
   }
 
   /// What nobody has reported for too long is lost.
-  mutating func expireLogs(of index: Int, at now: Instant) {
+  mutating func expireBeliefs(of index: Int, at now: Instant) {
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       let belief = peers[index].beliefs + place
-      guard let due = belief.pointee.log.deadline, due <= now else { continue }
-      belief.pointee.log.expire(at: now, in: &runs)
+      guard let due = belief.pointee.deadline, due <= now else { continue }
+      belief.pointee.expire(at: now, in: &runs)
       settle(place, of: index, at: now)
     }
+  }
+
+  /// Tells the striper what the paths carry now, and how long they take. Forward delays have an offset that nobody
+  /// knows, and all paths share: only what each takes longer than the quickest counts. One that was not measured yet is
+  /// behind by half of what its round trip is longer.
+  mutating func beliefsChanged(of index: Int, at now: Instant) {
+    let carrying = peers[index].carrying
+    var quickest = Interval.zero
+    var quickestRoundTrip = Interval.seconds(3_600)
+    var isMeasured = false
+    for place in 0..<PeerPath.mostPaths where carrying & 1 << UInt32(place) != 0 {
+      quickestRoundTrip = min(quickestRoundTrip, peers[index].paths[place].liveness.smoothedRoundTrip)
+      guard let delay = peers[index].beliefs[place].delays.least(at: now) else { continue }
+      quickest = isMeasured ? min(quickest, delay) : delay
+      isMeasured = true
+    }
+    let batchesOfPart = max(1, Engine.leastBatches / max(1, carrying.nonzeroBitCount))
+    var rates: UInt64 = 0
+    for place in 0..<PeerPath.mostPaths where carrying & 1 << UInt32(place) != 0 {
+      let path = peers[index].paths + place
+      let belief = peers[index].beliefs + place
+      let behind =
+        belief.pointee.delays.least(at: now).map { $0 - quickest }
+        ?? (path.pointee.liveness.smoothedRoundTrip - quickestRoundTrip) / 2
+      let datagram = path.pointee.payload + DataHeader.overhead
+      let pieces = min(SendBatches.mostBytes / datagram, batches.mostPieces)
+      // Ours is overhead: what a segment has is text.
+      let rate = belief.pointee.controller.rate.bitsPerSecond / UInt64(datagram) * UInt64(path.pointee.payload)
+      rates += rate
+      peers[index].striper.setPath(
+        place,
+        Striper.Path(
+          rate: BitRate(bitsPerSecond: max(1_000, rate)), delay: behind + belief.pointee.controller.standingQueue,
+          mostBytes: batchesOfPart * pieces * path.pointee.payload, payload: path.pointee.payload))
+    }
+    peers[index].striped |= carrying
+    if index == 0 && peers.count == 1 && dbg != now.nanoseconds / 50_000_000 { dbg = now.nanoseconds / 50_000_000
+      for place in 0..<PeerPath.mostPaths where carrying & 1 << UInt32(place) != 0 {
+        let b = peers[index].beliefs + place
+        print(now.nanoseconds / 1_000_000, place, b.pointee.controller.state, b.pointee.controller.why, "rate", b.pointee.controller.rate.bitsPerSecond / 1000, "pace", b.pointee.controller.pacingRate.bitsPerSecond / 1000, "win", b.pointee.controller.window, "infl", b.pointee.log.inFlight, "q", b.pointee.controller.standingQueue.nanoseconds / 1000, "parts", peers[index].paths[place].bulk.bytes, "wait", queues.waitingBytes, "hor", peers[index].striper.horizon, "lost", b.pointee.log.counters.lost.datagrams, "to", b.pointee.log.counters.timeouts, "paced", b.pointee.isPaced)
+      }
+    }
+    peers[index].rate = BitRate(bitsPerSecond: max(1_000, rates))
   }
 }

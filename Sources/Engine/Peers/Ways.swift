@@ -27,12 +27,6 @@ extension Engine {
   /// batch, and each alone would cost two calls (34 µs instead of 39 for 64 KiB, measured).
   static let leastBatches = 4
 
-  /// Rates are not measured, so only their proportions count: those of the weights, and a million of them is the
-  /// greatest rate that the striper knows.
-  private static func rate(of weight: UInt32) -> BitRate {
-    BitRate(bitsPerSecond: UInt64(max(1, weight)) * (Striper.mostRate.bitsPerSecond / 1_000_000))
-  }
-
   /// From our end to an address of his.
   func route(from socket: Int, to endpoint: Endpoint) -> Route {
     let own = localPaths[socket].address
@@ -50,7 +44,7 @@ extension Engine {
         let path = PeerPath(
           id: id, peer: UInt32(index), route: route, mtu: localPaths[socket].mtu, isOurs: true,
           keepalive: peers[index].settings.keepalive, at: now)
-        guard peers[index].add(path) != nil else { return counters.count(.tooManyPaths) }
+        guard peers[index].add(path, at: now) != nil else { return counters.count(.tooManyPaths) }
       }
     }
     peerDeadlineChanged(index, at: now)
@@ -76,7 +70,7 @@ extension Engine {
     let path = PeerPath(
       id: id, peer: UInt32(index), route: route, mtu: localPaths[socket].mtu, isOurs: false,
       keepalive: peers[index].settings.keepalive, at: now)
-    guard let place = peers[index].add(path) else {
+    guard let place = peers[index].add(path, at: now) else {
       counters.count(.tooManyPaths)
       return nil
     }
@@ -99,6 +93,8 @@ extension Engine {
     closeBatch(place, of: index)
     peers[index].carrying &= ~(1 << UInt32(place))
     redirectParts(of: place, index)
+    if peers[index].striped & 1 << UInt32(place) != 0 { peers[index].striper.setPath(place, nil) }
+    peers[index].striped &= ~(1 << UInt32(place))
     abandon(place, of: index, at: now)
     peers[index].remove(place)
   }
@@ -116,28 +112,18 @@ extension Engine {
     }
     if arriving == 0, let lastHeard { arriving = 1 << UInt32(lastHeard.place) }
     if chosen == 0 { chosen = arriving & (~arriving &+ 1) }
-    let batchesOfPart = max(1, Engine.leastBatches / max(1, chosen.nonzeroBitCount))
-    for place in 0..<PeerPath.mostPaths {
-      if chosen & 1 << UInt32(place) == 0 {
-        peers[index].striper.setPath(place, nil)
-        continue
-      }
-      let path = peers[index].paths[place]
-      let datagram = path.payload + DataHeader.overhead
-      let pieces = min(SendBatches.mostBytes / datagram, batches.mostPieces)
-      peers[index].striper.setPath(
-        place,
-        Striper.Path(
-          rate: Engine.rate(of: localPaths[Int(path.route.socket)].weight), delay: .zero,
-          mostBytes: batchesOfPart * pieces * path.payload, payload: path.payload))
-    }
     peers[index].carryingPaths = chosen.nonzeroBitCount
-    peers[index].carrying = chosen
     var stranded = peers[index].loaded & ~chosen
+    peers[index].carrying = chosen
+    beliefsChanged(of: index, at: now)
     while stranded != 0 {
       redirectParts(of: stranded.trailingZeroBitCount, index)
       stranded &= stranded &- 1
     }
+    for place in 0..<PeerPath.mostPaths where peers[index].striped & ~chosen & 1 << UInt32(place) != 0 {
+      peers[index].striper.setPath(place, nil)
+    }
+    peers[index].striped = chosen
     peers[index].arrivingPaths = arriving
     if let laneSet = peers[index].laneSet {
       // In the beginning the other side may send on a path that we have not heard yet.

@@ -49,11 +49,8 @@ extension Engine {
       let end = draft.cut(near: part.range.upperBound, after: start)
       if end <= start { continue }
       wait(number, start..<end, for: Int(part.path), of: index, isUrgent: isUrgent)
-      peers[index].striper.committed(end - start, on: Int(part.path))
       start = end
     }
-    // It leaves at once, whatever a path can carry: what counts is who had more than his share.
-    peers[index].striper.settle()
   }
 
   @inline(__always)
@@ -62,6 +59,9 @@ extension Engine {
     let path = peers[index].paths + place
     if isUrgent { parts.append(part, to: &path.pointee.urgent) } else { parts.append(part, to: &path.pointee.bulk) }
     peers[index].loaded |= 1 << UInt32(place)
+    if peers[index].striped & 1 << UInt32(place) != 0 {
+      peers[index].striper.committed(range.count, on: place, urgent: isUrgent)
+    }
   }
 
   // MARK: Send
@@ -84,6 +84,8 @@ extension Engine {
 
   private mutating func transmit(over place: Int, of index: Int, _ session: SendingSession, at now: Instant) {
     let path = peers[index].paths + place
+    let belief = peers[index].beliefs + place
+    belief.pointee.isPaced = false
     while true {
       let isUrgent = !path.pointee.urgent.isEmpty
       guard let part = parts.first(of: isUrgent ? path.pointee.urgent : path.pointee.bulk) else { break }
@@ -92,8 +94,20 @@ extension Engine {
         draft = shipments.draft(of: shipment.pointee)
         drafted = part.shipment
       }
-      let bytes = seal(part, shipment.pointee, on: place, of: index, session, at: now)
+      // A report opens the window; the pacer opens by itself.
+      let window = belief.pointee.controller.window - belief.pointee.log.inFlight
+      if window <= 0 { return }
+      let paced = belief.pointee.pacer.room(at: now)
+      if paced == 0 {
+        belief.pointee.isPaced = true
+        return peerDeadlineChanged(index, at: now)
+      }
+      let room = min(window, paced)
+      let bytes = seal(part, shipment.pointee, on: place, of: index, session, most: room, at: now)
       if bytes == 0 { return }
+      if peers[index].striped & 1 << UInt32(place) != 0 {
+        peers[index].striper.sent(bytes, on: place, urgent: isUrgent)
+      }
       if isUrgent {
         parts.take(bytes, from: &path.pointee.urgent)
       } else {
@@ -108,7 +122,7 @@ extension Engine {
 
   /// Seals a part into datagrams, from its beginning. Returns how many of its bytes there was room for.
   private mutating func seal(
-    _ part: WaitingPart, _ shipment: Shipment, on place: Int, of index: Int, _ session: SendingSession,
+    _ part: WaitingPart, _ shipment: Shipment, on place: Int, of index: Int, _ session: SendingSession, most: Int,
     at now: Instant
   ) -> Int {
     let peerPath = peers[index].paths + place
@@ -128,7 +142,7 @@ extension Engine {
     var sealed = 0
     var datagrams: UInt64 = 0
     var run = OpenRun(shipment: part.shipment, lower: offset, step: payload, record: resume?.record.length ?? 0)
-    while offset < end {
+    while offset < end && sealed < most {
       let recordLength = resume?.record.length ?? 0
       let length = min(payload - recordLength, end - offset)
       let text = recordLength + length
@@ -167,10 +181,13 @@ extension Engine {
       sealed += DataHeader.overhead + text
       datagrams += 1
       run.add(counter, DataHeader.overhead + text)
-      if run.count == PathLog.mostDatagrams { log(&run, upTo: offset, on: place, of: index, at: now) }
+      if run.count == PathLog.mostDatagrams { log(&run, upTo: offset, of: part, on: place, of: index, at: now) }
     }
     if datagrams == 0 { return 0 }
-    if run.count > 0 { log(&run, upTo: offset, on: place, of: index, at: now) }
+    if run.count > 0 { log(&run, upTo: offset, of: part, on: place, of: index, at: now) }
+    let belief = peers[index].beliefs + place
+    belief.pointee.pacer.spend(sealed, at: now)
+    belief.pointee.controller.sent(bytes: sealed, inFlight: belief.pointee.log.inFlight, at: now)
     notePathSent(place, of: index, bytes: sealed, datagrams: datagrams, expectsAnswer: true, at: now)
     sessions.noteSealed(bytes: sealed, by: session)
     return offset - Int(part.lower)
@@ -205,12 +222,18 @@ extension Engine {
     }
   }
 
-  private mutating func log(_ run: inout OpenRun, upTo end: Int, on place: Int, of index: Int, at now: Instant) {
+  private mutating func log(
+    _ run: inout OpenRun, upTo end: Int, of part: WaitingPart, on place: Int, of index: Int, at now: Instant
+  ) {
     let belief = peers[index].beliefs + place
+    let path = peers[index].paths + place
+    // Nothing else waits, for this path or for any.
+    let isLast = path.pointee.urgent.bytes + path.pointee.bulk.bytes == end - Int(part.lower)
     let wasQuiet = belief.pointee.log.deadline == nil
     let tag = cargoes.append(shipment: run.shipment, run.lower..<end, step: run.step, record: run.record)
     let logging = belief.pointee.log.sent(
-      tag: tag, first: run.first, count: run.count, bytes: run.bytes, lastBytes: run.lastBytes, in: &runs, at: now)
+      tag: tag, first: run.first, count: run.count, bytes: run.bytes, lastBytes: run.lastBytes,
+      isAppLimited: isLast && queues.waiting == 0, in: &runs, at: now)
     switch logging {
     case .logged: break
     case .forgot(let tag, let datagrams): forget(datagrams, of: tag)
@@ -263,13 +286,21 @@ extension Engine {
     peers[index].loaded &= ~(1 << UInt32(place))
     let other = (0..<PeerPath.mostPaths).first { $0 != place && peers[index].carrying & 1 << UInt32($0) != 0 }
     while let part = parts.first(of: path.pointee.urgent) {
+      leave(part, place, index, isUrgent: true)
       parts.take(part.count, from: &path.pointee.urgent)
       redirect(part, to: other, of: index, isUrgent: true)
     }
     while let part = parts.first(of: path.pointee.bulk) {
+      leave(part, place, index, isUrgent: false)
       parts.take(part.count, from: &path.pointee.bulk)
       redirect(part, to: other, of: index, isUrgent: false)
     }
+  }
+
+  /// It will not go over this path.
+  private mutating func leave(_ part: WaitingPart, _ place: Int, _ index: Int, isUrgent: Bool) {
+    if peers[index].striped & 1 << UInt32(place) == 0 { return }
+    peers[index].striper.sent(part.count, on: place, urgent: isUrgent)
   }
 
   /// The other gateway counts its lanes anew: what waits for it has numbers that mean nothing any more.
@@ -277,10 +308,12 @@ extension Engine {
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       let path = peers[index].paths + place
       while let part = parts.first(of: path.pointee.urgent) {
+        leave(part, place, index, isUrgent: true)
         parts.take(part.count, from: &path.pointee.urgent)
         redirect(part, to: nil, of: index, isUrgent: true)
       }
       while let part = parts.first(of: path.pointee.bulk) {
+        leave(part, place, index, isUrgent: false)
         parts.take(part.count, from: &path.pointee.bulk)
         redirect(part, to: nil, of: index, isUrgent: false)
       }
