@@ -57,6 +57,7 @@ extension PathController {
       switch state {
       case .startup: (least + 0.6 * swing + gap) * 2
       case .probeRoundTrip: (least + 0.6 * swing) / 2 + gap
+      case .up where isProbeWide: max(1.75 * least + 1.2 * swing, (least + swing) * (probeGain + 0.25)) + gap
       default: max(1.75 * least + 1.2 * swing, least + 2 * swing) + gap
       }
     let batch = max(min(max(rate * 0.002, Double(Pacer.leastBurst)), Double(Pacer.batch)), rate * 0.001)

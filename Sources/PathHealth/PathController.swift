@@ -84,6 +84,9 @@ public struct PathController: Sendable, BitwiseCopyable {
   private var nextProbe: Instant
   /// The probe after next follows soon, since the last one found more.
   private var hurries = false
+  /// The last probe met neither a queue nor more: perhaps only the window was in its way.
+  private(set) var isProbeWide = false
+  private var wasInVain = false
   private(set) var probeGain = PathController.upGain
   private var queueBefore: Int64 = 0
   /// What this probe put into the queue, at most: in nanoseconds of the rate.
@@ -244,11 +247,13 @@ public struct PathController: Sendable, BitwiseCopyable {
       let noise = Double(queues.excusable) / Double(max(queues.usualRoundTrip, 1))
       probeGain = PathController.upGain + min(0.75, 0.75 * noise)
       pushed = 0
+      isProbeWide = wasInVain
       lastSample = now
       queueBefore = queues.queue
       losses.liftShortBound()
       beginEpoch(at: now)
     case .down:
+      wasInVain = reason == .foundNothing && queues.queue <= queueBefore + queues.usualRoundTrip / 16
       restBegan = now
       queueAfter = queues.queue
     case .cruise:
