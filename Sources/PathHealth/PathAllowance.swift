@@ -28,7 +28,7 @@ extension PathController {
   static let silentWindow = 2 * 1_500
   static let startupGain = 2.0
   static let upGain = 1.25
-  static let foundMoreGain = 1.75
+  static let foundMoreGain = 2.0
   /// For a queue up to half a round trip, and for more.
   static let downGain = 0.8
   static let deepDownGain = 0.65
@@ -45,8 +45,8 @@ extension PathController {
   /// The share of what is lost whatever we do.
   public var lossAtRest: Double { losses.floor }
 
-  /// How many bytes may be in flight.
-  public var window: Int {
+  /// What `window` is to be, in the present state.
+  var wantedWindow: Int {
     if state == .silent { return PathController.silentWindow }
     if rates.rate == 0 { return PathController.firstWindow }
     let rate = believed / (1 - losses.floor)
@@ -57,6 +57,7 @@ extension PathController {
       switch state {
       case .startup: (least + 0.6 * swing + gap) * 2
       case .probeRoundTrip: (least + 0.6 * swing) / 2 + gap
+      case .up where isProbeWide: max(1.75 * least + 1.2 * swing, (least + swing) * (probeGain + 0.25)) + gap
       default: max(1.75 * least + 1.2 * swing, least + 2 * swing) + gap
       }
     let batch = max(min(max(rate * 0.002, Double(Pacer.leastBurst)), Double(Pacer.batch)), rate * 0.001)

@@ -160,8 +160,7 @@ import Topology
     let wait = rounded(rig.queueMean.inMilliseconds / (2 * Double(delay)))
     let name = "\(from) → \(to) Mbit/s, \(delay) ms"
     print("| \(name) | follows after \(reached.map { "\($0 - 250) to \($0)" } ?? "—") ms | queue \(wait) round trips |")
-    // With 120 ms a probe alone takes a quarter of a second.
-    #expect(reached ?? .max <= (delay < 60 ? 2_000 : 2_500), "\(name)")
+    #expect(reached ?? .max <= 2_000, "\(name)")
   }
 }
 
@@ -293,6 +292,18 @@ import Topology
       #expect(share > expected * 0.97 && share < expected * 1.04)
       #expect(rig.flows[0].controller.rate <= limit && rig.flows[0].controller.pacingRate <= limit)
     }
+  }
+
+  @Test func `a path that is full stays full in the eyes of whoever waits for that`() {
+    // Through cruises, probes and what follows them: a second path that joins when this one is full must not flap.
+    var rig = PathRig(.line(megabits(50), ms(20)))
+    rig.run(until: .zero + ms(2_000))
+    var notFull = 0
+    for _ in 0..<800 {
+      rig.run(until: rig.now + ms(10))
+      if !rig.flows[0].controller.isFull { notFull += 1 }
+    }
+    #expect(notFull == 0)
   }
 
   @Test func `a way that becomes longer is found out`() {

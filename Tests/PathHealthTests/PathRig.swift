@@ -1,9 +1,8 @@
-//  PathRig.swift — a sender with a controller, a line, a receiver that reports, and a way back: what the tests of path
-//  control run on.
+//  PathRig.swift — a sender with a controller, a line, a receiver that reports, and a way back.
 //
 //  How.  Invented time, one loop: whatever is due next, happens next.
 //
-//      sender ── pacer, window ──▶ Simulation.Link ──▶ receiver ── a report every max(RTT/4, 5 ms) ──▶ way back ──▶ sender
+//      sender ── pacer, window ──▶ Link ──▶ receiver ── a report every max(RTT/4, 5 ms) ──▶ Link ──▶ sender
 //
 //  The receiver's clock has an offset, so that a forward delay is what it is in the world: a number with an unknown
 //  constant. The sender keeps a log of what it sent, and holds for lost what was overtaken for longer than a reordering
