@@ -64,7 +64,8 @@ import Topology
   }
 
   private func alone(_ line: String, seed: UInt64) throws -> BondMeasurement.Figures {
-    let measurement = BondMeasurement(try topology(line), seed: seed)
+    var measurement = BondMeasurement(try topology(line), seed: seed)
+    measurement.time = .seconds(6)
     let result = try measurement.figures(over: .path(0))
     #expect(result.failures.isEmpty)
     return result.figures
