@@ -45,6 +45,18 @@ import Topology
     #expect(datagrams.lost <= 3 * Int(lost), "\(datagrams.lost), and lines lost \(lost)")
   }
 
+  @Test(arguments: [BondWorld.Course.bond, .path(0)])
+  func `a wrong bit on a line reaches no application`(course: BondWorld.Course) throws {
+    let world = try BondWorld(topology("rate 20mbit delay 5ms corrupt 1%"), seed: 2, over: course)
+    let stream = world.addTCP(from: 0, starting: .milliseconds(300))
+    world.run(for: .seconds(3))
+    world.finish()
+    #expect(world.run(atMost: .seconds(60)) { world.areFlowsDone })
+    #expect(world.failures.isEmpty, "\(world.failures.joined(separator: "\n"))")
+    #expect(world.counters(of: 0, from: 0).corrupted > 10)
+    #expect(stream.received > 500_000 && stream.retransmissions > 5)
+  }
+
   /// As many as fit ten seconds without optimisation; `swift run -c release bond-bench trial` runs thousands.
   @Test(arguments: RandomBond.Weather.allCases, 0..<4)
   func `random bonds under random traffic deliver every byte once, and come to rest`(

@@ -25,13 +25,19 @@ import Topology
 
   @Test(
     arguments: [
-      // The lab measured 5.1 and 5.5 Mbit/s; 1.8 and 1.9.
+      // The lab measured 4.2 and 4.5 Mbit/s in a minute; 1.8 and 1.9.
       ("rate 50mbit delay 20ms loss 0.5%", 3.8...6.4),
       ("rate 50mbit delay 20ms loss 2%", 1.5...2.3),
     ])
   func `random loss costs what it costs`(line: String, goodput: ClosedRange<Double>) throws {
     var sum = 0.0
-    for seed in 1...4 as ClosedRange<UInt64> { sum += try alone(line, seed: seed).goodput / 4e6 }
+    for seed in 1...4 as ClosedRange<UInt64> {
+      let figures = try alone(line, seed: seed)
+      sum += figures.goodput / 4e6
+      // Nothing overtakes here, so nothing was only late. Repetitions of one reduction that are answered in the next
+      // once looked like originals.
+      #expect(figures.undone == 0, "seed \(seed)")
+    }
     #expect(goodput.contains(sum), "\(sum) Mbit/s")
   }
 
@@ -64,7 +70,8 @@ import Topology
   }
 
   private func alone(_ line: String, seed: UInt64) throws -> BondMeasurement.Figures {
-    let measurement = BondMeasurement(try topology(line), seed: seed)
+    var measurement = BondMeasurement(try topology(line), seed: seed)
+    measurement.time = .seconds(6)
     let result = try measurement.figures(over: .path(0))
     #expect(result.failures.isEmpty)
     return result.figures

@@ -42,6 +42,8 @@ import Topology
       } catch { end("bond-bench: \(error)", Program.wrongUsage) }
       var measurement = measurement(of: topology, seed: invocation[Words.seed], invocation)
       if invocation[Words.udp] > 0 { measurement.datagramShare = Double(invocation[Words.udp]) / 100 }
+      if invocation[Words.warmUp] > 0 { measurement.warmUp = .seconds(Int64(invocation[Words.warmUp])) }
+      measurement.pingPause = .milliseconds(Int64(invocation[Words.pings]))
       for name in topology.traceFiles {
         let directory = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
         do throws(DeliveryTrace.ParseError) {

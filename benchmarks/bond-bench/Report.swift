@@ -27,7 +27,14 @@ enum Report {
         text += "lost alone: \(path.figures.lostOnLines)\n"
       }
       if !result.bond.lostOnLines.isEmpty { text += "lost in the bond: \(result.bond.lostOnLines)\n" }
-      text += "half seconds: \(result.bond.halves.map { megabits($0) }.joined(separator: " "))\n"
+      text += "pings over the bond: \(result.bond.pingsLost) lost, "
+      text += "longest silence \(milliseconds(result.bond.longestSilence.inMilliseconds)) ms\n"
+      let counted = decimal(result.bond.countedFrom.inSeconds, 1)
+      let halves = stride(from: 0, to: result.bond.tenths.count, by: 5).map { start in
+        let tenths = result.bond.tenths[start..<min(start + 5, result.bond.tenths.count)]
+        return megabits(tenths.reduce(0, +) / Double(tenths.count))
+      }
+      text += "half seconds from \(counted) s on: \(halves.joined(separator: " "))\n"
       for (gateway, tally) in result.tallies.enumerated() { text += "gateway \(gateway): \(tally)\n" }
     }
     return text
@@ -90,6 +97,9 @@ enum Report {
     object.member("rtt_loaded_p50_ms", quantile(0.5, of: figures.loaded), decimals: 3)
     object.member("rtt_loaded_p99_ms", quantile(0.99, of: figures.loaded), decimals: 3)
     object.member("pings_lost", figures.pingsLost)
+    object.member("longest_silence_ms", figures.longestSilence.inMilliseconds, decimals: 3)
+    object.member("counted_from_s", figures.countedFrom.inSeconds, decimals: 3)
+    object.array("goodput_tenths_bps") { list in for tenth in figures.tenths { list.element(tenth, decimals: 0) } }
     object.member("retransmits", figures.retransmissions)
     object.member("timeouts", figures.timeouts)
     object.member("overtaken", figures.overtaken)

@@ -23,6 +23,11 @@ enum Words {
   static let udp = Option(
     "udp", value: "PERCENT", .number(in: 0...200), default: 0,
     "a UDP flow at this share of the sum in place of TCP; 0: TCP")
+  static let warmUp = Option(
+    "warmup", value: "S", .number(in: 0...600), default: 0,
+    "how long flows run before they are counted; 0: 32 of the slowest round trips, 2 s at least")
+  static let pings = Option(
+    "ping", value: "MS", .number(in: 1...1_000), default: 50, "milliseconds from one ping to the next")
   static let weather = Option(
     "weather", .choice(of: RandomBond.Weather.self), default: .stormy, "how much goes wrong in random topologies")
   static let details = Flag("details", "what lines lost, and the counters of both gateways")
@@ -31,7 +36,7 @@ enum Words {
   static let run = Command(
     "run", "what TCP gets over each path alone and over the bond",
     [
-      files, seed, direction, flows, udp, seconds, details, json,
+      files, seed, direction, flows, udp, seconds, warmUp, pings, details, json,
     ])
   static let random = Command("random", "prints the random topology of a seed, as a file", [seed, weather, seconds])
   static let sweep = Command(

@@ -60,13 +60,9 @@ extension BondWorld {
     guard let offload = OffloadHeader(frame) else { return fail("no offload header") }
     let packet = UnsafeRawBufferPointer(rebasing: frame[OffloadHeader.length...])
     guard let view = try? PacketView(packet), view.totalLength == packet.count, let start = packet.baseAddress else {
-      return fail("no packet")
+      return refuse("no packet")
     }
-    if let sentence = TrafficCheck.complaint(about: packet, view, offload) {
-      // On a plain line a bit may be wrong, and a host drops that.
-      if case .path = course { return }
-      return fail(sentence)
-    }
+    if let sentence = TrafficCheck.complaint(about: packet, view, offload) { return refuse(sentence) }
     let number: Int
     switch view.transport {
     case PacketView.Transport.icmp: number = Int((start + view.transportOffset).number(at: 4) as UInt16)
@@ -80,5 +76,10 @@ extension BondWorld {
     let arrived = HostPacket(bytes: packet, view: view, gateway: gateway)
     if let sentence = flows[number].receive(arrived, at: now) { fail("flow \(number): \(sentence)") }
     deadlines.set(firstFlow + number, now)
+  }
+
+  /// What a host drops: on a plain line a bit may be wrong, but a gateway gives out nothing that is.
+  private func refuse(_ sentence: String) {
+    if case .bond = course { fail(sentence) }
   }
 }

@@ -31,8 +31,12 @@ public struct BondMeasurement {
     public var overtaken: UInt64
     /// What lines did not carry: queues that were full, chance, frames too long, links that were down.
     public var lostOnLines: String
-    /// Goodput of each half second that counts, in bits a second.
-    public var halves: [Double]
+    /// Goodput of each tenth of a second that counts, in bits a second.
+    public var tenths: [Double]
+    /// The longest time in which no ping was answered, while it counts.
+    public var longestSilence: Interval
+    /// When counting began, on the clock of the topology's events.
+    public var countedFrom: Interval
     public var warmUp: Interval
     /// Of the UDP flow, when there was one, from its beginning on.
     public var datagrams: Datagrams?
@@ -84,6 +88,7 @@ public struct BondMeasurement {
   public var time = Interval.seconds(10)
   /// A UDP flow at this share of what TCP could carry at line rate, in place of TCP.
   public var datagramShare: Double?
+  public var pingPause = Interval.milliseconds(50)
   /// nil: 32 of the slowest round trips, two seconds at least.
   public var warmUp: Interval?
 
@@ -130,7 +135,7 @@ public struct BondMeasurement {
 
   private func measure(_ world: BondWorld) -> Figures {
     world.run(for: setUp)
-    let pings = world.addPings(from: from)
+    let pings = world.addPings(from: from, every: pingPause)
     let begin = world.now
     var streams: [TCPFlow] = []
     var steady: UDPFlow?
@@ -152,11 +157,11 @@ public struct BondMeasurement {
     let retransmissions = streams.reduce(0) { $0 + $1.retransmissions }
     let counted = world.now
     let pingsBefore = pings.sent
-    var halves: [Double] = []
+    var tenths: [Double] = []
     var last = before
     while world.now < counted + time, world.failures.isEmpty {
-      world.run(until: min(counted + time, world.now + .milliseconds(500)))
-      halves.append(Double(received() - last) * 16)
+      world.run(until: min(counted + time, world.now + .milliseconds(100)))
+      tenths.append(Double(received() - last) * 80)
       last = received()
     }
     let end = world.now
@@ -174,7 +179,8 @@ public struct BondMeasurement {
       retransmissions: streams.reduce(0) { $0 + $1.retransmissions } - retransmissions,
       timeouts: streams.reduce(0) { $0 + $1.timeouts }, recoveries: streams.reduce(0) { $0 + $1.recoveries },
       undone: streams.reduce(0) { $0 + $1.undone }, overtaken: streams.reduce(0) { $0 + $1.overtaken },
-      lostOnLines: losses(world), halves: halves, warmUp: warmUpTime,
+      lostOnLines: losses(world), tenths: tenths, longestSilence: silence(pings, from: counted, to: end),
+      countedFrom: counted - BondWorld.origin, warmUp: warmUpTime,
       datagrams: steady.map { Datagrams(sent: $0.sent, lost: $0.lost, disordered: $0.disordered) })
   }
 
@@ -192,6 +198,17 @@ public struct BondMeasurement {
       sum += rate.bitsPerSecond
     }
     return BitRate(bitsPerSecond: sum)
+  }
+
+  private func silence(_ pings: PingFlow, from begin: Instant, to end: Instant) -> Interval {
+    var longest = Interval.zero
+    var last = begin
+    // Answers come in another order than requests leave.
+    for answer in pings.samples.map({ $0.sentAt + $0.roundTrip }).sorted() where answer > begin && answer <= end {
+      longest = max(longest, answer - last)
+      last = answer
+    }
+    return max(longest, end - last)
   }
 
   private func losses(_ world: BondWorld) -> String {

@@ -2,7 +2,7 @@
 //  Linux's, in simulated time.
 //
 //  Why.  "Is the bond faster than its best link?" is asked in the lab in real time, on a machine whose noise spoils the
-//  answer, once. Here a seed gives the answer, the same one each time, in a tenth of the time; and who changes a
+//  answer, once. Here a seed gives the answer, the same one each time, in a hundredth of it; and who changes a
 //  mechanism can look at each packet of it.
 //
 //  How.  The clock jumps to the next deadline; at equal times lines come first, then gateways, then flows:

@@ -1,4 +1,4 @@
-//  PingFlow.swift — twenty echo requests a second, and how long each took: what a call would feel.
+//  PingFlow.swift — echo requests, twenty a second mostly, and how long each took: what a call would feel.
 
 import Packets
 public import Primitives

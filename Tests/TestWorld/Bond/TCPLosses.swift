@@ -136,8 +136,13 @@ extension TCPSender {
     losses.recoveryEnd = next
     losses.windowBefore = cubic.window
     losses.thresholdBefore = max(cubic.threshold, cubic.window * 3 / 4)
-    losses.unconfirmed = -1
-    losses.firstRepetition = 0
+    // Repetitions of the reduction before may still be on their way; what answers them is older than this one's.
+    var repeated = 0
+    for place in 0..<segments.count where segments[place].wasRepeated && segments[place].state == .onTheWay {
+      repeated += 1
+    }
+    losses.unconfirmed = repeated > 0 ? repeated : -1
+    if repeated == 0 && !wasRepeated(first) { losses.firstRepetition = 0 }
   }
 
   /// Proportional rate reduction: what may leave follows from what arrived.
