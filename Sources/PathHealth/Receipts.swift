@@ -45,8 +45,8 @@
 //
 //  Not here.  Whether a datagram is authentic and new (the replay window comes first), which way reports go.
 //
-//  Cost: 0.7 ns for a datagram in order; 5 to 7 ns on average with 2 % loss, the reports included (optimised build,
-//  EPYC Zen 4). 744 bytes, inline: 512 of them are the runs.
+//  Cost: 15 instructions for a datagram in order, 0.7 ns; 5 to 7 ns on average with 2 % loss, the reports included
+//  (optimised build, an EPYC at 4.3 GHz). 744 bytes, inline: 512 of them are the runs.
 
 public import Primitives
 public import Wire

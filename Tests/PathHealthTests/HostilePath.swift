@@ -91,6 +91,10 @@ struct HostilePath: ~Copyable {
       log.expire(at: now, in: &runs)
       settle()
       log.audit(in: runs)
+      if let due = log.deadline, due <= now {
+        Issue.record("seed \(seed): what was due at \(due) is still due")
+        return
+      }
     }
   }
 
