@@ -21,7 +21,6 @@ import Primitives
 import Striper
 import Wire
 
-nonisolated(unsafe) var dbg: UInt64 = 0
 extension Engine {
   /// Text of control datagrams: 16 reports without loss fit, or one with all that it may list and a few others.
   static let mostControlText = 640
@@ -138,12 +137,6 @@ extension Engine {
           mostBytes: batchesOfPart * pieces * path.pointee.payload, payload: path.pointee.payload))
     }
     peers[index].striped |= carrying
-    if index == 0 && peers.count == 1 && dbg != now.nanoseconds / 50_000_000 { dbg = now.nanoseconds / 50_000_000
-      for place in 0..<PeerPath.mostPaths where carrying & 1 << UInt32(place) != 0 {
-        let b = peers[index].beliefs + place
-        print(now.nanoseconds / 1_000_000, place, b.pointee.controller.state, b.pointee.controller.why, "rate", b.pointee.controller.rate.bitsPerSecond / 1000, "pace", b.pointee.controller.pacingRate.bitsPerSecond / 1000, "win", b.pointee.controller.window, "infl", b.pointee.log.inFlight, "q", b.pointee.controller.standingQueue.nanoseconds / 1000, "parts", peers[index].paths[place].bulk.bytes, "wait", queues.waitingBytes, "hor", peers[index].striper.horizon, "lost", b.pointee.log.counters.lost.datagrams, "to", b.pointee.log.counters.timeouts, "paced", b.pointee.isPaced)
-      }
-    }
     peers[index].rate = BitRate(bitsPerSecond: max(1_000, rates))
   }
 }
