@@ -82,6 +82,7 @@ let package = Package(
     sansIO("Wire"),
     // L2
     sansIO("Handshake", ["Primitives", "Sealing", "Wire"]),
+    sansIO("PathHealth", ["Primitives", "Wire"]),
     pump("Resequencer", ["Packets", "Primitives", "Wire"]),
     sansIO("Striper", ["Primitives"]),
     // L3
@@ -142,6 +143,7 @@ let package = Package(
     tests("WireTests", ["Primitives", "Wire"]),
     tests(
       "HandshakeTests", ["Crypto", "Handshake", "Primitives", "Sealing", "TestWorld", "Wire"], data: ["Vectors"]),
+    tests("PathHealthTests", ["PathHealth", "Primitives", "Wire"]),
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
     tests("StriperTests", ["Primitives", "Striper"]),
     tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),

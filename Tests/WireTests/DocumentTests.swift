@@ -7,8 +7,8 @@ import Wire
   @Test func `has an example of everything, and of nothing that the code does not know`() throws {
     #expect(
       try WireExample.all().map(\.name) == [
-        "clear-header", "location", "mask", "resume-record", "control-message", "initiation", "response",
-        "cookie-reply", "initiation-payload", "response-payload",
+        "clear-header", "location", "mask", "resume-record", "control-message", "report", "plan", "give-up",
+        "initiation", "response", "cookie-reply", "initiation-payload", "response-payload",
       ])
   }
 
@@ -58,6 +58,34 @@ import Wire
     #expect(try example.bytes().withUnsafeBytes { ControlMessage($0) } == message)
   }
 
+  @Test func `shows a report with two missing runs`() throws {
+    let example = try WireExample.named("report")
+    var report = try PathReport(
+      path: example.number("path"), newest: example.number("newest"), span: example.number("span"),
+      arrival: example.number("arrival"), hold: example.number("hold"), bytes: example.number("bytes"),
+      marked: example.number("marked"), reordered: example.number("reordered"))
+    for run in try example.pairs("runs") { #expect(report.append(.init(back: run.0, count: run.1)) == true) }
+    #expect(report.isConsistent && report.missingRuns == 2)
+    var writer = TextRoom(report.length)
+    #expect(writer.write { $0.append(report) } == (try example.bytes("text")))
+    #expect(try messages(example.bytes("text")) == [.report(report)])
+  }
+
+  @Test func `shows a plan and a giving up`() throws {
+    let planned = try WireExample.named("plan")
+    let plan = try SendingPlan(
+      patience: planned.number("patience"), paths: planned.number("paths"), repairs: planned.number("repairs") == 1)
+    var writer = TextRoom(SendingPlan.length)
+    #expect(writer.write { $0.append(plan) } == (try planned.bytes()))
+    #expect(try messages(planned.bytes()) == [.plan(plan)])
+
+    let given = try WireExample.named("give-up")
+    let giving = try GivingUp(lane: given.number("lane"), segment: given.number("segment"))
+    writer = TextRoom(GivingUp.length)
+    #expect(writer.write { $0.append(giving) } == (try given.bytes()))
+    #expect(try messages(given.bytes()) == [.giveUp(giving)])
+  }
+
   @Test func `shows the heads of the three handshake messages`() throws {
     let question = try WireExample.named("initiation")
     let answer = try WireExample.named("response")
@@ -91,6 +119,12 @@ import Wire
 
   @Test func `tells the sizes that the code has`() throws {
     let text = try String(contentsOf: WireExample.document, encoding: .utf8)
+    for (kind, length) in [("1 | ping", ControlMessage.length), ("4 | plan", SendingPlan.length)] {
+      #expect(text.contains("| \(kind) | \(length) |"))
+    }
+    #expect(text.contains("| 5 | give up | \(GivingUp.length) |"))
+    #expect(
+      text.contains("| 3 | report | \(PathReport.fixedLength), and \(PathReport.runLength) for each missing run |"))
     for (byte, length) in [("11", Initiation.length), ("12", Response.length), ("13", CookieReply.length)] {
       #expect(text.contains("| `\(byte)` |") && text.contains("| \(length) |"), "\(byte) has \(length) bytes")
     }

@@ -62,11 +62,19 @@ import Wire
       var noise = bytes(length, &random)
       // Half of them get a first byte that means something, or none would come far.
       if length > 0, random.below(2) == 0 { noise[0] = UInt8(0x10 + random.below(6)) }
+      if length > 0, random.below(4) == 0 { noise[0] = UInt8(random.below(7)) }
       if length > 3, random.below(2) == 0 { noise.replaceSubrange(1..<4, with: [0, 0, 0]) }
       noise.withUnsafeBytes { bytes in
         if ClearHeader(bytes) != nil { #expect(length >= 44 && noise[0] == 0x14) }
         if let record = ResumeRecord(bytes) { #expect(record.length <= length && record.headerLength <= 160) }
         if ControlMessage(bytes) != nil { #expect(length == 16 && (1...4).contains(noise[0])) }
+        var reader = ControlReader(bytes)
+        var read = 0
+        while let message = reader.next() {
+          read += 1
+          if case .report(let report) = message { #expect(!report.isConsistent || report.oldest <= report.newest) }
+        }
+        #expect(read * 8 <= length)
         if let header = HandshakeHeader(bytes) { #expect(header.length == length && (0x11...0x13).contains(noise[0])) }
         if let payload = InitiationPayload(bytes) {
           #expect(length == 32 && payload.time.nanoseconds < 1_000_000_000)
