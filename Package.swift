@@ -133,6 +133,7 @@ let package = Package(
     benchmark("resequencer-bench", ["Packets", "Primitives", "Resequencer", "Wire"]),
     benchmark("seal-bench", ["Crypto", "Sealing"]),
     benchmark("simulation-bench", ["Primitives", "Simulation", "Topology"]),
+    benchmark("striper-bench", ["Primitives", "Striper"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("SealingTests", ["Primitives", "Sealing"]),
