@@ -125,6 +125,7 @@ let package = Package(
     program("path-oracle", ["Commands", "POSIX", "Primitives", "Resequencer", "Topology"]),
     // Benchmarks
     yardstick("floor"),
+    benchmark("bond-bench", ["Commands", "Primitives", "Simulation", "TestWorld", "Topology"]),
     benchmark(
       "engine-bench",
       ["Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Wire"]),
@@ -172,7 +173,8 @@ let package = Package(
     .target(
       name: "TestWorld",
       dependencies: [
-        "Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Status", "Wire",
+        "Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Simulation", "Status",
+        "Topology", "Wire",
       ],
       path: "Tests/TestWorld",
       cSettings: glibc, swiftSettings: base),
