@@ -62,6 +62,7 @@ let package = Package(
   ],
   targets: [
     // System libraries
+    library("CIsal", pkgConfig: "libisal", apt: "libisal-dev"),
     library("CUring", pkgConfig: "liburing", apt: "liburing-dev"),
     library("CMnl", pkgConfig: "libmnl", apt: "libmnl-dev"),
     library("CNftables", pkgConfig: "libnftables", apt: "libnftables-dev"),
@@ -72,6 +73,7 @@ let package = Package(
     .target(
       name: "Primitives", cSettings: glibc, swiftSettings: strict,
       linkerSettings: [.linkedLibrary("m")]),  // squareRoot() in debug builds
+    sansIO("Erasure"),
     sansIO("Sealing"),
     // L1
     sansIO("Commands", ["Primitives"]),
@@ -83,10 +85,16 @@ let package = Package(
     // L2
     sansIO("Handshake", ["Primitives", "Sealing", "Wire"]),
     sansIO("PathHealth", ["Primitives", "Wire"]),
+    sansIO("PathMTU", ["Primitives"]),
+    sansIO("Redundancy", ["Erasure", "Primitives", "Wire"]),
     pump("Resequencer", ["Packets", "Primitives", "Wire"]),
     sansIO("Striper", ["Primitives"]),
     // L3
-    pump("Engine", ["Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Status", "Striper", "Wire"]),
+    pump(
+      "Engine",
+      [
+        "Handshake", "Packets", "PathHealth", "Primitives", "Resequencer", "Sealing", "Status", "Striper", "Wire",
+      ]),
     sansIO("Simulation", ["Primitives", "Topology"]),
     // E0
     .target(name: "CLinux", cSettings: glibc),
@@ -95,6 +103,7 @@ let package = Package(
     edge("Crypto", ["CIpsecMb", "COpenSSL", "Sealing"]),
     edge("HTTP", ["CMicrohttpd"]),
     edge("Netlink", ["CLinux", "CMnl", "CNftables", "Primitives"]),
+    edge("Parity", ["CIsal", "Erasure"]),
     edge("Ring", ["CUring", "Primitives"]),
     // E2
     edge("Control", ["HTTP", "POSIX", "Primitives", "Status"]),
@@ -130,6 +139,7 @@ let package = Package(
       "engine-bench",
       ["Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Wire"]),
     benchmark("gateway-seeds", ["AllocationCount", "TestWorld"]),
+    benchmark("parity-bench", ["Erasure", "Parity", "Primitives", "Redundancy", "Wire"]),
     benchmark("pipe-bench", ["Commands", "Lab", "Primitives", "Topology"]),
     benchmark("resequencer-bench", ["Packets", "Primitives", "Resequencer", "Wire"]),
     benchmark("seal-bench", ["Crypto", "Sealing"]),
@@ -145,13 +155,16 @@ let package = Package(
     tests("WireTests", ["Primitives", "Wire"]),
     tests(
       "HandshakeTests", ["Crypto", "Handshake", "Primitives", "Sealing", "TestWorld", "Wire"], data: ["Vectors"]),
-    tests("PathHealthTests", ["PathHealth", "Primitives", "Wire"]),
+    tests("PathHealthTests", ["PathHealth", "Primitives", "Simulation", "Topology", "Wire"]),
+    tests("PathMTUTests", ["PathMTU", "Primitives"]),
+    tests("RedundancyTests", ["Parity", "Primitives", "Redundancy", "Simulation", "Wire"]),
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
     tests("StriperTests", ["Primitives", "Striper"]),
     tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),
     tests("SimulationTests", ["Primitives", "Simulation", "Topology"]),
     tests("ScenarioTests", ["Engine", "Handshake", "Primitives", "Simulation", "TestWorld", "Topology", "Wire"]),
     tests("CryptoTests", ["Crypto", "Primitives", "Sealing"], data: ["Vectors"]),
+    tests("ParityTests", ["Erasure", "Parity", "Primitives"]),
     tests("NetlinkTests", ["CLinux", "Netlink", "Primitives"]),
     tests("RingTests", ["Primitives", "Ring"]),
     tests("ControlTests", ["Control", "Primitives", "Sealing", "Status"]),
@@ -181,8 +194,8 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "Configuration", "Crypto", "Handshake", "Packets", "Primitives", "Sealing", "Simulation", "TestWorld",
-        "Topology", "Wire",
+        "Configuration", "Crypto", "Handshake", "Packets", "Parity", "Primitives", "Redundancy", "Sealing",
+        "Simulation", "TestWorld", "Topology", "Wire",
       ],
       path: "Tests/FuzzTargets",
       cSettings: glibc, swiftSettings: strict),
