@@ -19,6 +19,17 @@ func checkWire(_ bytes: [UInt8]) throws(Violation) {
     try demand(record.length <= bytes.count && record.length <= ResumeRecord.mostLength, "\(record) is too long")
     unsafe try demand(written(4) { unsafe record.write(to: $0) } == Array(bytes[..<4]), "\(record) writes other bytes")
   }
+  for extra in UInt8(0)...21 {
+    guard let header = unsafe bytes.withUnsafeBytes({ unsafe ParityHeader(extra: extra, $0) }) else { continue }
+    try demand(header.extra == extra, "\(header) is not of the place \(extra)")
+    unsafe try demand(written(4) { unsafe header.write(to: $0) } == Array(bytes[..<4]), "\(header) writes other bytes")
+  }
+  if bytes.count >= MemberImage.prefix,
+    let image = unsafe bytes.withUnsafeBytes({ unsafe MemberImage($0.baseAddress.unsafelyUnwrapped, lane: 1) })
+  {
+    unsafe try demand(
+      written(16) { unsafe image.write(to: $0) } == Array(bytes[..<16]), "\(image) writes other bytes")
+  }
   if let message = unsafe bytes.withUnsafeBytes({ unsafe ControlMessage($0) }) {
     let again = unsafe written(ControlMessage.length) { unsafe message.write(to: $0) }
     try demand(
