@@ -90,11 +90,7 @@ let package = Package(
     pump("Resequencer", ["Packets", "Primitives", "Wire"]),
     sansIO("Striper", ["Primitives"]),
     // L3
-    pump(
-      "Engine",
-      [
-        "Handshake", "Packets", "PathHealth", "Primitives", "Resequencer", "Sealing", "Status", "Striper", "Wire",
-      ]),
+    pump("Engine", ["Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Status", "Striper", "Wire"]),
     sansIO("Simulation", ["Primitives", "Topology"]),
     // E0
     .target(name: "CLinux", cSettings: glibc),

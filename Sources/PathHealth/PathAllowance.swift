@@ -64,10 +64,16 @@ extension PathController {
     let wanted = Int(min(rate * time / 1e9 + batch, Double(RateModel.mostBytes)))
     let bounded =
       state == .probeRoundTrip ? wanted : losses.bounded(wanted, isCruise: state == .cruise, least: leastFull)
-    return max(PathController.leastWindow, bounded)
+    return max(state == .startup ? PathController.firstWindow : PathController.leastWindow, bounded)
   }
 
-  private var believed: Double { min(limit, rates.rate > 0 ? rates.rate : PathController.firstRate) }
+  /// Until something was proven, pings and handshakes say nothing: a path is good for a first window in a round trip.
+  private var believed: Double {
+    let seen = rates.rate > 0 ? rates.rate : PathController.firstRate
+    if state != .startup || queues.usualRoundTrip <= 0 { return min(limit, seen) }
+    let least = Double(PathController.firstWindow) / Double(max(queues.usualRoundTrip, 1_000_000)) * 1e9
+    return min(limit, max(seen, min(least, PathController.firstRate)))
+  }
 
   /// What is lost whatever we do is sent in addition.
   var paced: Double { min(limit, believed * gain / (1 - losses.floor)) }
