@@ -62,6 +62,7 @@ let package = Package(
   ],
   targets: [
     // System libraries
+    library("CIsal", pkgConfig: "libisal", apt: "libisal-dev"),
     library("CUring", pkgConfig: "liburing", apt: "liburing-dev"),
     library("CMnl", pkgConfig: "libmnl", apt: "libmnl-dev"),
     library("CNftables", pkgConfig: "libnftables", apt: "libnftables-dev"),
@@ -72,6 +73,7 @@ let package = Package(
     .target(
       name: "Primitives", cSettings: glibc, swiftSettings: strict,
       linkerSettings: [.linkedLibrary("m")]),  // squareRoot() in debug builds
+    sansIO("Erasure"),
     sansIO("Sealing"),
     // L1
     sansIO("Commands", ["Primitives"]),
@@ -82,6 +84,9 @@ let package = Package(
     sansIO("Wire"),
     // L2
     sansIO("Handshake", ["Primitives", "Sealing", "Wire"]),
+    sansIO("PathHealth", ["Primitives", "Wire"]),
+    sansIO("PathMTU", ["Primitives"]),
+    sansIO("Redundancy", ["Erasure", "Primitives", "Wire"]),
     pump("Resequencer", ["Packets", "Primitives", "Wire"]),
     sansIO("Striper", ["Primitives"]),
     // L3
@@ -94,6 +99,7 @@ let package = Package(
     edge("Crypto", ["CIpsecMb", "COpenSSL", "Sealing"]),
     edge("HTTP", ["CMicrohttpd"]),
     edge("Netlink", ["CLinux", "CMnl", "CNftables", "Primitives"]),
+    edge("Parity", ["CIsal", "Erasure"]),
     edge("Ring", ["CUring", "Primitives"]),
     // E2
     edge("Control", ["HTTP", "POSIX", "Primitives", "Status"]),
@@ -124,14 +130,17 @@ let package = Package(
     program("path-oracle", ["Commands", "POSIX", "Primitives", "Resequencer", "Topology"]),
     // Benchmarks
     yardstick("floor"),
+    benchmark("bond-bench", ["Commands", "Primitives", "Simulation", "TestWorld", "Topology"]),
     benchmark(
       "engine-bench",
       ["Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Wire"]),
     benchmark("gateway-seeds", ["AllocationCount", "TestWorld"]),
+    benchmark("parity-bench", ["Erasure", "Parity", "Primitives", "Redundancy", "Wire"]),
     benchmark("pipe-bench", ["Commands", "Lab", "Primitives", "Topology"]),
     benchmark("resequencer-bench", ["Packets", "Primitives", "Resequencer", "Wire"]),
     benchmark("seal-bench", ["Crypto", "Sealing"]),
     benchmark("simulation-bench", ["Primitives", "Simulation", "Topology"]),
+    benchmark("striper-bench", ["Primitives", "Striper"]),
     // Tests
     tests("PrimitivesTests", ["Primitives"]),
     tests("SealingTests", ["Primitives", "Sealing"]),
@@ -142,12 +151,16 @@ let package = Package(
     tests("WireTests", ["Primitives", "Wire"]),
     tests(
       "HandshakeTests", ["Crypto", "Handshake", "Primitives", "Sealing", "TestWorld", "Wire"], data: ["Vectors"]),
+    tests("PathHealthTests", ["PathHealth", "Primitives", "Simulation", "Topology", "Wire"]),
+    tests("PathMTUTests", ["PathMTU", "Primitives"]),
+    tests("RedundancyTests", ["Parity", "Primitives", "Redundancy", "Simulation", "Wire"]),
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
     tests("StriperTests", ["Primitives", "Striper"]),
     tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),
     tests("SimulationTests", ["Primitives", "Simulation", "Topology"]),
     tests("ScenarioTests", ["Engine", "Handshake", "Primitives", "Simulation", "TestWorld", "Topology", "Wire"]),
     tests("CryptoTests", ["Crypto", "Primitives", "Sealing"], data: ["Vectors"]),
+    tests("ParityTests", ["Erasure", "Parity", "Primitives"]),
     tests("NetlinkTests", ["CLinux", "Netlink", "Primitives"]),
     tests("RingTests", ["Primitives", "Ring"]),
     tests("ControlTests", ["Control", "Primitives", "Sealing", "Status"]),
@@ -169,15 +182,16 @@ let package = Package(
     .target(
       name: "TestWorld",
       dependencies: [
-        "Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Status", "Wire",
+        "Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Simulation", "Status",
+        "Topology", "Wire",
       ],
       path: "Tests/TestWorld",
       cSettings: glibc, swiftSettings: base),
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "Configuration", "Crypto", "Handshake", "Packets", "Primitives", "Sealing", "Simulation", "TestWorld",
-        "Topology", "Wire",
+        "Configuration", "Crypto", "Handshake", "Packets", "Parity", "Primitives", "Redundancy", "Sealing",
+        "Simulation", "TestWorld", "Topology", "Wire",
       ],
       path: "Tests/FuzzTargets",
       cSettings: glibc, swiftSettings: strict),

@@ -1,41 +1,45 @@
-//  Striper.swift — cuts segments into parts, one for each path, so that every path carries its share.
+//  Striper.swift — cuts segments into parts, one for each path, so that all parts land at the same moment.
 //
-//  Why.  One flow gets the sum of all paths only if its bytes travel on all of them at once. The cost of a part is a
-//  kernel call, not its bytes; so parts are few, long and made of full datagrams, and whoever is too slow to fill a
-//  part of this segment waits for a later one instead of getting a crumb of each.
+//  Why.  One flow gets the sum of all paths only if its bytes travel on all of them at once; and who gets the parts
+//  must hold the early ones until the late ones are there. Parts that land together need no memory and cost no delay.
+//  The price of a part is a kernel call, not its bytes; so parts are few, long and made of full datagrams.
 //
-//  How.  Two steps, and the first knows nothing of datagrams:
+//  How.  Of each path we know its rate, its delay, and the bytes that are committed to it and wait with us. Then
 //
-//    1. What is each path owed?   owed += length × weight        (fixed shares; in bytes × the sum of all weights)
-//    2. Give it out.              whole datagrams first, then the rest to whoever is owed most
+//    1. When could all of it have landed?    the water level T (WaterLevel.swift), a closed form
+//    2. Who carries what until then?         whole datagrams, parts worth a send (Rounding.swift)
 //
-//      segment of 62,000 bytes; paths a, b, c with weights 100 : 50 : 20; datagrams of 1,428
-//      owed             a 36,470   b 18,235   c 7,295
-//      ├────────────────┼──────────┼──────────────────────────────────┤
-//      │ b 13 = 18,564  │ c 5 =    │ a 25.4 = 36,296                  │   only the last part ends in a short datagram
-//      └────────────────┴──  7,140 ┴──────────────────────────────────┘
-//      still owed       a   +174   b   −329   c  +155   count for the next segment
+//      segment of 62,000 bytes; a 100 Mbit/s, b 50, c 20, all idle and 8 ms away; datagrams of 1,428
+//      wanted           a 36,470   b 18,235   c 7,295         T = 10.92 ms
+//      ├─────────────────────────────┼──────────┼──────────────┤
+//      │ a 26 = 37,128               │ c 5 =    │ b 12.4 =     │   only the last part ends in a short datagram;
+//      └─────────────────────────────┴──  7,140 ┴──────  17,732┘   all have landed at 10.97 ms
 //
-//  What a segment could not give exactly is carried over, so that shares hold in the long run however short the
-//  segments are: a segment of one datagram goes whole to whoever is owed most. A path that joins a segment at all takes
-//  `leastDatagrams`; until it is owed half of that its bytes go over the others, and they are behind the next time.
+//  A path that would land its first byte after T gets nothing: nobody chooses how many parts there are. What a segment
+//  could not give exactly stays in the backlogs, and the next one levels it out: so shares follow the rates in the long
+//  run, however short the segments are, as long as the paths are busy. While they are not, the best path alone has it.
 //
 //  A part that begins inside a packet carries a copy of that packet's headers before its bytes. The caller says how
 //  long they are (`resume`), and parts in the middle give up as many bytes, so that the copy does not spill into a
 //  datagram of its own.
 //
-//  Urgent packets go over the path with the greatest weight and are not charged: acknowledgements and questions are
-//  few, and a debt for them would push the next bulk segment off the best path.
+//  Who is urgent is not cut, and goes where it lands first. It overtakes what is not urgent, so only urgent bytes count
+//  as backlog for it; for all others, both do.
 //
-//  Rejected.  Rounding the cut points where the shares end (one path's rounding error lands on its neighbour, and
-//  minimum lengths break it); dealing out datagram by datagram (hundreds of steps for what two divisions say); floating
-//  point (credit that is carried for weeks must be exact).
+//  Rejected.  Fixed shares with debts carried over (right only when delays are equal, and every change of a rate needs
+//  a settlement); the path with the shortest queue, datagram by datagram (hundreds of steps for what a dozen divisions
+//  say); floating point (a backlog that is added to and taken from for weeks must be exact).
 //
-//  Always true.  (1) The parts of a segment cover it exactly, in order, without overlap. (2) No part is longer than its
-//  path's batch. (3) What is owed to a path, or lent by it, stays below `mostCarried` datagrams, however long it runs.
+//  Always true.  (1) The parts of a segment cover it exactly, in order, without overlap, one for each path at most. (2)
+//  No part is longer than its path's batch. (3) The segment lands not later than it would over the best usable path
+//  that has room for all of it. (4) As long as no batch is full, it lands later than T by less than a datagram's time
+//  on the slowest path that T uses, and `leastDatagrams` more for each of those paths whose share is too short for a
+//  part. (5) A split changes no backlog: what is committed, and what was sent, is for the caller to say.
 //
-//  Not here.  When a path can send: rates, backlogs and delays. They change step 1 only. Cost: O(paths) for a segment,
-//  no allocation after `init`.
+//  Not here.  Where rates and delays come from, the queues of parts, when a path may send.
+//
+//  Cost: 64 KiB over 2 or 3 paths 0.1 to 0.15 µs, over 16 of them 0.35 to 0.7; what is urgent 10 to 40 ns. How many
+//  parts come out for pairs of uplinks is in docs/benchmarks/striper.md. No allocation after `init`.
 
 public import Primitives
 
@@ -45,23 +49,32 @@ public struct Striper: ~Copyable {
   /// part, small segments would cost a multiple; with more than 8, those of a dozen packets would never use a second
   /// path.
   public static let leastDatagrams = 4
-  /// What batches without room make impossible for longer than this is forgotten: owed for ever, it would come back
-  /// as a burst that empties one path and floods the other.
-  public static let mostCarried = mostPaths * 2 * leastDatagrams
+  // What lies outside of these counts as the nearest inside: see Account.swift for what they are good for.
+  public static let leastRate = BitRate(bitsPerSecond: 1_000)
+  public static let mostRate = BitRate(bitsPerSecond: 100_000_000_000)
+  public static let mostDelay = Interval.seconds(10)
+  public static let mostBacklog = 1 << 30
+  /// A part cannot be longer: 256 times what a send carries today.
+  public static let mostPart = 1 << 24
+  /// How far a path may be ahead after `settle`, in datagrams of the slowest one. What batches without room make
+  /// impossible for longer is forgotten: owed for ever, it would come back as a burst that empties one path and floods
+  /// the other.
+  public static let mostAhead = mostPaths * 2 * leastDatagrams
 
-  /// A path as the striper sees it.
+  /// A path as the striper sees it. Rate, backlog and lengths are bytes of one kind: who measures what arrives with all
+  /// headers, and cuts what has none, corrects the rate for it.
   public struct Path: Equatable, Sendable {
-    public var id: UInt8
-    /// Its share is weight ÷ the sum of all weights; a path with 0 carries nothing.
-    public var weight: UInt32
+    public var rate: BitRate
+    /// One way, and not negative. Only differences matter: what is unknown but the same for all may be left out.
+    public var delay: Interval
     /// Of a part: what one send may carry.
     public var mostBytes: Int
     /// Of a full datagram.
     public var payload: Int
 
-    public init(id: UInt8, weight: UInt32, mostBytes: Int, payload: Int) {
-      self.id = id
-      self.weight = weight
+    public init(rate: BitRate, delay: Interval, mostBytes: Int, payload: Int) {
+      self.rate = rate
+      self.delay = delay
       self.mostBytes = mostBytes
       self.payload = payload
     }
@@ -88,80 +101,100 @@ public struct Striper: ~Copyable {
     public var withoutPath: UInt64 = 0
   }
 
-  /// A path's account.
-  @usableFromInline struct Account: BitwiseCopyable {
-    var id: UInt8 = 0
-    var weight = 0
-    var mostBytes = 0
-    var payload = 0
-    /// In bytes × the sum of weights: positive when the path carried less than its share so far.
-    var owed = 0
-    /// Of the segment that is being split.
-    var given = 0
-    /// What a part's length is a multiple of: a full datagram, or the whole packets that fit one.
-    var unit = 0
-    /// A part's least length; a batch may be shorter still.
-    var least = 0
-
-    mutating func setUnit(_ granularity: Int) {
-      unit = granularity == 1 ? payload : max(granularity, payload / granularity * granularity)
-      least = min(Striper.leastDatagrams, mostBytes / unit) * unit
-    }
-  }
-
   public private(set) var counters = Counters()
-  /// The longest segment whose shares fit the paths' batches; 0 without paths.
-  public private(set) var mostSegmentLength = 0
+  /// The longest segment whose shares by rate fit the paths' batches; 0 without paths.
+  public internal(set) var mostSegmentLength = 0
+  /// The paths that segments are cut for, a bit each: those within the budget.
+  public internal(set) var usable: UInt32 = 0
+  public private(set) var budget = Striper.mostBudget
+  /// No path is so slow: all of them are used.
+  public static let mostBudget = Interval.seconds(3_600)
 
-  @usableFromInline var accounts = FixedArray<Account>(count: Striper.mostPaths) { _ in Account() }
-  private var count = 0
-  private var totalWeight = 0
+  var accounts = FixedArray<Account>(count: Striper.mostPaths) { _ in Account() }
+  /// The usable paths, as the last segment found them: who lands the first byte first comes first.
+  var order = InlineArray<16, UInt8>(repeating: 0)
+  var count = 0
   /// What all batches together can carry.
-  private var capacity = 0
-  private var heaviest = 0
+  var capacity = 0
+  /// How far paths may be ahead: see Horizon.swift.
+  var shore = 0
+  var mostAheadTime = 0
+  /// The least part of all; with less than two of it, a segment is not cut.
+  var shortest = Int.max
   /// What the accounts' units are made for.
   private var granularity = 1
 
   // The segment that is being handed out.
   private var waiting = 0
   private var offset = 0
-  private var next = 0
   private var tail = 0
+  /// Who has a part of it, a bit each: the tail's comes last.
+  var parts: UInt32 = 0
 
   public init() {}
 
-  /// Replaces the paths. What was owed among the old ones (a few datagrams) is settled.
-  public mutating func setPaths(_ paths: [Path]) {
+  // MARK: What is known of the paths
+
+  /// Something is new about a path, or it is gone (nil), and with it its backlog.
+  public mutating func setPath(_ index: Int, _ path: Path?) {
     precondition(waiting == 0, "drain the parts of a segment before its paths change")
-    count = 0
-    totalWeight = 0
-    capacity = 0
-    heaviest = 0
-    for path in paths where path.weight > 0 {
-      precondition(count < Striper.mostPaths, "more paths than a striper has room for")
-      precondition(path.payload > 0 && path.mostBytes >= path.payload, "a batch holds at least one datagram")
-      accounts[count] = Account(
-        id: path.id, weight: Int(path.weight), mostBytes: path.mostBytes, payload: path.payload)
-      accounts[count].setUnit(granularity)
-      if accounts[count].weight > accounts[heaviest].weight { heaviest = count }
-      totalWeight += Int(path.weight)
-      capacity += path.mostBytes
-      count += 1
+    precondition(index >= 0 && index < Striper.mostPaths, "more paths than a striper has room for")
+    var account = Account()
+    if let path {
+      account = Account(path)
+      account.backlog = accounts[index].backlog
+      account.urgentBacklog = accounts[index].urgentBacklog
+      account.setUnit(granularity)
     }
-    // Longer, and the path with the greatest share for its batch could not carry it: all shares would bend.
-    mostSegmentLength = capacity
-    for index in 0..<count {
-      let full = accounts[index].mostBytes / accounts[index].payload * accounts[index].payload
-      let (high, low) = UInt64(full).multipliedFullWidth(by: UInt64(totalWeight))
-      let weight = UInt64(accounts[index].weight)
-      // full × total ÷ weight, at least `full`; beyond 64 bits it does not limit anything.
-      if high < weight {
-        mostSegmentLength = min(mostSegmentLength, clamped(weight.dividingFullWidth((high, low)).quotient))
+    accounts[index] = account
+    choose()
+  }
+
+  /// How much later than over the best path a segment may land for the sake of another: beyond it, paths carry only
+  /// what is urgent.
+  public mutating func setBudget(_ budget: Interval) {
+    precondition(waiting == 0, "drain the parts of a segment before its paths change")
+    self.budget = min(max(budget, .zero), Striper.mostBudget)
+    choose()
+  }
+
+  /// So many bytes wait for this path now; what is urgent overtakes the rest.
+  public mutating func committed(_ bytes: Int, on index: Int, urgent: Bool = false) {
+    precondition(bytes >= 0, "what is taken back was sent")
+    accounts[index].backlog += bytes
+    if urgent { accounts[index].urgentBacklog += bytes }
+  }
+
+  /// So many bytes wait no longer: they were sent, or given to another path.
+  public mutating func sent(_ bytes: Int, on index: Int, urgent: Bool = false) {
+    accounts[index].backlog -= bytes
+    if urgent { accounts[index].urgentBacklog -= bytes }
+    precondition(
+      accounts[index].urgentBacklog >= 0 && accounts[index].backlog >= accounts[index].urgentBacklog,
+      "what was sent had been committed")
+  }
+
+  /// For a caller who sends at once and knows only the proportions of the rates: so much time passes that one path has
+  /// nothing left. What the others have left is what they carried too much.
+  public mutating func settle() {
+    var time = Int.max
+    for position in 0..<count {
+      let index = Int(order[position])
+      if accounts[index].backlog == 0 { return }
+      time = min(time, accounts[index].time(min(accounts[index].backlog, Striper.mostBacklog)))
+    }
+    for position in 0..<count {
+      let index = Int(order[position])
+      var left = min(accounts[index].backlog, Striper.mostBacklog) - accounts[index].rate * time / Account.second
+      if left > Striper.mostAhead * accounts[index].payload && accounts[index].time(left) > mostAheadTime {
+        left = accounts[index].rate * mostAheadTime / Account.second
       }
+      accounts[index].backlog = max(left, 0)
+      accounts[index].urgentBacklog = min(accounts[index].urgentBacklog, accounts[index].backlog)
     }
   }
 
-  private func clamped(_ value: UInt64) -> Int { value > UInt64(Int.max) ? Int.max : Int(value) }
+  // MARK: Segments
 
   /// Cuts a segment; drain `nextPart` afterwards. `granularity`: its packets all have this length, and a datagram shall
   /// hold whole ones (kept as long as the batches have room). `resume`: how many bytes a part that begins inside a
@@ -176,153 +209,61 @@ public struct Striper: ~Copyable {
     precondition(length <= capacity, "a segment is longer than all batches together")
     counters.segments += 1
     offset = 0
-    next = 0
     waiting = length
     if count == 1 {
-      accounts[0].given = length
-      tail = 0
-      return
+      return takeAll(Int(order[0]))
     }
-    if granularity != self.granularity {
-      self.granularity = granularity
-      for index in 0..<count { accounts[index].setUnit(granularity) }
-    }
-    charge(length)
-    tail = giveRest(giveWholeParts(length))
-    if resume > 0 { makeRoom(resume) }
-    settle()
+    if granularity != self.granularity { setGranularity(granularity) }
+    sortByStart()
+    if length < 2 * shortest, let one = firstToLand(length) { return takeAll(one) }
+    tail = giveOut(length)
+    if resume > 0 { makeRoom(resume, tail: tail) }
+    tail = preferOne(length, resume: resume, tail: tail)
+    parts &= ~(1 << UInt32(tail))
+  }
+
+  private mutating func takeAll(_ index: Int) {
+    tail = index
+    accounts[index].given = waiting
+    parts = 0
   }
 
   /// The next part of the segment; nil when all of it is handed out.
   public mutating func nextPart() -> Part? {
     if waiting == 0 { return nil }
-    while next < count && (next == tail || accounts[next].given == 0) { next += 1 }
-    let index = next < count ? next : tail
+    let index = parts == 0 ? tail : parts.trailingZeroBitCount
+    parts &= parts &- 1
     let length = accounts[index].given
-    accounts[index].given = 0
-    next += 1
-    let part = Part(path: accounts[index].id, range: offset..<(offset + length))
+    let part = Part(path: UInt8(index), range: offset..<(offset + length))
     offset += length
     waiting -= length
     counters.parts += 1
     return part
   }
 
-  /// The one path for a segment that shall not be cut; nil when there is none.
+  /// The one path for a segment that shall not be cut; nil when there is none. An urgent one may take any path.
   public mutating func single(_ length: Int, urgent: Bool) -> UInt8? {
     precondition(waiting == 0, "drain the parts of a segment before the next one")
-    if urgent, count > 0, length <= accounts[heaviest].mostBytes {
-      counters.urgent += 1
-      return accounts[heaviest].id
-    }
     var best: Int?
-    for index in 0..<count where length <= accounts[index].mostBytes {
-      let owed = accounts[index].owed + length * accounts[index].weight
-      if best.map({ owed > accounts[$0].owed + length * accounts[$0].weight }) ?? true { best = index }
+    var earliest = Interval(nanoseconds: .max)
+    for index in 0..<Striper.mostPaths where accounts[index].mostBytes >= length {
+      if !urgent && usable & 1 << UInt32(index) == 0 { continue }
+      if let landing = arrival(of: length, on: index, urgent: urgent), landing < earliest {
+        earliest = landing
+        best = index
+      }
     }
     guard let best else {
       counters.withoutPath += 1
       return nil
     }
-    charge(length)
-    accounts[best].owed -= length * totalWeight
-    settle()
-    counters.singles += 1
-    return accounts[best].id
+    if urgent { counters.urgent += 1 } else { counters.singles += 1 }
+    return UInt8(best)
   }
 
-  // MARK: Step 1: what is each path owed?
-
-  private mutating func charge(_ length: Int) {
-    for index in 0..<count { accounts[index].owed += length * accounts[index].weight }
-  }
-
-  /// Forgets what could not be kept for too long.
-  private mutating func settle() {
-    for index in 0..<count {
-      let bound = Striper.mostCarried * accounts[index].payload * totalWeight
-      accounts[index].owed = min(max(accounts[index].owed, -bound), bound)
-    }
-  }
-
-  // MARK: Step 2: give it out
-
-  private mutating func give(_ bytes: Int, to index: Int) {
-    accounts[index].given += bytes
-    accounts[index].owed -= bytes * totalWeight
-  }
-
-  /// To each the whole datagrams that it is owed. Returns what is left of the segment.
-  private mutating func giveWholeParts(_ length: Int) -> Int {
-    var rest = length
-    for index in 0..<count where accounts[index].owed > 0 {
-      let unit = accounts[index].unit
-      let owed = min(accounts[index].owed / totalWeight, accounts[index].mostBytes, rest)
-      if owed < max(unit, accounts[index].least) { continue }
-      let whole = owed / unit * unit
-      give(whole, to: index)
-      rest -= whole
-    }
-    return rest
-  }
-
-  /// The rest, less than `leastDatagrams` for each path as a rule. Returns who carries the end of the segment: the one
-  /// with a short datagram, if there is one.
-  private mutating func giveRest(_ length: Int) -> Int {
-    var rest = length
-    var short: Int?
-    while rest > 0 {
-      let index = neediest(rest)
-      let unit = accounts[index].unit
-      let room = accounts[index].mostBytes - accounts[index].given
-      let wanted = accounts[index].given == 0 ? max(unit, accounts[index].least) : unit
-      var bytes = min(wanted, rest, room)
-      if bytes > unit && bytes < rest { bytes = bytes / unit * unit }
-      give(bytes, to: index)
-      rest -= bytes
-      if bytes % unit != 0 { short = index }
-    }
-    return short ?? accounts.indices.last { accounts[$0].given > 0 } ?? 0
-  }
-
-  /// Who takes the next piece of the rest.
-  private func neediest(_ rest: Int) -> Int {
-    var best = 0
-    var bestRank = -1
-    for index in 0..<count {
-      let rank = rank(index, rest)
-      if rank > bestRank || (rank == bestRank && accounts[index].owed > accounts[best].owed) {
-        best = index
-        bestRank = rank
-      }
-    }
-    precondition(bestRank >= 0, "no batch has room for the rest of a segment that fits them all")
-    return best
-  }
-
-  /// 3: has a part already, or is owed enough to begin one. 2: would begin one too early. 1: has room, but for no full
-  /// datagram. -1: its batch is full.
-  private func rank(_ index: Int, _ rest: Int) -> Int {
-    let room = accounts[index].mostBytes - accounts[index].given
-    if room == 0 { return -1 }
-    if room < min(accounts[index].unit, rest) { return 1 }
-    if accounts[index].given > 0 { return 3 }
-    let least = accounts[index].least
-    return rest >= least && accounts[index].owed >= least * totalWeight / 2 ? 3 : 2
-  }
-
-  /// Each part in the middle leaves `resume` bytes to the last one, whose end is short anyhow.
-  private mutating func makeRoom(_ resume: Int) {
-    var isFirst = true
-    for index in 0..<count where index != tail && accounts[index].given > 0 {
-      if isFirst {
-        isFirst = false
-        continue
-      }
-      let room = accounts[tail].mostBytes - accounts[tail].given
-      if accounts[index].given <= resume || room < resume { continue }
-      give(-resume, to: index)
-      give(resume, to: tail)
-    }
+  private mutating func setGranularity(_ granularity: Int) {
+    self.granularity = granularity
+    for index in 0..<Striper.mostPaths where accounts[index].rate > 0 { accounts[index].setUnit(granularity) }
+    findShortest()
   }
 }

@@ -1,13 +1,12 @@
-//  ControlMessage.swift — what gateways say to each other inside a session: is this path alive, and how far is it?
+//  ControlMessage.swift — is this path alive, and how far is it?
 //
-//      0      1       2          8              16
-//      │ kind │ state │ reserved │ number/time  │
-//      └──────┴───────┴──────────┴──────────────┘
+//      0      1          8        16
+//      │ kind │ reserved │ mark   │
+//      └──────┴──────────┴────────┘
 //
-//  A control message is the text of a sealed datagram whose location has the flag `control`. A ping carries the
-//  sender's clock, which only he understands; the pong brings it back unchanged on the same path, and the difference is
-//  the round trip. That makes nothing to remember for either side. A pong is also the proof that the path works both
-//  ways.
+//  A ping carries the sender's clock, which only he understands; the pong brings it back unchanged on the same path,
+//  and the difference is the round trip. That makes nothing to remember for either side. A pong is also the proof that
+//  the path works both ways. What else gateways say to each other is in ControlText.swift.
 
 public struct ControlMessage: Equatable, Sendable {
   public enum Kind: UInt8, Sendable {

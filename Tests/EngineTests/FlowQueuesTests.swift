@@ -5,26 +5,42 @@ import Testing
 @testable import Engine
 
 @Suite struct `Packets that wait` {
-  @Test(arguments: 0..<150) func `leave once, and in order within their flow`(seed: UInt64) {
+  @Test(arguments: 0..<150)
+  func `leave once and in order within their flow, or are given up`(seed: UInt64) {
     var random = SeededRandom(seed: seed)
     var station = Station(flows: 1 + Int(random.below(20)), mostWaiting: 8 + Int(random.below(200)), seed: seed)
-    var expected: [[UInt32]] = station.slots.map { _ in [] }
-    var number: UInt32 = 1
-    for step in 0..<400 {
+    // Some stand for as long as CoDel never allows.
+    let pause = [0, 10, 2_000, 30_000][Int(random.below(4))] as UInt64
+    var expected: [[UInt16]] = station.slots.map { _ in [] }
+    var number: UInt16 = 1
+    /// Forgets what was given up. From the head: unless it is `among` those that leave, it is a flow's first.
+    func collect(_ station: inout Station, among leaving: Int? = nil, _ context: Comment) {
+      while let buffer = station.queues.nextGivenUp() {
+        let flow = expected.firstIndex { $0.contains(buffer) }
+        #expect(flow != nil, context)
+        guard let flow else { continue }
+        #expect(flow == leaving || expected[flow].first == buffer, context)
+        expected[flow].removeAll { $0 == buffer }
+      }
+    }
+    for step in 0..<600 {
       let context = Comment("seed \(seed), step \(step)")
-      if random.below(3) > 0 {
+      station.now += .microseconds(Int64(random.below(pause + 1)))
+      if random.below(5) > 1 {
         let flow = Int(random.below(UInt64(station.slots.count)))
         let verdict = station.append(
-          number, to: flow, segmentSize: random.below(4) == 0 ? 1_400 : 0, needsChecksum: random.below(3) > 0,
-          isUrgent: random.below(3) == 0)
-        let isFull = station.queues.waiting == station.queues.mostWaiting
-        if verdict == .queued { expected[flow].append(number) } else if verdict == .full { #expect(isFull, context) }
+          1 + UInt32(random.below(9_000)), to: flow, buffer: number, segmentSize: random.below(4) == 0 ? 1_400 : 0,
+          needsChecksum: random.below(3) > 0, isUrgent: random.below(3) == 0)
+        collect(&station, context)
+        if verdict == .queued { expected[flow].append(number) }
+        if verdict == .full { #expect(expected[flow].isEmpty, context) }
         if verdict == .flowFull { #expect(expected[flow].count == station.queues.mostOfOneFlow, context) }
         number += 1
       } else if random.below(8) == 0, let flow = station.queues.nextFlow() {
         station.queues.postpone(flow)
       } else if let (flow, run) = station.take(mostBytes: 1 + Int(random.below(200_000))) {
-        #expect(Array(expected[flow].prefix(run.count)) == run.map(\.length), context)
+        collect(&station, among: flow, context)
+        #expect(!run.isEmpty && Array(expected[flow].prefix(run.count)) == run.map(\.buffer), context)
         expected[flow].removeFirst(min(run.count, expected[flow].count))
       } else {
         #expect(expected.allSatisfy { $0.isEmpty }, context)
@@ -37,10 +53,11 @@ import Testing
       }
     }
     while let (flow, run) = station.take(mostBytes: 100_000) {
-      #expect(Array(expected[flow].prefix(run.count)) == run.map(\.length), "seed \(seed), at the end")
+      collect(&station, among: flow, "seed \(seed), at the end")
+      #expect(Array(expected[flow].prefix(run.count)) == run.map(\.buffer), "seed \(seed), at the end")
       expected[flow].removeFirst(min(run.count, expected[flow].count))
     }
-    #expect(expected.allSatisfy { $0.isEmpty }, "seed \(seed)")
+    #expect(expected.allSatisfy { $0.isEmpty } && station.queues.waitingBytes == 0, "seed \(seed)")
   }
 
   @Test(arguments: 0..<100) func `leave in runs that the far side can tell apart`(seed: UInt64) {
@@ -55,7 +72,7 @@ import Testing
     }
     while let flow = station.queues.nextFlow() {
       let most = 1 + Int(random.below(150_000))
-      let run = station.queues.takeRun(of: flow, mostBytes: most, in: &station.table)
+      let run = station.queues.takeRun(of: flow, mostBytes: most, in: &station.table, at: station.now)
       #expect(!run.packets.isEmpty && run.length == run.packets.reduce(0) { $0 + Int($1.length) })
       #expect(run.length <= most || run.packets.count == 1)
       for packet in run.packets {
@@ -93,6 +110,43 @@ import Testing
     // 30 of three flows wait now; the pool is never beyond its bound.
     #expect(station.queues.waiting == 30 && station.queues.counters.full == 0)
   }
+
+  @Test func `make room for a new flow at the cost of the one with the most bytes`() {
+    var station = Station(flows: 6, mostWaiting: 40, seed: 1)
+    for flow in 0..<4 { for _ in 0..<10 { _ = station.append(flow == 2 ? 1_500 : 100, to: flow) } }
+    #expect(station.queues.waiting == 40)
+    #expect(station.append(60, to: 4, isUrgent: true) == .queued)
+    #expect(station.queues.waiting(of: station.slots[2]) == 9 && station.queues.waiting == 40)
+    // Who would have the most of all makes room himself, and finds none when he has nothing yet.
+    #expect(station.append(60_000, to: 0) == .flowFull && station.append(60_000, to: 5) == .full)
+    #expect(station.append(60_000, to: 4) == .queued && station.queues.waiting(of: station.slots[4]) == 1)
+    #expect(station.queues.counters.evicted == 2 && station.queues.counters.full == 1)
+  }
+
+  /// What is taken away is never of a flow that has less than another.
+  @Test(arguments: 0..<60) func `never are more bytes than may wait, and the greatest flow pays`(seed: UInt64) {
+    var random = SeededRandom(seed: seed)
+    let bound = FlowQueues.leastBytes + Int(random.below(400_000))
+    var station = Station(flows: 12, mostWaiting: 2_000, mostBytes: bound, seed: seed)
+    var waiting: [[(buffer: UInt16, length: Int)]] = Array(repeating: [], count: 12)
+    func bytes(_ flow: Int) -> Int { waiting[flow].reduce(0) { $0 + $1.length } }
+    for number in 1...2_000 as ClosedRange<UInt16> {
+      let flow = Int(min(random.below(12), random.below(12)))
+      let length = UInt32([60, 1_500, 9_000, 65_000][Int(random.below(4))])
+      let verdict = station.append(length, to: flow, buffer: number)
+      while let buffer = station.queues.nextGivenUp() {
+        let payer = waiting.firstIndex { $0.contains { $0.buffer == buffer } } ?? 0
+        let most = waiting.indices.map { bytes($0) + ($0 == flow ? Int(length) : 0) }.max() ?? 0
+        #expect(bytes(payer) + (payer == flow ? Int(length) : 0) == most, "seed \(seed), packet \(number)")
+        #expect(waiting[payer].first?.buffer == buffer, "seed \(seed), packet \(number)")
+        waiting[payer].removeFirst()
+      }
+      if verdict == .queued { waiting[flow].append((number, Int(length))) }
+      let sum = waiting.indices.reduce(0) { $0 + bytes($1) }
+      #expect(station.queues.waitingBytes == sum && sum <= bound, "seed \(seed), packet \(number)")
+    }
+    #expect(station.queues.counters.evicted > 0, "seed \(seed)")
+  }
 }
 
 @Suite struct `Whose turn it is` {
@@ -125,13 +179,13 @@ import Testing
 
   @Test func `comes once to each of 100,000 flows before it comes to anyone again`() {
     let count = 100_000
-    var station = Station(flows: count, mostWaiting: 2 * count, seed: 1)
+    var station = Station(flows: count, mostWaiting: 2 * count, mostBytes: 4_000_000_000, seed: 1)
     for _ in 0..<2 { for flow in 0..<count { _ = station.append(20_000, to: flow, segmentSize: 1_400) } }
     var wrong = 0
     // A turn is one packet here, since its bytes are more than a round's.
     for turn in 0..<(2 * count) {
       guard let slot = station.queues.nextFlow() else { return #expect(Bool(false), "nothing waits in turn \(turn)") }
-      let run = station.queues.takeRun(of: slot, mostBytes: 30_000, in: &station.table)
+      let run = station.queues.takeRun(of: slot, mostBytes: 30_000, in: &station.table, at: station.now)
       if slot != station.slots[turn % count] || run.packets.count != 1 { wrong += 1 }
     }
     #expect(wrong == 0 && station.queues.nextFlow() == nil && station.queues.waiting == 0)
@@ -175,42 +229,5 @@ import Testing
       station.queues.postpone(flow)
     }
     #expect(seen == station.slots)
-  }
-}
-
-/// Some flows with a queue each.
-private struct Station: ~Copyable {
-  private let memory: ZeroMemory
-  private let queueMemory: ZeroMemory
-  var table: FlowTable
-  var queues: FlowQueues
-  let slots: [UInt32]
-
-  init(flows: Int, mostWaiting: Int, seed: UInt64) {
-    memory = ZeroMemory(FlowTable.bytes(for: flows))
-    queueMemory = ZeroMemory(FlowQueues.bytes(flows: flows))
-    table = FlowTable(memory: memory.bytes, capacity: flows, random: seed)
-    queues = FlowQueues(memory: queueMemory.bytes, mostWaiting: mostWaiting)
-    var slots: [UInt32] = []
-    for index in 0..<flows {
-      if let slot = table.note(Specimen.key(index), bytes: 0, at: .zero) { slots.append(slot) }
-    }
-    self.slots = slots
-  }
-
-  mutating func append(
-    _ length: UInt32, to flow: Int, payload: UInt16 = 0, segmentSize: UInt16 = 0, needsChecksum: Bool = true,
-    isUrgent: Bool = false
-  ) -> FlowQueues.Verdict {
-    let packet = WaitingPacket(
-      bytes: UnsafeRawPointer(memory.bytes.baseAddress!), length: length, payloadLength: payload,
-      segmentSize: segmentSize, buffer: 0, needsChecksum: needsChecksum)
-    return queues.append(packet, to: slots[flow], isUrgent: isUrgent, in: &table)
-  }
-
-  /// The next run, and whose it is.
-  mutating func take(mostBytes: Int) -> (flow: Int, packets: [WaitingPacket])? {
-    guard let slot = queues.nextFlow(), let flow = slots.firstIndex(of: slot) else { return nil }
-    return (flow, Array(queues.takeRun(of: slot, mostBytes: mostBytes, in: &table).packets))
   }
 }

@@ -96,7 +96,7 @@ public final class GatewayWorld {
     }
   }
 
-  private static let library: Result<LibraryCryptography, CryptographyFailure> = Result {
+  static let library: Result<LibraryCryptography, CryptographyFailure> = Result {
     () throws(CryptographyFailure) in
     try LibraryCryptography.make()
   }

@@ -170,6 +170,7 @@ public struct RandomWorld {
     for gateway in world.gateways {
       guard let gateway else { continue }
       for reason in reasons { sum += gateway.count("engine", reason, at: world.now) }
+      for reason in ["evicted", "dropped", "trimmed"] { sum += gateway.count("queues", reason, at: world.now) }
       for reason in ["full", "holesByMemory", "holesByOverrun"] {
         sum += gateway.count("resequencer", reason, at: world.now)
       }

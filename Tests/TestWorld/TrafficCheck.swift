@@ -107,7 +107,7 @@ struct TrafficCheck {
   }
 
   /// What an adapter or a host would find wrong.
-  private static func complaint(
+  static func complaint(
     about packet: UnsafeRawBufferPointer, _ view: PacketView, _ offload: OffloadHeader
   ) -> String? {
     if view.family == .ipv4, Checksum(UnsafeRawBufferPointer(rebasing: packet[..<20])).folded != 0xffff {

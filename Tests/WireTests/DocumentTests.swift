@@ -7,7 +7,8 @@ import Wire
   @Test func `has an example of everything, and of nothing that the code does not know`() throws {
     #expect(
       try WireExample.all().map(\.name) == [
-        "clear-header", "location", "mask", "resume-record", "control-message", "initiation", "response",
+        "clear-header", "location", "mask", "resume-record", "protected-member", "parity", "member-image",
+        "parity-coefficients", "control-message", "report", "plan", "give-up", "initiation", "response",
         "cookie-reply", "initiation-payload", "response-payload",
       ])
   }
@@ -50,12 +51,84 @@ import Wire
     #expect(text.withUnsafeBytes { ResumeRecord($0) } == record)
   }
 
+  @Test func `shows a protected member, a piece of parity, and what it is the sum of`() throws {
+    let member = try WireExample.named("protected-member")
+    let protected = try ParityHeader(group: member.number("group"), piece: .member(member.number("member")))
+    let parity = try WireExample.named("parity")
+    let sum = try ParityHeader(
+      group: parity.number("group"),
+      piece: .parity(parity.number("row"), members: parity.number("members"), of: parity.number("rows")))
+    for (example, header) in [(member, protected), (parity, sum)] {
+      #expect(try header.extra == example.number("extra"))
+      #expect(try written(4) { header.write(to: $0) } == example.bytes())
+      #expect(try example.bytes().withUnsafeBytes { ParityHeader(extra: header.extra, $0) } == header)
+    }
+
+    let example = try WireExample.named("member-image")
+    let image = try MemberImage(
+      location: Location(
+        lane: example.number("lane"), flags: Location.Flags(rawValue: example.number("flags")),
+        segment: example.number("segment"), length: example.number("length"), offset: example.number("offset"),
+        segmentSize: example.number("segmentSize")), length: example.number("textLength"))
+    #expect(try written(16) { image.write(to: $0) } == example.bytes())
+    #expect(try read(example.bytes()) { MemberImage($0, lane: image.location.lane) } == image)
+  }
+
+  /// By the formula beside it: (16 ⊕ j) ÷ ((16 + i) ⊕ j).
+  @Test func `shows the coefficients of parity`() throws {
+    let example = try WireExample.named("parity-coefficients")
+    for row in 0..<4 {
+      let coefficients = try example.bytes("row\(row)")
+      #expect(coefficients.count == ParityHeader.mostMembers)
+      for (member, coefficient) in coefficients.enumerated() {
+        #expect(product(coefficient, UInt8((16 + row) ^ member)) == UInt8(16 ^ member), "row \(row), member \(member)")
+      }
+    }
+    /// Multiplication of polynomials modulo x⁸ + x⁴ + x³ + x² + 1.
+    func product(_ a: UInt8, _ b: UInt8) -> UInt8 {
+      var sum: UInt8 = 0
+      for bit in (0..<8).reversed() {
+        sum = sum << 1 ^ (sum >> 7) &* 0x1d
+        if b >> UInt8(bit) & 1 != 0 { sum ^= a }
+      }
+      return sum
+    }
+  }
+
   @Test func `shows a control message`() throws {
     let example = try WireExample.named("control-message")
     let kind = try #require(try ControlMessage.Kind(rawValue: example.number("kind")))
     let message = try ControlMessage(kind, mark: example.number("mark"))
     #expect(try written(16) { message.write(to: $0) } == example.bytes())
     #expect(try example.bytes().withUnsafeBytes { ControlMessage($0) } == message)
+  }
+
+  @Test func `shows a report with two missing runs`() throws {
+    let example = try WireExample.named("report")
+    var report = try PathReport(
+      path: example.number("path"), newest: example.number("newest"), span: example.number("span"),
+      arrival: example.number("arrival"), hold: example.number("hold"), bytes: example.number("bytes"),
+      marked: example.number("marked"), reordered: example.number("reordered"))
+    for run in try example.pairs("runs") { #expect(report.append(.init(back: run.0, count: run.1)) == true) }
+    #expect(report.isConsistent && report.missingRuns == 2)
+    var writer = TextRoom(report.length)
+    #expect(writer.write { $0.append(report) } == (try example.bytes("text")))
+    #expect(try messages(example.bytes("text")) == [.report(report)])
+  }
+
+  @Test func `shows a plan and a giving up`() throws {
+    let planned = try WireExample.named("plan")
+    let plan = try SendingPlan(
+      patience: planned.number("patience"), paths: planned.number("paths"), repairs: planned.number("repairs") == 1)
+    var writer = TextRoom(SendingPlan.length)
+    #expect(writer.write { $0.append(plan) } == (try planned.bytes()))
+    #expect(try messages(planned.bytes()) == [.plan(plan)])
+
+    let given = try WireExample.named("give-up")
+    let giving = try GivingUp(lane: given.number("lane"), segment: given.number("segment"))
+    writer = TextRoom(GivingUp.length)
+    #expect(writer.write { $0.append(giving) } == (try given.bytes()))
+    #expect(try messages(given.bytes()) == [.giveUp(giving)])
   }
 
   @Test func `shows the heads of the three handshake messages`() throws {
@@ -91,10 +164,18 @@ import Wire
 
   @Test func `tells the sizes that the code has`() throws {
     let text = try String(contentsOf: WireExample.document, encoding: .utf8)
+    for (kind, length) in [("1 | ping", ControlMessage.length), ("4 | plan", SendingPlan.length)] {
+      #expect(text.contains("| \(kind) | \(length) |"))
+    }
+    #expect(text.contains("| 5 | give up | \(GivingUp.length) |"))
+    #expect(
+      text.contains("| 3 | report | \(PathReport.fixedLength), and \(PathReport.runLength) for each missing run |"))
     for (byte, length) in [("11", Initiation.length), ("12", Response.length), ("13", CookieReply.length)] {
       #expect(text.contains("| `\(byte)` |") && text.contains("| \(length) |"), "\(byte) has \(length) bytes")
     }
     #expect(DataHeader.overhead == 44)
+    #expect(ParityHeader.length == 4 && MemberImage.overhead == 20)
+    #expect(text.contains("**4 bytes** more in each member") && text.contains("20 bytes less text"))
     #expect(text.contains("**44 bytes**"))
     #expect(MessageKind.version == 1 && text.hasPrefix("# The wire format, version 1\n"))
   }

@@ -20,6 +20,16 @@ struct WireExample: Sendable {
     }
   }
 
+  /// `11:1 993:3`
+  func pairs(_ field: String) throws -> [(UInt16, UInt16)] {
+    let text = try #require(fields[field], "the example \(name) has no field \(field)")
+    return try text.split(separator: " ").map { pair in
+      let numbers = pair.split(separator: ":").compactMap { UInt16($0) }
+      try #require(numbers.count == 2, "\(name): \(pair) is no pair of numbers")
+      return (numbers[0], numbers[1])
+    }
+  }
+
   static let document =
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent().appendingPathComponent("docs/wire-format.md")

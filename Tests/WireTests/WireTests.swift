@@ -36,6 +36,16 @@ import Wire
       text.withUnsafeMutableBytes { record.write(to: $0.baseAddress!) }
       #expect(text.withUnsafeBytes { ResumeRecord($0) } == record, "seed \(seed)")
 
+      let grouped = ParityHeader(
+        group: UInt32(random.below(1 << 24)), piece: piece(&random))
+      var piece = bytes(ParityHeader.length + Int(random.below(50)), &random)
+      piece.withUnsafeMutableBytes { grouped.write(to: $0.baseAddress!) }
+      #expect(piece.withUnsafeBytes { ParityHeader(extra: grouped.extra, $0) } == grouped, "seed \(seed)")
+      let image = MemberImage(location: location, length: UInt16(random.below(65_536)))
+      var prefix = bytes(MemberImage.prefix, &random)
+      prefix.withUnsafeMutableBytes { image.write(to: $0.baseAddress!) }
+      #expect(prefix.withUnsafeBytes { MemberImage($0.baseAddress!, lane: location.lane) } == image, "seed \(seed)")
+
       let payload = InitiationPayload(
         incarnation: random.next(),
         time: WallTime(seconds: random.next(), nanoseconds: UInt32(random.below(1_000_000_000))),
@@ -62,11 +72,23 @@ import Wire
       var noise = bytes(length, &random)
       // Half of them get a first byte that means something, or none would come far.
       if length > 0, random.below(2) == 0 { noise[0] = UInt8(0x10 + random.below(6)) }
+      if length > 0, random.below(4) == 0 { noise[0] = UInt8(random.below(7)) }
       if length > 3, random.below(2) == 0 { noise.replaceSubrange(1..<4, with: [0, 0, 0]) }
       noise.withUnsafeBytes { bytes in
         if ClearHeader(bytes) != nil { #expect(length >= 44 && noise[0] == 0x14) }
         if let record = ResumeRecord(bytes) { #expect(record.length <= length && record.headerLength <= 160) }
+        let extra = UInt8(random.below(256))
+        if let header = ParityHeader(extra: extra, bytes) {
+          #expect(length >= 4 && (1...20).contains(extra) && header.group < 1 << 24 && header.extra == extra)
+        }
         if ControlMessage(bytes) != nil { #expect(length == 16 && (1...4).contains(noise[0])) }
+        var reader = ControlReader(bytes)
+        var read = 0
+        while let message = reader.next() {
+          read += 1
+          if case .report(let report) = message { #expect(!report.isConsistent || report.oldest <= report.newest) }
+        }
+        #expect(read * 8 <= length)
         if let header = HandshakeHeader(bytes) { #expect(header.length == length && (0x11...0x13).contains(noise[0])) }
         if let payload = InitiationPayload(bytes) {
           #expect(length == 32 && payload.time.nanoseconds < 1_000_000_000)
@@ -128,6 +150,35 @@ import Wire
     #expect(CookieReply.nonce + CookieReply.nonceLength == CookieReply.sealedCookie)
     #expect(CookieReply.sealedCookie + CookieReply.cookieLength + 16 == CookieReply.length)
     #expect(Response.length <= Initiation.length && CookieReply.length <= Response.length)
+  }
+
+  @Test func `a piece of a group is refused when its place and its shape do not go together`() {
+    func isRead(_ extra: UInt8, _ shape: UInt8) -> Bool {
+      let text: [UInt8] = [1, 2, 3, shape]
+      return text.withUnsafeBytes { ParityHeader(extra: extra, $0) } != nil
+    }
+    #expect(isRead(1, 0) && isRead(16, 0) && isRead(17, 0x0f) && isRead(20, 0x3f))
+    #expect(!isRead(0, 0), "not protected")
+    #expect(!isRead(1, 1), "a member does not know of its group's size")
+    #expect(!isRead(18, 0x0f), "the second of one")
+    #expect(!isRead(20, 0x2f), "the fourth of three")
+    #expect(!isRead(17, 0x40), "more than four")
+    #expect(!isRead(21, 0x3f))
+    let short: [UInt8] = [1, 2, 3]
+    #expect(short.withUnsafeBytes { ParityHeader(extra: 1, $0) } == nil)
+  }
+
+  @Test func `an image with something where zero belongs is none`() {
+    var bytes = [UInt8](repeating: 0, count: 16)
+    #expect(bytes.withUnsafeBytes { MemberImage($0.baseAddress!, lane: 9) }?.location.lane == 9)
+    bytes[3] = 1
+    #expect(bytes.withUnsafeBytes { MemberImage($0.baseAddress!, lane: 9) } == nil)
+  }
+
+  private func piece(_ random: inout SeededRandom) -> ParityHeader.Piece {
+    if random.below(2) == 0 { return .member(Int(random.below(16))) }
+    let rows = 1 + Int(random.below(4))
+    return .parity(Int(random.below(UInt64(rows))), members: 1 + Int(random.below(16)), of: rows)
   }
 
   private func bytes(_ count: Int, _ random: inout SeededRandom) -> [UInt8] {

@@ -26,6 +26,9 @@ extension Engine {
     for verdict in Counters.Verdict.allCases {
       snapshot.counters.append(StatusSnapshot.Counter("engine", "\(verdict)", counters[verdict]))
     }
+    for (name, count) in queues.counters.named {
+      snapshot.counters.append(StatusSnapshot.Counter("queues", name, count))
+    }
     for (name, count) in resequencer.counters.named {
       snapshot.counters.append(StatusSnapshot.Counter("resequencer", name, count))
     }
@@ -122,8 +125,11 @@ extension Engine {
   }
 }
 
-extension Resequencer.Counters {
+extension FlowQueues.Counters {
   /// For tables.
+  var named: [(String, UInt64)] { reflected(self) }
+}
+extension Resequencer.Counters {
   var named: [(String, UInt64)] { reflected(self) }
 }
 extension Gatekeeper.Counters {

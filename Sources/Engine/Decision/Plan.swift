@@ -11,7 +11,9 @@ public struct Plan: Equatable, Sendable, BitwiseCopyable {
     case raw
   }
 
-  public var stack: Stack
+  public var stack: Stack { Stack(rawValue: stackAndClass & 3) ?? .striped }
+  /// The class that a rule gave it, see `Classes`; nil: none did, so its protocol and its rhythm decide.
+  public var classNumber: Int? { stackAndClass >> 2 == 0 ? nil : Int(stackAndClass >> 2) - 1 }
   /// For `single`: the path's place in the configuration; nil: the best.
   public var path: UInt8? { chosenPath == .max ? nil : chosenPath }
   /// The rule's place; nil: no rule held, so it is the default.
@@ -19,11 +21,13 @@ public struct Plan: Equatable, Sendable, BitwiseCopyable {
   /// Of the rules that made it; see `Rules.revision`.
   public let revision: UInt32
 
+  private let stackAndClass: UInt8
   private let chosenPath: UInt8
   private let ruleNumber: UInt16
 
-  init(_ stack: Stack, path: UInt8?, rule: Int?, revision: UInt32) {
-    self.stack = stack
+  init(_ stack: Stack, path: UInt8?, classNumber: UInt8? = nil, rule: Int?, revision: UInt32) {
+    precondition(classNumber ?? 0 < Classes.most, "a class that no plan can name")
+    stackAndClass = stack.rawValue | (classNumber.map { $0 + 1 } ?? 0) << 2
     chosenPath = path ?? .max
     ruleNumber = rule.map { UInt16($0) } ?? .max
     self.revision = revision

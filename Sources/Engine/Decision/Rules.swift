@@ -1,4 +1,5 @@
-//  Rules.swift — which stack carries which flow: an ordered list, and the first rule that holds decides.
+//  Rules.swift — which stack carries which flow, and as which class: an ordered list, and the first rule that holds
+//  decides.
 //
 //  A rule is a row of conditions; one that is absent holds for everything, and each is a list of which one entry must
 //  fit. Rules are asked about the first packet of a flow only; the flow keeps the plan. When the rules change,
@@ -39,10 +40,13 @@ public struct Rule: Equatable, Sendable {
   /// Lengths of IP packets.
   public var lengths: ClosedRange<Int>?
   public var action: Action
+  /// The class that its flows have, see `Classes`; nil: what they are and do says it.
+  public var classNumber: UInt8?
 
-  public init(name: String, _ action: Action) {
+  public init(name: String, _ action: Action, classNumber: UInt8? = nil) {
     self.name = name
     self.action = action
+    self.classNumber = classNumber
   }
 }
 
@@ -149,10 +153,11 @@ public struct Rules: Sendable {
 
   public func plan(for facts: FlowFacts) -> Plan {
     for index in rows.indices where holds(rows[index], for: facts) {
+      let classNumber = rules[index].classNumber
       return switch rules[index].action {
-      case .striped: Plan(.striped, path: nil, rule: index, revision: revision)
-      case .single(let path): Plan(.single, path: path, rule: index, revision: revision)
-      case .raw: Plan(.raw, path: nil, rule: index, revision: revision)
+      case .striped: Plan(.striped, path: nil, classNumber: classNumber, rule: index, revision: revision)
+      case .single(let path): Plan(.single, path: path, classNumber: classNumber, rule: index, revision: revision)
+      case .raw: Plan(.raw, path: nil, classNumber: classNumber, rule: index, revision: revision)
       }
     }
     return Plan(.striped, path: nil, rule: nil, revision: revision)

@@ -1,4 +1,4 @@
-//  FlowQueues.swift — packets that wait, flow by flow, and whose turn it is.
+//  FlowQueues.swift — packets that wait, flow by flow, whose turn it is, and what goes when too much waits.
 //
 //  Why.  A download must not stand before a call, nor a hundred downloads before the hundred-and-first. And the more
 //  that waits, the longer the segments that leave: so what waits is kept by flow, and leaves by runs.
@@ -22,29 +22,23 @@
 //  segment size. A plain packet may stand among super-packets only if its payload is no longer than their segment size,
 //  since the far side tells the two apart by that.
 //
+//  Too much.  Each flow has its own `CoDel`, which is asked when a packet leaves; urgent ones are no exception. Who
+//  does not listen fills his own queue until there is no room, in packets or in bytes; then the packet at the head of
+//  the flow with the most bytes goes, so that a flood drops its own packets and not those of a call beside it (RFC 8290
+//  §4.1.3). From the head, since that is what is too late already, and since its sender hears of it soonest. Segments
+//  get their numbers behind this queue, so nothing that goes here leaves a hole.
+//
 //  Rejected.  Urgent packets before older ones of the same flow: reordering within a flow is what lanes exist to avoid.
+//  A heap of flows by bytes: every packet would pay for what happens only when there is no room.
 //
-//  Always true.  (1) Order within a flow is kept. (2) At most `mostWaiting` packets wait, and `mostOfOneFlow` of one
-//  flow.
-//  (3) A flow whose packets wait is in exactly one list. (4) Between two turns of a flow, any other gets its quantum
-//  and one overdraft at most.
+//  Always true.  (1) Order within a flow is kept. (2) At most `mostWaiting` packets and `mostBytes` bytes wait, and
+//  `mostOfOneFlow` packets of one flow. (3) A flow whose packets wait is in exactly one list. (4) Between two turns of
+//  a flow, any other gets its quantum and one overdraft at most. (5) A packet that was `queued` leaves in a run, or its
+//  buffer comes out of `nextGivenUp`.
 //
-//  Not here.  How long a packet waited, and what to drop then. Cost: O(1) for a packet, no allocation after `init`.
+//  Cost: O(1) for a packet; without room, O(flows that wait). No allocation after `init`.
 
 import Primitives
-
-/// A packet in the buffer that it was read into.
-struct WaitingPacket: BitwiseCopyable {
-  var bytes: UnsafeRawPointer
-  var length: UInt32
-  /// Behind its transport header.
-  var payloadLength: UInt16
-  /// Of the pieces of a super-packet; 0 when it is none.
-  var segmentSize: UInt16
-  /// Of the driver's; it goes back when the packet has left.
-  var buffer: UInt16
-  var needsChecksum: Bool
-}
 
 struct FlowQueues: ~Copyable {
   /// For each round: about ten full packets. A smaller one makes bulk flows pass many empty rounds after a full batch;
@@ -54,13 +48,26 @@ struct FlowQueues: ~Copyable {
   static let usualWaiting = 4_096
   /// A quarter of it: one flow cannot take all room, and has enough for a full window of super-packets.
   static let mostShare = 4
+  /// Of all flows: 134 ms at 1 Gbit/s. Much less, and a fast flow that starts would meet this bound before CoDel has
+  /// seen one interval of it; much more is memory for senders who do not listen anyway.
+  static let usualBytes = 16 << 20
+  /// The longest packet, of IPv6: one always finds room when nothing else waits.
+  static let leastBytes = 40 + 65_535
 
   struct Counters: Equatable, Sendable {
     var queued: UInt64 = 0
-    /// No room in the pool.
+    /// Refused: there was no room, and no flow had more waiting than this one.
     var full: UInt64 = 0
-    /// The flow has as many waiting as it may.
+    /// Refused: the flow has as many waiting as it may.
     var flowFull: UInt64 = 0
+    /// Given up at the head of the flow with the most bytes: there was no room for another.
+    var evicted: UInt64 = 0
+    /// Waited too long, and its sender was told by a mark.
+    var marked: UInt64 = 0
+    /// Waited too long, and its sender was told by its loss.
+    var dropped: UInt64 = 0
+    /// The same for a super-packet: its first piece.
+    var trimmed: UInt64 = 0
   }
 
   enum Verdict { case queued, full, flowFull }
@@ -79,7 +86,9 @@ struct FlowQueues: ~Copyable {
     var following: UInt32
     var credit: Int32
     var count: UInt32
+    var bytes: UInt32
     var place: Place
+    var codel: CoDel
   }
 
   /// Flows one after the other, linked through their queues.
@@ -101,8 +110,10 @@ struct FlowQueues: ~Copyable {
   let mostWaiting: Int
   let mostOfOneFlow: Int
   let mostOfOneRun: Int
+  let mostBytes: Int
   private(set) var counters = Counters()
   private(set) var waiting = 0
+  private(set) var waitingBytes = 0
 
   private let queues: UnsafeMutablePointer<Queue>
   private let entries: UnsafeMutablePointer<Entry>
@@ -110,18 +121,23 @@ struct FlowQueues: ~Copyable {
   private var free: UInt32
   private var urgent = List()
   private var ordinary = List()
+  /// Buffers of packets that go no further.
+  private var givenUp: RingBuffer<UInt16>
 
   /// For queues of flows 0 ..< `flows`.
   static func bytes(flows: Int) -> Int { flows * MemoryLayout<Queue>.stride }
 
   /// `memory`: zeros, `bytes(flows:)` of them, longer alive than this.
   init(
-    memory: UnsafeMutableRawBufferPointer, mostWaiting: Int = FlowQueues.usualWaiting, mostOfOneRun: Int = 128
+    memory: UnsafeMutableRawBufferPointer, mostWaiting: Int = FlowQueues.usualWaiting, mostOfOneRun: Int = 128,
+    mostBytes: Int = FlowQueues.usualBytes
   ) {
     precondition(mostWaiting > 0 && mostOfOneRun > 0, "a queue has room for a packet")
+    precondition(
+      mostBytes >= FlowQueues.leastBytes && mostBytes <= UInt32.max, "a queue has room for a packet of any length")
     guard let start = memory.baseAddress else { preconditionFailure("queues without memory") }
     let nothing = WaitingPacket(
-      bytes: UnsafeRawPointer(start), length: 0, payloadLength: 0, segmentSize: 0, buffer: 0, needsChecksum: false)
+      bytes: start, arrived: .zero, length: 0, payloadLength: 0, segmentSize: 0, buffer: 0, needsChecksum: false)
     let pool = UnsafeMutablePointer<Entry>.allocate(capacity: mostWaiting)
     for index in 0..<mostWaiting {
       (pool + index).initialize(to: Entry(packet: nothing, next: index + 1 < mostWaiting ? UInt32(index + 2) : 0))
@@ -131,10 +147,12 @@ struct FlowQueues: ~Copyable {
     queues = start.assumingMemoryBound(to: Queue.self)
     self.mostWaiting = mostWaiting
     self.mostOfOneRun = mostOfOneRun
+    self.mostBytes = mostBytes
     mostOfOneFlow = max(1, mostWaiting / FlowQueues.mostShare)
     entries = pool
     run = row
     free = 1
+    givenUp = RingBuffer(minimumCapacity: mostWaiting)
   }
 
   deinit {
@@ -150,13 +168,15 @@ struct FlowQueues: ~Copyable {
     _ packet: WaitingPacket, to flow: UInt32, isUrgent: Bool, in table: inout FlowTable
   ) -> Verdict {
     let queue = queues + Int(flow)
-    if free == 0 {
-      counters.full += 1
-      return .full
-    }
     if queue.pointee.count >= UInt32(mostOfOneFlow) {
       counters.flowFull += 1
       return .flowFull
+    }
+    if free == 0 || waitingBytes &+ Int(packet.length) > mostBytes {
+      if !makeRoom(for: Int(packet.length), of: flow, in: &table) {
+        counters.full += 1
+        return .full
+      }
     }
     let entry = free
     free = entries[Int(entry) - 1].next
@@ -168,14 +188,60 @@ struct FlowQueues: ~Copyable {
     }
     queue.pointee.tail = entry
     queue.pointee.count += 1
+    queue.pointee.bytes += packet.length
     if queue.pointee.place == .nowhere {
       queue.pointee.credit = Int32(FlowQueues.quantum)
       insert(flow, into: isUrgent ? .urgent : .ordinary)
     }
     table[flow].waiting += 1
     waiting += 1
+    waitingBytes += Int(packet.length)
     counters.queued += 1
     return .queued
+  }
+
+  /// Gives up what waits of the greatest flows until a packet of this length has room. False when its own flow would be
+  /// the greatest and has nothing to give.
+  @inline(never)
+  private mutating func makeRoom(for length: Int, of flow: UInt32, in table: inout FlowTable) -> Bool {
+    while free == 0 || waitingBytes + length > mostBytes {
+      // Its own flow counts with the new packet, and goes first among equals.
+      var greatest = flow
+      var most = Int(queues[Int(flow)].bytes) + length
+      findGreater(urgent, &greatest, &most)
+      findGreater(ordinary, &greatest, &most)
+      if queues[Int(greatest)].count == 0 { return false }
+      evict(from: greatest, in: &table)
+    }
+    return true
+  }
+
+  private func findGreater(_ list: List, _ greatest: inout UInt32, _ most: inout Int) {
+    var head = list.head
+    while head != 0 {
+      let queue = queues + Int(head - 1)
+      if Int(queue.pointee.bytes) > most {
+        most = Int(queue.pointee.bytes)
+        greatest = head - 1
+      }
+      head = queue.pointee.following
+    }
+  }
+
+  private mutating func evict(from flow: UInt32, in table: inout FlowTable) {
+    let queue = queues + Int(flow)
+    let index = queue.pointee.head
+    let entry = entries[Int(index) - 1]
+    queue.pointee.head = entry.next
+    queue.pointee.count -= 1
+    queue.pointee.bytes -= entry.packet.length
+    entries[Int(index) - 1].next = free
+    free = index
+    table[flow].waiting -= 1
+    waiting -= 1
+    waitingBytes -= Int(entry.packet.length)
+    counters.evicted += 1
+    givenUp.append(entry.packet.buffer)
   }
 
   // MARK: Out
@@ -215,44 +281,92 @@ struct FlowQueues: ~Copyable {
     var needsChecksum: Bool
   }
 
-  /// What can leave as one segment of `nextFlow`'s flow, at most `mostBytes` long; one packet in any case.
-  mutating func takeRun(of flow: UInt32, mostBytes: Int, in table: inout FlowTable) -> Run {
+  /// What can leave as one segment of `nextFlow`'s flow, at most `mostBytes` long; one packet in any case. `rate`: at
+  /// which packets of this flow's peer leave now, as far as anybody knows.
+  mutating func takeRun(
+    of flow: UInt32, mostBytes: Int, rate: BitRate? = nil, in table: inout FlowTable, at now: Instant
+  ) -> Run {
     let queue = queues + Int(flow)
     precondition(queue.pointee.count > 0, "a run of a flow that has nothing waiting")
-    let first = entries[Int(queue.pointee.head) - 1].packet
+    // Nearly always nothing stands, and nothing stood: what came later than this need not be judged.
+    let late = now.nanoseconds &- min(now.nanoseconds, UInt64(CoDel.target.nanoseconds))
+    var isQuiet = queue.pointee.codel.isQuiet
+    var head = queue.pointee.head
+    var left = queue.pointee.count
+    var gone = 0
     var length = 0
-    var size = first.segmentSize
+    var needsChecksum = false
+    var size: UInt16 = 0
     /// The longest payload of a plain packet so far.
     var plain: UInt16 = 0
     var count = 0
-    while queue.pointee.count > 0 && count < mostOfOneRun {
-      let index = queue.pointee.head
-      let entry = entries[Int(index) - 1]
-      let packet = entry.packet
+    while left > 0 && count < mostOfOneRun {
+      let entry = entries + (Int(head) - 1)
+      let packet = run + count
+      packet.pointee = entry.pointee.packet
       if count > 0 {
-        if length + Int(packet.length) > mostBytes || packet.needsChecksum != first.needsChecksum { break }
-        if packet.segmentSize == 0 {
-          if size > 0 && packet.payloadLength > size { break }
-        } else if size == 0 ? plain > packet.segmentSize : packet.segmentSize != size {
+        if length + Int(packet.pointee.length) > mostBytes || packet.pointee.needsChecksum != needsChecksum { break }
+        if packet.pointee.segmentSize == 0 {
+          if size > 0 && packet.pointee.payloadLength > size { break }
+        } else if size == 0 ? plain > packet.pointee.segmentSize : packet.pointee.segmentSize != size {
           break
         }
       }
-      if packet.segmentSize == 0 { plain = max(plain, packet.payloadLength) } else { size = packet.segmentSize }
-      run[count] = packet
+      let following = entry.pointee.next
+      entry.pointee.next = free
+      free = head
+      head = following
+      left -= 1
+      gone += Int(packet.pointee.length)
+      if packet.pointee.arrived.nanoseconds <= late || !isQuiet {
+        let mayLeave = judge(packet, queue, behind: Int(queue.pointee.bytes) - gone, rate: rate, at: now)
+        isQuiet = queue.pointee.codel.isQuiet
+        if !mayLeave { continue }
+      }
+      if packet.pointee.segmentSize == 0 {
+        plain = max(plain, packet.pointee.payloadLength)
+      } else {
+        size = packet.pointee.segmentSize
+      }
+      needsChecksum = packet.pointee.needsChecksum
       count += 1
-      length += Int(packet.length)
-      queue.pointee.head = entry.next
-      queue.pointee.count -= 1
-      entries[Int(index) - 1].next = free
-      free = index
+      length += Int(packet.pointee.length)
     }
+    let taken = queue.pointee.count - left
+    queue.pointee.head = head
+    queue.pointee.count = left
+    queue.pointee.bytes -= UInt32(gone)
     queue.pointee.credit -= Int32(truncatingIfNeeded: min(length, Int(Int32.max) / 2))
-    table[flow].waiting -= UInt32(count)
-    waiting -= count
+    table[flow].waiting -= taken
+    waiting -= Int(taken)
+    waitingBytes -= gone
     return Run(
       packets: UnsafeBufferPointer(start: run, count: count), length: length, segmentSize: size,
-      needsChecksum: first.needsChecksum)
+      needsChecksum: needsChecksum)
   }
+
+  /// False when the packet that left its queue goes no further.
+  @inline(never)
+  private mutating func judge(
+    _ packet: UnsafeMutablePointer<WaitingPacket>, _ queue: UnsafeMutablePointer<Queue>, behind: Int, rate: BitRate?,
+    at now: Instant
+  ) -> Bool {
+    let isTold = queue.pointee.codel.judge(
+      waited: now - packet.pointee.arrived, length: Int(packet.pointee.length), behind: behind, rate: rate, at: now)
+    if !isTold { return true }
+    switch packet.pointee.tellSender() {
+    case .marked: counters.marked += 1
+    case .trimmed: counters.trimmed += 1
+    case .mustGo:
+      counters.dropped += 1
+      givenUp.append(packet.pointee.buffer)
+      return false
+    }
+    return true
+  }
+
+  /// A buffer whose packet was queued and goes no further.
+  mutating func nextGivenUp() -> UInt16? { givenUp.popFirst() }
 
   /// `nextFlow`'s flow cannot leave now (its peer has no room): it goes to the end, and keeps its credit.
   mutating func postpone(_ flow: UInt32) {

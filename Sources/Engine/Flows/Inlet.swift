@@ -30,7 +30,7 @@ extension Engine {
       flows[slot].plan = rules.plan(for: packet.facts)
     }
     let waiting = WaitingPacket(
-      bytes: UnsafeRawPointer(start + OffloadHeader.length), length: UInt32(packet.length),
+      bytes: start + OffloadHeader.length, arrived: now, length: UInt32(packet.length),
       payloadLength: UInt16(clamping: packet.length - packet.view.headerLength), segmentSize: packet.segmentSize,
       buffer: buffer, needsChecksum: packet.needsChecksum)
     switch queues.append(waiting, to: slot, isUrgent: packet.isUrgent, in: &flows) {
@@ -53,9 +53,8 @@ extension Engine {
       flows[slot].plan = rules.planForUnreadable
     }
     let waiting = WaitingPacket(
-      bytes: UnsafeRawPointer(start + OffloadHeader.length), length: UInt32(raw.length), payloadLength: 0,
-      segmentSize: 0,
-      buffer: buffer, needsChecksum: false)
+      bytes: start + OffloadHeader.length, arrived: now, length: UInt32(raw.length), payloadLength: 0,
+      segmentSize: 0, buffer: buffer, needsChecksum: false)
     if queues.append(waiting, to: slot, isUrgent: false, in: &flows) != .queued { refuse(.queueFull, buffer) }
   }
 
@@ -80,7 +79,7 @@ extension Engine {
         pin == nil ? peers[index].striper.mostSegmentLength : SendBatches.mostBytes, Engine.mostSegmentLength)
       // What leaves must leave whole; the rest waits for batches to come back.
       if batches.freeCount < Engine.batches(for: most, paths: paths) { break }
-      let run = queues.takeRun(of: slot, mostBytes: most, in: &flows)
+      let run = queues.takeRun(of: slot, mostBytes: most, in: &flows, at: now)
       draft.clear()
       draft.segmentSize = run.segmentSize
       draft.needsChecksum = run.needsChecksum
@@ -90,11 +89,12 @@ extension Engine {
       sendDraft(to: index, lane: lane, pinned: pin, at: now)
       for packet in run.packets { freeBuffers.append(packet.buffer) }
     }
+    while let buffer = queues.nextGivenUp() { freeBuffers.append(buffer) }
     closeBatches()
   }
 
   private mutating func drop(_ slot: UInt32, _ verdict: Counters.Verdict, at now: Instant) {
-    let run = queues.takeRun(of: slot, mostBytes: Engine.mostSegmentLength, in: &flows)
+    let run = queues.takeRun(of: slot, mostBytes: Engine.mostSegmentLength, in: &flows, at: now)
     counters.count(verdict, times: run.packets.count)
     for packet in run.packets {
       refusals.tell(

@@ -46,8 +46,11 @@ extension Engine {
       let end = draft.cut(near: part.range.upperBound, after: start)
       if end <= start { continue }
       sealPart(start..<end, of: location, on: Int(part.path), of: index, session, at: now)
+      peers[index].striper.committed(end - start, on: Int(part.path))
       start = end
     }
+    // It leaves at once, whatever a path can carry: what counts is who had more than his share.
+    peers[index].striper.settle()
   }
 
   /// Seals one contiguous range into datagrams on one path.

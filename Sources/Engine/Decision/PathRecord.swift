@@ -1,0 +1,87 @@
+//  PathRecord.swift — what the governor remembers of a path: how fast it is believed to be, and what became of it.
+
+import Primitives
+
+struct PathRecord {
+  /// A second's mean of what was believed, in bits per second; 0: nothing yet.
+  private(set) var rate = 0.0
+  /// And of its square's distance from that.
+  private var variance = 0.0
+  private var weight = 1.0
+  /// Nanoseconds.
+  private(set) var delay = 0.0
+  private var roundTrip = 0.0
+  private(set) var loss = 0.0
+  private(set) var isFull = false
+
+  var lastJoined: Instant?
+  /// It came up and is not in the set yet.
+  var isWaiting = false
+  /// When it may be tried again.
+  private(set) var returnsAt = Instant.zero
+  private var timesDropped = 0
+  private var rateThen = 0.0
+  private var roundTripThen = 0.0
+  private var lossThen = 0.0
+
+  init(lastJoined: Instant? = nil) { self.lastJoined = lastJoined }
+
+  /// It came into the set less than a pause ago.
+  func wasIn(lately now: Instant) -> Bool {
+    guard let lastJoined else { return false }
+    return now - lastJoined < Governor.firstPause
+  }
+
+  /// A mean that is moved by `weight` each time keeps that much of the noise.
+  var error: Double { (variance * weight / (2 - weight)).squareRoot() }
+
+  /// True when the path is suddenly much faster than it was: then there is nothing to average.
+  mutating func believe(_ path: Governor.Path, _ weight: Double) -> Bool {
+    self.weight = weight
+    isFull = path.isFull
+    let isFirst = rate == 0
+    let factor = isFirst ? 1 : weight
+    delay += factor * (Double(path.delay.nanoseconds) - delay)
+    roundTrip += factor * (Double(path.roundTrip.nanoseconds) - roundTrip)
+    loss += factor * (min(max(0, path.loss), 1) - loss)
+    guard let believed = path.rate.map({ Double($0.bitsPerSecond) }) else { return false }
+    // ± 10 % of noise are never more than that.
+    if isFirst || believed > rate * 1.33 || believed < rate * 0.75 {
+      let isFaster = believed > rate
+      rate = believed
+      variance = rate * rate * Evidence.usualNoise * Evidence.usualNoise
+      return isFaster
+    }
+    let distance = believed - rate
+    rate += weight * distance
+    variance += weight * (distance * distance - variance)
+    return false
+  }
+
+  /// Not what it was when it was dropped.
+  var isOther: Bool {
+    if rateThen > 0 && (rate > 2 * rateThen || rate * 2 < rateThen) { return true }
+    if abs(roundTrip - roundTripThen) > max(20e6, roundTripThen / 2) { return true }
+    return abs(loss - lossThen) > max(0.02, lossThen / 2)
+  }
+
+  mutating func drop(at now: Instant) {
+    if let lastJoined, now - lastJoined >= Governor.forgivenAfter { timesDropped = 0 }
+    returnsAt = now + Governor.pause(timesDropped)
+    timesDropped += 1
+    remember()
+  }
+
+  /// What was held against it is of a path that it is no more.
+  mutating func forgive(at now: Instant) {
+    timesDropped = 0
+    returnsAt = min(returnsAt, now + Governor.firstPause)
+    remember()
+  }
+
+  private mutating func remember() {
+    rateThen = rate
+    roundTripThen = roundTrip
+    lossThen = loss
+  }
+}

@@ -1,0 +1,185 @@
+import Primitives
+import Testing
+import Wire
+
+@Suite struct `A control text` {
+  @Test(arguments: 0..<200) func `has all its messages, in order, as they were written`(seed: UInt64) {
+    var random = SeededRandom(seed: seed)
+    var room = TextRoom(2_000)
+    var written: [ControlReader.Message] = []
+    let bytes = room.write { writer in
+      for _ in 0..<random.below(12) { written.append(writer.appendAny(&random)) }
+    }
+    #expect(messages(bytes) == written, "seed \(seed)")
+  }
+
+  @Test(arguments: 0..<100) func `that ends too early has all messages before its end, and is broken`(seed: UInt64) {
+    var random = SeededRandom(seed: seed)
+    var room = TextRoom(1_000)
+    var written: [ControlReader.Message] = []
+    var ends = [0]
+    let bytes = room.write { writer in
+      for _ in 0..<5 {
+        written.append(writer.appendAny(&random))
+        ends.append(writer.written)
+      }
+    }
+    for length in 0...bytes.count {
+      let whole = ends.count { $0 > 0 && $0 <= length }
+      bytes[..<length].withUnsafeBytes { bytes in
+        var reader = ControlReader(bytes)
+        var read: [ControlReader.Message] = []
+        while let message = reader.next() { read.append(message) }
+        #expect(read == Array(written[..<whole]), "seed \(seed), \(length) bytes")
+        #expect(reader.isBroken == !ends.contains(length), "seed \(seed), \(length) bytes")
+      }
+    }
+  }
+
+  @Test func `ends at a kind that nobody knows`() {
+    var random = SeededRandom(seed: 1)
+    var room = TextRoom(200)
+    let known = room.write { _ = $0.appendAny(&random) }
+    for kind in [0, 6, 7, 0x80, 0xff] as [UInt8] {
+      let bytes = known + [kind] + [UInt8](repeating: 0, count: 40)
+      #expect(messages(bytes).count == 1)
+      bytes.withUnsafeBytes { bytes in
+        var reader = ControlReader(bytes)
+        while reader.next() != nil {}
+        #expect(reader.isBroken)
+      }
+    }
+  }
+
+  @Test func `ends at a report of 17 runs, though its bytes are there`() throws {
+    var room = TextRoom(PathReport.mostLength)
+    var bytes = room.write { writer in
+      var report = PathReport(
+        path: 1, newest: 1_000, span: 1_000, arrival: 0, hold: 0, bytes: 0, marked: 0, reordered: 0)
+      for run: UInt16 in 0..<16 { #expect(report.append(.init(back: 2 + run * 2, count: 1)) == true) }
+      #expect(report.append(.init(back: 50, count: 1)) == false, "there is no room for one more")
+      #expect(report.isConsistent && report.length == 96)
+      #expect(writer.append(report) == true)
+    }
+    #expect(messages(bytes).count == 1)
+    bytes += [0, 0, 0, 0]
+    bytes[2] = 17
+    #expect(messages(bytes) == [])
+  }
+
+  @Test func `takes no message that there is no room for, and no half of one`() {
+    var random = SeededRandom(seed: 3)
+    for size in 0..<150 {
+      var room = TextRoom(size)
+      var fitted = 0
+      let bytes = room.write { writer in
+        while true {
+          let before = writer.written
+          if random.below(2) == 0 {
+            guard writer.append(GivingUp(lane: 1, segment: 2)) else { break }
+          } else {
+            guard writer.append(SendingPlan(patience: 1, paths: 2, repairs: true)) else { break }
+          }
+          fitted += 1
+          #expect(writer.written > before)
+        }
+      }
+      #expect(messages(bytes).count == fitted && bytes.count <= size && size - bytes.count < 16)
+    }
+  }
+
+  @Test func `has 32 bytes for a path without loss, 16 for a ping`() {
+    #expect(PathReport.fixedLength == 32 && ControlMessage.length == 16)
+    var room = TextRoom(100)
+    let ping = room.write { $0.append(ControlMessage(.ping, mark: 1)) }
+    #expect(ping.count == 16)
+  }
+}
+
+@Suite struct `A report's numbers` {
+  static let plain = PathReport(
+    path: 0, newest: 100, span: 50, arrival: 0, hold: 0, bytes: 0, marked: 0, reordered: 0)
+
+  private func report(span: UInt16 = 50, newest: UInt64 = 100, _ runs: [(UInt16, UInt16)]) -> PathReport {
+    var report = Self.plain
+    report.span = span
+    report.newest = newest
+    for run in runs { #expect(report.append(.init(back: run.0, count: run.1)) == true) }
+    return report
+  }
+
+  @Test func `can be true together`() {
+    for runs in [[], [(1, 1)], [(1, 49)], [(1, 1), (3, 1)], [(10, 40)]] as [[(UInt16, UInt16)]] {
+      #expect(report(runs).isConsistent, "\(runs)")
+    }
+    #expect(report(span: 101, []).isConsistent && report(span: .max, newest: 1 << 40, []).isConsistent)
+  }
+
+  @Test func `or not: a missing newest, an empty run, one beyond the span, two that touch, a span before zero`() {
+    for runs in [
+      [(0, 1)], [(5, 0)], [(1, 50)], [(50, 1)], [(1, 2), (3, 1)], [(9, 1), (3, 1)], [(9, 1), (9, 1)],
+      [(65_535, 65_535)],
+    ] as [[(UInt16, UInt16)]] {
+      #expect(!report(runs).isConsistent, "\(runs)")
+    }
+    #expect(!report(span: 0, []).isConsistent && !report(span: 102, []).isConsistent)
+  }
+}
+
+/// Memory for a text, with a byte behind it that must stay.
+struct TextRoom {
+  private var bytes: [UInt8]
+
+  init(_ count: Int) { bytes = Array(repeating: 0xa5, count: count + 1) }
+
+  mutating func write<Result>(_ body: (inout ControlWriter) -> Result) -> [UInt8] {
+    let written = bytes.withUnsafeMutableBytes { bytes in
+      var writer = ControlWriter(UnsafeMutableRawBufferPointer(rebasing: bytes.dropLast()))
+      _ = body(&writer)
+      return writer.written
+    }
+    #expect(bytes.last == 0xa5, "a byte too much was written")
+    return Array(bytes[..<written])
+  }
+}
+
+func messages(_ bytes: [UInt8]) -> [ControlReader.Message] {
+  bytes.withUnsafeBytes { bytes in
+    var reader = ControlReader(bytes)
+    var all: [ControlReader.Message] = []
+    while let message = reader.next() { all.append(message) }
+    return all
+  }
+}
+
+extension ControlWriter {
+  /// Some message with random values.
+  mutating func appendAny(_ random: inout SeededRandom) -> ControlReader.Message {
+    func bits<Number: FixedWidthInteger & UnsignedInteger>(_ random: inout SeededRandom) -> Number {
+      Number(truncatingIfNeeded: random.next())
+    }
+    switch random.below(5) {
+    case 0, 1:
+      let message = ControlMessage(random.below(2) == 0 ? .ping : .pong, mark: random.next())
+      #expect(append(message) == true)
+      return .probe(message)
+    case 2:
+      let plan = SendingPlan(patience: bits(&random), paths: random.next(), repairs: random.below(2) == 0)
+      #expect(append(plan) == true)
+      return .plan(plan)
+    case 3:
+      let giving = GivingUp(lane: bits(&random), segment: bits(&random))
+      #expect(append(giving) == true)
+      return .giveUp(giving)
+    default:
+      var report = PathReport(
+        path: bits(&random), newest: random.next(), span: bits(&random), arrival: bits(&random), hold: bits(&random),
+        bytes: random.next(), marked: bits(&random), reordered: bits(&random))
+      for _ in 0..<random.below(17) {
+        #expect(report.append(.init(back: bits(&random), count: bits(&random))) == true)
+      }
+      #expect(append(report) == true)
+      return .report(report)
+    }
+  }
+}
