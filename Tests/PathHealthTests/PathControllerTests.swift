@@ -65,6 +65,32 @@ import Testing
   }
 }
 
+@Suite struct `A path before its first flow` {
+  @Test func `is good for a first window in a round trip, whatever pings have shown`() {
+    var controller = PathController(limit: nil, at: .zero)
+    var now = Instant.zero
+    // A ping each second: 100 bytes in a round trip of 40 ms are no measure of what the path carries.
+    for _ in 0..<30 {
+      now += .seconds(1)
+      controller.sent(bytes: 100, inFlight: 100, at: now)
+      var sample = DeliverySample()
+      sample.roundTrip = .milliseconds(40)
+      sample.forwardDelay = .milliseconds(20)
+      sample.delivered = 100
+      sample.receivedBytes = 100
+      sample.receivedTime = .seconds(1)
+      sample.priorSent = now
+      sample.isAppLimited = true
+      now += .milliseconds(40)
+      controller.receive(sample, at: now)
+    }
+    // Sixteen datagrams of 1,400 bytes in 40 ms.
+    #expect(controller.state == .startup)
+    #expect(controller.rate >= BitRate(bitsPerSecond: 4_400_000))
+    #expect(controller.window >= 16 * 1_400)
+  }
+}
+
 /// A path of 8 Mbit/s and 20 ms with an endless buffer, as a fluid: a report each millisecond.
 private struct Marking {
   var controller = PathController(limit: nil, at: .zero)
