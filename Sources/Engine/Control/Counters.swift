@@ -36,6 +36,9 @@ public struct Counters: Sendable {
     case foreignSource
     /// No batch was free: the kernel takes our datagrams more slowly than they come.
     case noBatch
+    /// Pieces of segments that were lost and sent again, and those that it was too late for.
+    case repaired
+    case unrepaired
     /// The kernel refused a send.
     case unsent
     /// The virtual NIC refused a packet.
@@ -44,7 +47,7 @@ public struct Counters: Sendable {
     case unreported
   }
 
-  private var values = InlineArray<24, UInt64>(repeating: 0)
+  private var values = InlineArray<32, UInt64>(repeating: 0)
 
   public init() {}
 

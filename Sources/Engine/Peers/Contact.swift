@@ -124,7 +124,7 @@ extension Engine {
     dropParts(of: index)
     // Nobody will ever report what was sent before, and his clock is another one.
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
-      abandon(place, of: index, at: now)
+      disown(place, of: index)
       peers[index].beliefs[place] = PathBelief(path: peers[index].paths[place].id, at: now)
     }
     peers[index].clock = PeerClock()

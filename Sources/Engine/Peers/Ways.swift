@@ -127,7 +127,7 @@ extension Engine {
     peers[index].arrivingPaths = arriving
     if let laneSet = peers[index].laneSet {
       // In the beginning the other side may send on a path that we have not heard yet.
-      resequencer.setPaths(peers[index].provesFrom == nil ? arriving : 0, for: laneSet)
+      resequencer.setPaths(0, for: laneSet)
     }
     roundTripsChanged(of: index)
     peerDeadlineChanged(index, at: now)
@@ -152,7 +152,7 @@ extension Engine {
       !isMeasured
       ? Engine.mostPatience
       : arriving.nonzeroBitCount < 2
-        ? Engine.leastPatience : Engine.leastPatience + max(slowest, (slowest - quickest) * 2)
+        ? Engine.leastPatience + slowest * 3 : Engine.leastPatience + slowest * 3 + (slowest - quickest) * 2
     resequencer.setPatience(min(Engine.mostPatience, patience), for: laneSet)
   }
 

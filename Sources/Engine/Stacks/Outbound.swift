@@ -55,12 +55,17 @@ extension Engine {
 
   @inline(__always)
   private mutating func wait(_ number: UInt32, _ range: Range<Int>, for place: Int, of index: Int, isUrgent: Bool) {
-    let part = WaitingPart(shipment: number, lower: UInt32(range.lowerBound), upper: UInt32(range.upperBound))
+    wait(
+      WaitingPart(shipment: number, lower: UInt32(range.lowerBound), upper: UInt32(range.upperBound)), for: place,
+      of: index, isUrgent: isUrgent)
+  }
+
+  private mutating func wait(_ part: WaitingPart, for place: Int, of index: Int, isUrgent: Bool) {
     let path = peers[index].paths + place
     if isUrgent { parts.append(part, to: &path.pointee.urgent) } else { parts.append(part, to: &path.pointee.bulk) }
     peers[index].loaded |= 1 << UInt32(place)
     if peers[index].striped & 1 << UInt32(place) != 0 {
-      peers[index].striper.committed(range.count, on: place, urgent: isUrgent)
+      peers[index].striper.committed(part.count, on: place, urgent: isUrgent)
     }
   }
 
@@ -76,10 +81,7 @@ extension Engine {
       loaded &= loaded &- 1
       transmit(over: place, of: index, session, at: now)
     }
-    if peers[index].loaded != 0 && !peers[index].isListed {
-      peers[index].isListed = true
-      loadedPeers.append(UInt32(index))
-    }
+    noteLoaded(index)
   }
 
   private mutating func transmit(over place: Int, of index: Int, _ session: SendingSession, at now: Instant) {
@@ -254,8 +256,34 @@ extension Engine {
       // What was held for lost was taken out of the books then.
       if news.outcome == .recovered { continue }
       guard let cargo = cargoes[news.tag] else { continue }
-      shipments.settle(cargo.shipment, bytes: cargo.bytes(of: news.datagrams).count)
+      let bytes = cargo.bytes(of: news.datagrams)
+      if news.outcome == .lost && repair(bytes, of: cargo.shipment, to: index, at: now) { continue }
+      shipments.settle(cargo.shipment, bytes: bytes.count)
     }
+  }
+
+  /// What was lost is sent again over the path that lands first, as long as somebody waits for it. False: it is given
+  /// up.
+  private mutating func repair(_ bytes: Range<UInt32>, of number: UInt32, to index: Int, at now: Instant) -> Bool {
+    guard let shipment = shipments[number], now - shipment.pointee.since < Engine.mostPatience,
+      parts.freeCount > 0, let place = peers[index].striper.single(bytes.count, urgent: true)
+    else {
+      counters.count(.unrepaired)
+      return false
+    }
+    counters.count(.repaired)
+    shipment.pointee.unsent += UInt32(bytes.count)
+    var part = WaitingPart(shipment: number, lower: bytes.lowerBound, upper: bytes.upperBound)
+    part.isWhole = false
+    wait(part, for: Int(place), of: index, isUrgent: true)
+    noteLoaded(index)
+    return true
+  }
+
+  private mutating func noteLoaded(_ index: Int) {
+    if peers[index].loaded == 0 || peers[index].isListed { return }
+    peers[index].isListed = true
+    loadedPeers.append(UInt32(index))
   }
 
   /// Nobody will ever say what became of these datagrams.
@@ -275,6 +303,17 @@ extension Engine {
     settle(place, of: index, at: now)
     belief.pointee.log.abandonAll(in: &runs)
     settle(place, of: index, at: now)
+    belief.pointee.log.close(in: &runs)
+  }
+
+  /// The same when nobody waits for it any more.
+  mutating func disown(_ place: Int, of index: Int) {
+    let belief = peers[index].beliefs + place
+    belief.pointee.log.abandonAll(in: &runs)
+    while let news = belief.pointee.log.nextSettled(in: &runs) {
+      guard news.outcome != .recovered, let cargo = cargoes[news.tag] else { continue }
+      shipments.settle(cargo.shipment, bytes: cargo.bytes(of: news.datagrams).count)
+    }
     belief.pointee.log.close(in: &runs)
   }
 
@@ -328,7 +367,8 @@ extension Engine {
       shipments.settle(part.shipment, bytes: part.count)
       return counters.count(.noPath)
     }
-    wait(part.shipment, Int(part.lower)..<Int(part.upper), for: other, of: index, isUrgent: isUrgent)
+    wait(part, for: other, of: index, isUrgent: isUrgent)
+    noteLoaded(index)
   }
 
   /// One message between gateways, on one path.
