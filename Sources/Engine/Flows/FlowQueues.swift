@@ -273,6 +273,9 @@ struct FlowQueues: ~Copyable {
     }
   }
 
+  /// Whether the flow whose turn it is overtakes all others.
+  var isUrgentTurn: Bool { urgent.head != 0 }
+
   /// A run of packets, in a place of its own that is good until the next one is taken.
   struct Run {
     var packets: UnsafeBufferPointer<WaitingPacket>

@@ -69,6 +69,9 @@ extension Engine {
   /// Two parts of four datagrams: shorter ones would make slow paths pay for each packet.
   static let leastSegment = 8 * 1_428
 
+  /// Of an urgent flow's turn: what leaves before anybody else is short.
+  static let mostUrgent = 4 * 1_428
+
   /// Makes segments of what waits and seals them, as long as there are batches.
   public mutating func flush(at now: Instant) {
     for _ in 0..<loadedPeers.count {
@@ -84,18 +87,21 @@ extension Engine {
         drop(slot, peers[index].current == nil ? .noSession : .noPath, at: now)
         continue
       }
-      if peers[index].striper.horizon == 0 {
+      let isUrgent = queues.isUrgentTurn
+      if !isUrgent && peers[index].striper.horizon == 0 {
         // Its paths have all that they can use: what comes now waits where a call may overtake it.
         if peers.count == 1 || postponed == slot { break }
         if postponed == nil { postponed = slot }
         queues.postpone(slot)
         continue
       }
-      let pin = pinnedPath(of: slot, index)
+      let pin =
+        pinnedPath(of: slot, index)
+        ?? (isUrgent ? peers[index].striper.single(Engine.mostUrgent, urgent: true) : nil)
       // A segment is a turn of its flow: no longer than a few milliseconds of what the paths carry.
       let turn = Int(peers[index].rate.bitsPerSecond / 8 / 1_000) * Engine.turnMilliseconds
       let most = min(
-        max(turn, Engine.leastSegment),
+        isUrgent ? Engine.mostUrgent : max(turn, Engine.leastSegment),
         min(pin == nil ? peers[index].striper.mostSegmentLength : SendBatches.mostBytes, Engine.mostSegmentLength))
       // What leaves must leave whole; the rest waits for batches to come back.
       if batches.freeCount < Engine.batches(for: most, paths: paths) { break }
@@ -104,7 +110,7 @@ extension Engine {
       if run.packets.isEmpty { continue }
       let lane =
         flows[slot].plan.stack == .raw ? rawLane() : FlowTable.lane(of: slot, lanes: Peer.lanes - Engine.rawLanes)
-      commit(run, to: index, lane: lane, pinned: pin, isUrgent: false, at: now)
+      commit(run, to: index, lane: lane, pinned: pin, isUrgent: isUrgent, at: now)
       transmit(to: index, at: now)
     }
     while let buffer = queues.nextGivenUp() { freeBuffers.append(buffer) }

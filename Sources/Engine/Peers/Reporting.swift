@@ -108,23 +108,25 @@ extension Engine {
   /// behind by half of what its round trip is longer.
   mutating func beliefsChanged(of index: Int, at now: Instant) {
     let carrying = peers[index].carrying
-    var quickest = Interval.zero
+    var quickest = Interval.seconds(3_600)
     var quickestRoundTrip = Interval.seconds(3_600)
-    var isMeasured = false
+    var areMeasured = true
     for place in 0..<PeerPath.mostPaths where carrying & 1 << UInt32(place) != 0 {
       quickestRoundTrip = min(quickestRoundTrip, peers[index].paths[place].liveness.smoothedRoundTrip)
-      guard let delay = peers[index].beliefs[place].delays.least(at: now) else { continue }
-      quickest = isMeasured ? min(quickest, delay) : delay
-      isMeasured = true
+      if let delay = peers[index].beliefs[place].delays.least(at: now) {
+        quickest = min(quickest, delay)
+      } else {
+        areMeasured = false
+      }
     }
     let batchesOfPart = max(1, Engine.leastBatches / max(1, carrying.nonzeroBitCount))
     var rates: UInt64 = 0
     for place in 0..<PeerPath.mostPaths where carrying & 1 << UInt32(place) != 0 {
       let path = peers[index].paths + place
       let belief = peers[index].beliefs + place
+      let measured = areMeasured ? belief.pointee.delays.least(at: now) : nil
       let behind =
-        belief.pointee.delays.least(at: now).map { $0 - quickest }
-        ?? (path.pointee.liveness.smoothedRoundTrip - quickestRoundTrip) / 2
+        measured.map { $0 - quickest } ?? (path.pointee.liveness.smoothedRoundTrip - quickestRoundTrip) / 2
       let datagram = path.pointee.payload + DataHeader.overhead
       let pieces = min(SendBatches.mostBytes / datagram, batches.mostPieces)
       // Ours is overhead: what a segment has is text.
