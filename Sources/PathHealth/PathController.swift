@@ -63,6 +63,7 @@ public struct PathController: Sendable, BitwiseCopyable {
   let limit: Double
 
   private var since: Instant
+  private var wasStarting = false
   /// A round ends when something was reported that was sent after it began.
   private var roundBegan: Instant
   private var rounds = 0
@@ -235,6 +236,8 @@ public struct PathController: Sendable, BitwiseCopyable {
 
   private mutating func go(to new: State, _ reason: Reason, at now: Instant) {
     let old = state
+    // Whoever fell silent before the rate was proven still has to find it.
+    if new == .silent { wasStarting = old == .startup }
     state = new
     why = reason
     since = now
@@ -295,7 +298,7 @@ public struct PathController: Sendable, BitwiseCopyable {
   }
 
   private mutating func comeBack(at now: Instant) {
-    go(to: rates.rate > 0 ? .cruise : .startup, .cameBack, at: now)
+    go(to: rates.rate > 0 && !wasStarting ? .cruise : .startup, .cameBack, at: now)
     beginEpoch(at: now)
     // The rate is what it was, until we know better; and we ask soon.
     nextProbe = now + roundTrip

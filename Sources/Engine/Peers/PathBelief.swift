@@ -52,7 +52,8 @@ struct PathBelief: BitwiseCopyable {
     if let due = log.deadline, due <= now {
       let before = log.counters.timeouts
       log.expire(at: now, in: &runs)
-      if log.counters.timeouts != before { controller.timedOut(at: now) }
+      // The first may be a report that was late.
+      if log.counters.timeouts != before && log.timeoutsInARow > 1 { controller.timedOut(at: now) }
     }
     if let due = controller.deadline, due <= now { controller.expire(at: now) }
     pacer.setRate(controller.pacingRate, at: now)

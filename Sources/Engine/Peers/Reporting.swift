@@ -8,7 +8,7 @@
 //
 //      datagrams on A, B, C ─▶ receipts ─▶ due? ─▶ one control datagram with the reports of all paths that are due
 //                                                          │ over the path with the shortest round trip
-//      rate, delay, loss ◀─ log, delays ◀─ reports ◀───────┘ (each fourth time over the next best)
+//      rate, delay, loss ◀─ log, delays ◀─ reports ◀───────┘ (each fourth time over the next best, if it is near)
 //
 //  Reports are cumulative, so a lost one costs time and nothing else; now and then one goes another way, since the best
 //  way there may be dead in this direction, and nobody would hear of it.
@@ -76,7 +76,8 @@ extension Engine {
         best = way
       }
     }
-    if let next, peers[index].reports % 4 == 3 { return next.place }
+    // A report that comes much later than the next one tells nothing, and what it did not tell looks lost meanwhile.
+    if let next, let best, peers[index].reports % 4 == 3, next.roundTrip < best.roundTrip * 2 { return next.place }
     return best?.place
   }
 
