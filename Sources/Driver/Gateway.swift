@@ -184,8 +184,11 @@ public enum Gateway {
     settings.timing.renew(after: setup.configuration.rekeyAfter)
     settings.addresses = setup.configuration.addresses.map(\.address)
     settings.paths = try setup.configuration.paths.map { path throws(GatewayFailure) in
-      LocalPath(name: path.name, weight: path.weight, mtu: try mtu(of: path), address: path.bind)
+      var known = LocalPath(name: path.name, weight: path.weight, mtu: try mtu(of: path), address: path.bind)
+      known.setPolicy(path)
+      return known
     }
+    settings.classes = Classes(setup.configuration.classes.map { TrafficClass($0, paths: setup.configuration.paths) })
     for (index, peer) in setup.configuration.peers.enumerated() {
       var known = PeerSettings(
         name: peer.name, publicKey: peer.publicKey, endpoints: setup.endpoints[index], allowed: peer.allowedIPs)
@@ -193,7 +196,9 @@ public enum Gateway {
       known.keepalive = peer.keepalive
       settings.peers.append(known)
     }
-    settings.rules = setup.configuration.rules.map { Rule($0, paths: setup.configuration.paths) }
+    settings.rules = setup.configuration.rules.map { [classes = settings.classes] in
+      Rule($0, paths: setup.configuration.paths, classes: classes)
+    }
     return settings
   }
 
@@ -226,25 +231,5 @@ public enum Gateway {
     } catch {
       throw GatewayFailure("\(error)")
     }
-  }
-}
-
-extension Rule {
-  /// The configuration's rule with paths as their places.
-  init(_ rule: GatewayConfiguration.Rule, paths: [GatewayConfiguration.Path]) {
-    let action: Action =
-      switch rule.stack {
-      case .striped: .striped
-      case .single(let name):
-        .single(path: name.flatMap { name in paths.firstIndex { $0.name == name } }.map { UInt8($0) })
-      case .raw: .raw
-      }
-    self.init(name: rule.name, action)
-    from = rule.from
-    to = rule.to
-    protocols = rule.protocols
-    ports = rule.ports
-    dscp = rule.dscp
-    lengths = rule.maxSize.map { 0...Int($0.value) }
   }
 }

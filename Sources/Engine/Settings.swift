@@ -12,6 +12,7 @@ public struct GatewaySettings: Sendable {
   public var addresses: [IPAddress] = []
   /// The first that matches a flow decides.
   public var rules: [Rule] = []
+  public var classes = Classes()
   /// What the wall clock showed at the zero of the clock that all calls use.
   public var wallClockAtZero: WallTime
   public var timing = Handshake.Timing()
@@ -37,6 +38,12 @@ public struct LocalPath: Sendable {
   public var mtu: Int
   /// Our address for it; nil: whatever the kernel chooses.
   public var address: IPAddress?
+  public var tier = Tier.primary
+  public var budget: Budget?
+  /// For a gigabyte, in thousandths; it orders the paths of one tier.
+  public var price: UInt32 = 0
+  /// The most that it may carry, from here and to here.
+  public var limit: (up: BitRate, down: BitRate)?
 
   public init(name: String, weight: UInt32 = 1, mtu: Int = 1500, address: IPAddress? = nil) {
     self.name = name
