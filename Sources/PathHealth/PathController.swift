@@ -50,6 +50,8 @@ public struct PathController: Sendable, BitwiseCopyable {
   static let untestedAfter = Interval.seconds(2)
   /// Two full datagrams: what is less in a round is no test of a path, however slow it is believed to be.
   static let leastTest = 2_800
+  /// Lines are repaired, and neighbours go to bed; but to try a path costs some round trips of everybody's delay.
+  static let unknownAfter = Interval.seconds(60)
   static let leastBurst = 16.0 * 1_400
   static let roundTripIsOldAfter = Interval.seconds(10)
 
@@ -177,6 +179,11 @@ public struct PathController: Sendable, BitwiseCopyable {
     gainInRound = min(gainInRound, gain)
     leastPaced = min(leastPaced, paced)
     window = wantedWindow
+  }
+
+  /// Nobody knows what it could carry: it was never full, or not for a while.
+  public func isUnknown(at now: Instant) -> Bool {
+    state == .startup || now - lastFull > PathController.unknownAfter
   }
 
   /// Time has passed: what was believed may be old.

@@ -68,6 +68,7 @@ extension Striper {
   /// Which paths segments are cut for: their number, their order, and what follows from them.
   mutating func choose() {
     usable = paths(within: budget)
+    if usable & worthy != 0 { usable &= worthy }
     count = 0
     capacity = 0
     shore = 0

@@ -107,6 +107,8 @@ public struct Striper: ~Copyable {
   /// The paths that segments are cut for, a bit each: those within the budget.
   public internal(set) var usable: UInt32 = 0
   public private(set) var budget = Striper.mostBudget
+  /// See `setWorthy`.
+  var worthy = UInt32.max
   /// No path is so slow: all of them are used.
   public static let mostBudget = Interval.seconds(3_600)
 
@@ -155,6 +157,14 @@ public struct Striper: ~Copyable {
   public mutating func setBudget(_ budget: Interval) {
     precondition(waiting == 0, "drain the parts of a segment before its paths change")
     self.budget = min(max(budget, .zero), Striper.mostBudget)
+    choose()
+  }
+
+  /// Only these carry what is not urgent, a bit each, as long as one of them is within the budget.
+  public mutating func setWorthy(_ paths: UInt32) {
+    precondition(waiting == 0, "drain the parts of a segment before its paths change")
+    if paths == worthy { return }
+    worthy = paths
     choose()
   }
 

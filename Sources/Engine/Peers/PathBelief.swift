@@ -20,6 +20,16 @@ struct PathBelief: BitwiseCopyable {
   var pacer: Pacer
   /// Parts wait for the pacer.
   var isPaced = false
+  /// Nothing was reported of what we sent lately: it carries nothing until something is, or a question is answered.
+  private(set) var isSilent = false
+  /// When to ask whether it is still silent.
+  private var asksAt: Instant?
+  private var pause = PathBelief.firstPause
+
+  /// About a round trip of most paths, since an answer ends it; and no more than once a second for a path that stays
+  /// silent one way while the other side is heard.
+  static let firstPause = Interval.milliseconds(100)
+  static let lastPause = Interval.seconds(1)
 
   init(path: UInt8, at now: Instant) {
     receipts = Receipts(path: path)
@@ -32,6 +42,7 @@ struct PathBelief: BitwiseCopyable {
     var earliest = receipts.deadline
     PathBelief.advance(&earliest, log.deadline)
     PathBelief.advance(&earliest, controller.deadline)
+    PathBelief.advance(&earliest, asksAt)
     if isPaced { PathBelief.advance(&earliest, pacer.nextSend) }
     return earliest
   }
@@ -47,24 +58,53 @@ struct PathBelief: BitwiseCopyable {
     pacer.setRate(controller.pacingRate, at: now)
   }
 
+  /// True when that is news.
+  mutating func fallSilent(at now: Instant) -> Bool {
+    if isSilent { return false }
+    isSilent = true
+    pause = PathBelief.firstPause
+    asksAt = now
+    return true
+  }
+
+  /// What we send arrives. True when that is news.
+  mutating func speak() -> Bool {
+    if !isSilent { return false }
+    isSilent = false
+    asksAt = nil
+    return true
+  }
+
+  mutating func stopAsking() { asksAt = nil }
+
+  /// Whether it is time to ask again.
+  mutating func asks(at now: Instant) -> Bool {
+    guard let due = asksAt, due <= now else { return false }
+    asksAt = now + pause
+    pause = min(pause * 2, PathBelief.lastPause)
+    return true
+  }
+
   /// Somebody is about to ask what this path can do.
   mutating func refresh(at now: Instant) {
     controller.refresh(at: now)
     pacer.setRate(controller.pacingRate, at: now)
   }
 
-  /// What is due by the time alone.
-  mutating func expire(at now: Instant, in runs: inout SentRuns) {
+  /// What is due by the time alone. True when nothing was reported for so long that something should have been.
+  mutating func expire(at now: Instant, in runs: inout SentRuns) -> Bool {
+    var isLate = false
     if let due = log.deadline, due <= now {
       let before = log.counters.timeouts
       log.expire(at: now, in: &runs)
-      // The first may be a report that was late.
-      if log.counters.timeouts != before && log.timeoutsInARow > 1 { controller.timedOut(at: now) }
+      isLate = log.counters.timeouts != before
+      // The first may be a report that was late: the path rests, and what is known of it stays.
+      if isLate && log.timeoutsInARow > 1 { controller.timedOut(at: now) }
     }
     if let due = controller.deadline, due <= now { controller.expire(at: now) }
     pacer.setRate(controller.pacingRate, at: now)
     // What waited for this leaves at the end of the turn.
-    if let due = pacer.nextSend, due > now { return }
-    isPaced = false
+    if pacer.nextSend.map({ $0 <= now }) ?? true { isPaced = false }
+    return isLate
   }
 }

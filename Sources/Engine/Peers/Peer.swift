@@ -31,7 +31,9 @@ struct Peer: ~Copyable {
   var carrying: UInt32 = 0
   /// Those that the striper has.
   var striped: UInt32 = 0
-  /// What all of them are believed to carry.
+  /// Those that are worth it, see `Worth`.
+  var worthy = UInt32.max
+  /// What they are believed to carry.
   var rate = BitRate(bitsPerSecond: 1_000)
   /// For which something waits.
   var loaded: UInt32 = 0

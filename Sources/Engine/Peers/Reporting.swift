@@ -88,7 +88,11 @@ extension Engine {
     let belief = peers[index].beliefs + place
     if let sample = belief.pointee.log.receive(report, clock: &peers[index].clock, in: &runs, at: now) {
       belief.pointee.learn(from: sample, at: now)
-      beliefsChanged(of: index, at: now)
+      if sample.delivered > 0 && belief.pointee.speak() {
+        pathsChanged(of: index, at: now)
+      } else {
+        beliefsChanged(of: index, at: now)
+      }
     }
     settle(place, of: index, at: now)
     peerDeadlineChanged(index, at: now)
@@ -99,7 +103,14 @@ extension Engine {
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       let belief = peers[index].beliefs + place
       guard let due = belief.pointee.deadline, due <= now else { continue }
-      belief.pointee.expire(at: now, in: &runs)
+      // What is lost goes to others: so they must know first that this one rests.
+      if belief.pointee.expire(at: now, in: &runs) && belief.pointee.fallSilent(at: now) {
+        pathsChanged(of: index, at: now)
+      }
+      if belief.pointee.asks(at: now) {
+        // Who is down is asked by his liveness.
+        if peers[index].isUp(place) { ask(place, of: index, at: now) } else { belief.pointee.stopAsking() }
+      }
       settle(place, of: index, at: now)
     }
   }
@@ -120,7 +131,8 @@ extension Engine {
         areMeasured = false
       }
     }
-    let batchesOfPart = max(1, Engine.leastBatches / max(1, carrying.nonzeroBitCount))
+    let batchesOfPart = max(Engine.leastBatchesOfPart, Engine.leastBatches / max(1, carrying.nonzeroBitCount))
+    var worth = Worth()
     var rates: UInt64 = 0
     for place in 0..<PeerPath.mostPaths where carrying & 1 << UInt32(place) != 0 {
       let path = peers[index].paths + place
@@ -134,12 +146,19 @@ extension Engine {
       let pieces = min(SendBatches.mostBytes / datagram, batches.mostPieces)
       // Ours is overhead: what a segment has is text.
       let rate = belief.pointee.controller.rate.bitsPerSecond / UInt64(datagram) * UInt64(path.pointee.payload)
-      rates += rate
-      peers[index].striper.setPath(
-        place,
-        Striper.Path(
-          rate: BitRate(bitsPerSecond: max(1_000, rate)), delay: behind + queue,
-          mostBytes: batchesOfPart * pieces * path.pointee.payload, payload: path.pointee.payload))
+      let known = Striper.Path(
+        rate: BitRate(bitsPerSecond: max(1_000, rate)), delay: max(.zero, behind) + queue,
+        mostBytes: batchesOfPart * pieces * path.pointee.payload, payload: path.pointee.payload)
+      peers[index].striper.setPath(place, known)
+      worth.add(
+        place, rate: known.rate, delay: known.delay, least: Striper.leastDatagrams * known.payload,
+        isUnknown: belief.pointee.controller.isUnknown(at: now))
+    }
+    let worthy = worth.choose(before: peers[index].worthy)
+    peers[index].worthy = worthy
+    peers[index].striper.setWorthy(worthy)
+    for place in 0..<PeerPath.mostPaths where worthy & 1 << UInt32(place) != 0 {
+      rates += peers[index].beliefs[place].controller.rate.bitsPerSecond
     }
     peers[index].striped |= carrying
     peers[index].rate = BitRate(bitsPerSecond: max(1_000, rates))

@@ -22,10 +22,15 @@ import Wire
 extension Engine {
   /// Spread of one-way delays that nobody has measured yet, and what timers and schedulers add.
   static let leastPatience = Interval.milliseconds(20)
-  static let mostPatience = Interval.milliseconds(500)
+  /// Two satellites and a repair. Nobody waits so long unless his own paths are so slow.
+  static let mostPatience = Interval.seconds(2)
+  /// Until all round trips are measured.
+  static let firstPatience = Interval.milliseconds(500)
   /// A segment may be so many full batches long, also on a single path: hosts make super-packets a little longer than a
   /// batch, and each alone would cost two calls (34 µs instead of 39 for 64 KiB, measured).
   static let leastBatches = 4
+  /// One path alone may have to carry the longest packet there is, which does not fit a batch.
+  static let leastBatchesOfPart = 2
 
   /// From our end to an address of his.
   func route(from socket: Int, to endpoint: Endpoint) -> Route {
@@ -36,9 +41,11 @@ extension Engine {
 
   /// Begins to ask over each pair of addresses that has no path.
   mutating func seekPaths(of index: Int, at now: Instant) {
-    for endpoint in peers[index].settings.endpoints {
+    let endpoints = peers[index].settings.endpoints
+    for turn in endpoints.indices {
       for socket in localPaths.indices {
-        let route = route(from: socket, to: endpoint)
+        // The first with the first, the second with the second: nearly always these are the ones that lead anywhere.
+        let route = route(from: socket, to: endpoints[(socket + turn) % endpoints.count])
         if peers[index].firstPlace(where: { $0.route.leadsTo(route) }) != nil { continue }
         guard let id = peers[index].freshID() else { return counters.count(.tooManyPaths) }
         let path = PeerPath(
@@ -93,8 +100,6 @@ extension Engine {
     closeBatch(place, of: index)
     peers[index].carrying &= ~(1 << UInt32(place))
     redirectParts(of: place, index)
-    if peers[index].striped & 1 << UInt32(place) != 0 { peers[index].striper.setPath(place, nil) }
-    peers[index].striped &= ~(1 << UInt32(place))
     abandon(place, of: index, at: now)
     peers[index].remove(place)
   }
@@ -102,15 +107,20 @@ extension Engine {
   /// Tells the cores which paths there are.
   mutating func pathsChanged(of index: Int, at now: Instant) {
     var arriving: UInt32 = 0
+    var answering: UInt32 = 0
     var chosen: UInt32 = 0
     var lastHeard: (place: Int, at: Instant)?
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       let liveness = peers[index].paths[place].liveness
       if liveness.state == .up { arriving |= 1 << UInt32(place) }
-      if liveness.state == .up && liveness.isAnswered { chosen |= 1 << UInt32(place) }
+      if liveness.state == .up && liveness.isAnswered {
+        answering |= 1 << UInt32(place)
+        if !peers[index].beliefs[place].isSilent { chosen |= 1 << UInt32(place) }
+      }
       if let heard = liveness.lastHeard, heard > lastHeard?.at ?? .zero { lastHeard = (place, heard) }
     }
     if arriving == 0, let lastHeard { arriving = 1 << UInt32(lastHeard.place) }
+    if chosen == 0 { chosen = answering }
     if chosen == 0 { chosen = arriving & (~arriving &+ 1) }
     peers[index].carryingPaths = chosen.nonzeroBitCount
     var stranded = peers[index].loaded & ~chosen
@@ -150,7 +160,7 @@ extension Engine {
     }
     let patience =
       !isMeasured
-      ? Engine.mostPatience
+      ? Engine.firstPatience
       : arriving.nonzeroBitCount < 2
         ? Engine.leastPatience + slowest * 3 : Engine.leastPatience + slowest * 3 + (slowest - quickest) * 2
     resequencer.setPatience(min(Engine.mostPatience, patience), for: laneSet)
@@ -178,7 +188,7 @@ extension Engine {
   }
 
   /// A question on a path; when it is down, also where it was found. An answer from there moves it back.
-  private mutating func ask(_ place: Int, of index: Int, at now: Instant) {
+  mutating func ask(_ place: Int, of index: Int, at now: Instant) {
     send(ControlMessage(.ping, mark: now.nanoseconds), on: place, of: index, at: now)
     let path = peers[index].paths[place]
     guard path.liveness.state == .down, let home = path.home, home.remote != path.route.remote else { return }

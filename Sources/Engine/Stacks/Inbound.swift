@@ -230,7 +230,8 @@ extension Engine {
       if sent <= now {
         let isFirst = peers[index].paths[path].liveness.answered(after: now - sent)
         peers[index].beliefs[path].log.learn(roundTrip: now - sent, at: now)
-        if isFirst { pathsChanged(of: index, at: now) } else { roundTripsChanged(of: index) }
+        let isBack = peers[index].beliefs[path].speak()
+        if isFirst || isBack { pathsChanged(of: index, at: now) } else { roundTripsChanged(of: index) }
       }
     }
   }

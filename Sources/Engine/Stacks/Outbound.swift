@@ -319,21 +319,32 @@ extension Engine {
 
   // MARK: Parts that cannot go where they should
 
-  /// What waits for a path goes over another one of the same peer; without one it is dropped.
+  /// What waits for a path that carries no more goes over others of the same peer; without one it is dropped.
   mutating func redirectParts(of place: Int, _ index: Int) {
     let path = peers[index].paths + place
     peers[index].loaded &= ~(1 << UInt32(place))
-    let other = (0..<PeerPath.mostPaths).first { $0 != place && peers[index].carrying & 1 << UInt32($0) != 0 }
-    while let part = parts.first(of: path.pointee.urgent) {
-      leave(part, place, index, isUrgent: true)
-      parts.take(part.count, from: &path.pointee.urgent)
-      redirect(part, to: other, of: index, isUrgent: true)
+    var urgent = path.pointee.urgent
+    var bulk = path.pointee.bulk
+    path.pointee.urgent = PartList()
+    path.pointee.bulk = PartList()
+    // The others land sooner, and this one is no choice any more.
+    if peers[index].striped & 1 << UInt32(place) != 0 {
+      peers[index].striper.setPath(place, nil)
+      peers[index].striped &= ~(1 << UInt32(place))
     }
-    while let part = parts.first(of: path.pointee.bulk) {
-      leave(part, place, index, isUrgent: false)
-      parts.take(part.count, from: &path.pointee.bulk)
-      redirect(part, to: other, of: index, isUrgent: false)
+    while let part = parts.first(of: urgent) {
+      parts.take(part.count, from: &urgent)
+      redirect(part, to: survivor(for: part, of: index), of: index, isUrgent: true)
     }
+    while let part = parts.first(of: bulk) {
+      parts.take(part.count, from: &bulk)
+      redirect(part, to: survivor(for: part, of: index), of: index, isUrgent: false)
+    }
+  }
+
+  private mutating func survivor(for part: WaitingPart, of index: Int) -> Int? {
+    if let place = peers[index].striper.single(part.count, urgent: true) { return Int(place) }
+    return peers[index].carrying == 0 ? nil : peers[index].carrying.trailingZeroBitCount
   }
 
   /// It will not go over this path.
