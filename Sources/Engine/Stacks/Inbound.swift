@@ -211,7 +211,7 @@ extension Engine {
       switch message {
       case .probe(let probe): receive(probe, on: path, of: index, at: now)
       case .report(let report): receive(report, of: index, at: now)
-      case .plan, .giveUp: counters.count(.malformed)
+      case .plan, .giveUp, .size: counters.count(.malformed)
       }
     }
     if reader.isBroken { counters.count(.malformed) }
