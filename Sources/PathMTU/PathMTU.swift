@@ -99,7 +99,7 @@ public struct PathMTU: Sendable, BitwiseCopyable {
   private var phase = Phase.disabled
   private var search: SizeSearch
   private var watch = FullSizeWatch()
-  private let family: IPAddress.Family
+  public let family: IPAddress.Family
   private var isBaseMissing = false
   /// The first search goes on without data.
   private var isFirst = true

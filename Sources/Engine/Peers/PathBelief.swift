@@ -1,10 +1,11 @@
 //  PathBelief.swift — what is known of a path beyond its name and its ends: what arrived on it, and what became of what
 //  we sent.
 //
-//  It lies apart from `PeerPath`, which is small and copied; this one is never copied, and never touched for a path that
-//  carries nothing.
+//  It lies apart from `PeerPath`, which is small and copied; this one is never copied, and never touched for a path
+//  that carries nothing.
 
 import PathHealth
+import PathMTU
 import Primitives
 import Wire
 
@@ -18,10 +19,15 @@ struct PathBelief: BitwiseCopyable {
   /// How fast it may be used.
   var controller: PathController
   var pacer: Pacer
+  /// How large its datagrams may be.
+  var size: PathMTU
+  /// No question for a size before.
+  var sizeNotBefore = Instant.zero
   /// Parts wait for the pacer.
   var isPaced = false
 
-  init(path: UInt8, at now: Instant) {
+  init(path: UInt8, size: PathMTU, at now: Instant) {
+    self.size = size
     receipts = Receipts(path: path)
     controller = PathController(limit: nil, at: now)
     pacer = Pacer(rate: controller.pacingRate, at: now)
@@ -32,9 +38,12 @@ struct PathBelief: BitwiseCopyable {
     var earliest = receipts.deadline
     PathBelief.advance(&earliest, log.deadline)
     PathBelief.advance(&earliest, controller.deadline)
+    PathBelief.advance(&earliest, sizeDeadline)
     if isPaced { PathBelief.advance(&earliest, pacer.nextSend) }
     return earliest
   }
+
+  var sizeDeadline: Instant? { size.deadline.map { max($0, sizeNotBefore) } }
 
   private static func advance(_ earliest: inout Instant?, _ other: Instant?) {
     guard let other else { return }

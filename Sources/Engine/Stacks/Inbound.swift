@@ -211,7 +211,8 @@ extension Engine {
       switch message {
       case .probe(let probe): receive(probe, on: path, of: index, at: now)
       case .report(let report): receive(report, of: index, at: now)
-      case .plan, .giveUp, .size: counters.count(.malformed)
+      case .size(let message): receive(message, on: path, of: index, at: now)
+      case .plan, .giveUp: counters.count(.malformed)
       }
     }
     if reader.isBroken { counters.count(.malformed) }
