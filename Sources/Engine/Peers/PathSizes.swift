@@ -168,7 +168,25 @@ extension Engine {
       belief.pointee.size.delivered(full, count: fullOnes, at: now)
       if last != full { belief.pointee.size.delivered(last, count: 1, at: now) }
     }
-    if belief.pointee.size.counters.blackHoles != holes { counters.count(.blackHole) }
+    if belief.pointee.size.counters.blackHoles != holes {
+      counters.count(.blackHole)
+      // What else was lost goes again in datagrams that fit.
+      sizeLearned(place, of: index, at: now)
+    }
+  }
+
+  /// Whether lost datagrams, sent again in a row, would be cut where they were. If not they are sent again one by one:
+  /// a datagram that arrives after all must not overlap two of those that replace it, since a receiver who has a part
+  /// of a datagram refuses the rest.
+  func isCutAlike(_ cargo: Cargo, _ datagrams: Range<Int>, to index: Int) -> Bool {
+    if datagrams.count == 1 { return true }
+    if cargo.record > 0 && datagrams.lowerBound == 0 { return false }
+    var carrying = peers[index].carrying
+    while carrying != 0 {
+      if peers[index].paths[carrying.trailingZeroBitCount].payload != Int(cargo.step) { return false }
+      carrying &= carrying &- 1
+    }
+    return true
   }
 
   /// All news of a path were told.
@@ -179,7 +197,7 @@ extension Engine {
   /// the base on; a question that it refuses is one without an answer.
   public mutating func tooLarge(_ number: UInt16, at now: Instant) {
     let batch = batches[number]
-    counters.count(.tooLarge, times: batch.pieces)
+    counters.count(.tooLarge)
     let index = Int(batch.peer)
     guard peers.indices.contains(index), let place = peers[index].place(of: batch.path),
       batch.pieceLength <= peers[index].beliefs[place].size.payload

@@ -258,9 +258,16 @@ extension Engine {
       noteSizes(news, cargo, on: place, of: index, at: now)
       // What was held for lost was taken out of the books then.
       if news.outcome == .recovered { continue }
-      let bytes = cargo.bytes(of: news.datagrams)
-      if news.outcome == .lost && repair(bytes, of: cargo.shipment, to: index, at: now) { continue }
-      shipments.settle(cargo.shipment, bytes: bytes.count)
+      let isLost = news.outcome == .lost
+      let isApart = isLost && !isCutAlike(cargo, news.datagrams, to: index)
+      var first = news.datagrams.lowerBound
+      while first < news.datagrams.upperBound {
+        let end = isApart ? first + 1 : news.datagrams.upperBound
+        let bytes = cargo.bytes(of: first..<end)
+        first = end
+        if isLost && repair(bytes, of: cargo.shipment, to: index, at: now) { continue }
+        shipments.settle(cargo.shipment, bytes: bytes.count)
+      }
     }
     sizesNoted(place, of: index, at: now)
   }
