@@ -92,7 +92,7 @@ struct `Gateways of a topology that is up` {
       let stream = try lab.run("alice", ["iperf3", "-c", "10.1.0.2", "-n", "20M", "--connect-timeout", "5000"])
       #expect(stream.status.isSuccess, "\(stream.text)")
       let path = try lab.status(of: "a").peers[0].paths[0]
-      #expect(path.mtu_bytes == 1_400 && path.mtu_search == "complete", "\(path)")
+      #expect(path.mtu_bytes == 1_400 && ["searching", "complete"].contains(path.mtu_search), "\(path)")
     }
   }
 
