@@ -93,7 +93,8 @@ let package = Package(
     pump(
       "Engine",
       [
-        "Handshake", "Packets", "PathHealth", "Primitives", "Resequencer", "Sealing", "Status", "Striper", "Wire",
+        "Handshake", "Packets", "PathHealth", "PathMTU", "Primitives", "Resequencer", "Sealing", "Status", "Striper",
+        "Wire",
       ]),
     sansIO("Simulation", ["Primitives", "Topology"]),
     // E0

@@ -176,6 +176,7 @@ struct GatewayLoop: ~Copyable {
       case .sendSingly: break
       case .failed(let error):
         sockets[index].lastError = error
+        if error == EMSGSIZE { engine.tooLarge(number, at: now) }
         hasFailed[Int(number)] = true
         handed[Int(number)] += message.bytes.count
       }

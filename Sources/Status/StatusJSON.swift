@@ -93,6 +93,8 @@ extension StatusSnapshot.Path {
     object.member("weight", weight)
     traffic.write(to: &object)
     object.member("mtu_bytes", mtu.value)
+    object.member("mtu_search", search.rawValue)
+    object.member("mtu_reason", mtuReason)
     object.member("offload", hasOffload)
   }
 }

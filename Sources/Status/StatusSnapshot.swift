@@ -86,8 +86,21 @@ public struct StatusSnapshot: Equatable, Sendable {
     /// Its share of the bytes, against the weights of the others.
     public var weight: UInt32
     public var traffic = Traffic()
-    /// The largest IP packet that is sent on it.
+    /// How sure it is that no larger packet gets through.
+    public enum Search: String, CaseIterable, Sendable {
+      /// Nothing is asked: the path is not up.
+      case stopped
+      case searching
+      case complete
+      /// Not even what every path should carry was answered.
+      case error
+    }
+
+    /// The largest IP packet that is sent on it, as far as anybody found out.
     public var mtu: ByteCount
+    public var search = Search.stopped
+    /// Why it is what it is, in a few words.
+    public var mtuReason: String?
     /// Whether the kernel cuts our batches; if not, every datagram is a call of its own.
     public var hasOffload: Bool
 

@@ -57,7 +57,7 @@ extension StatusSnapshot {
         [
           peer.name, path.name, path.state.rawValue, path.interface, path.remote ?? "-",
           path.roundTrip.map { plainDecimal($0.inMilliseconds, decimals: 1) + " ms" } ?? "-", "\(path.weight)",
-          "\(path.mtu.value)", path.hasOffload ? "yes" : "no", amount(path.traffic.receivedBytes),
+          path.mtuText, path.hasOffload ? "yes" : "no", amount(path.traffic.receivedBytes),
           amount(path.traffic.sentBytes),
         ]
       }
@@ -67,6 +67,16 @@ extension StatusSnapshot {
 
   /// What `/healthz` answers to people.
   public func healthText() -> String { verdict.rawValue + "\n" }
+}
+
+extension StatusSnapshot.Path {
+  /// What was found is a number; what may change any moment says so.
+  fileprivate var mtuText: String {
+    switch search {
+    case .complete, .stopped: "\(mtu.value)"
+    case .searching, .error: "\(mtu.value) (\(search.rawValue))"
+    }
+  }
 }
 
 /// 1.5 MB: three digits are enough to see what is going on.

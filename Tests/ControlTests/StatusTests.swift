@@ -35,9 +35,9 @@ import Testing
         hq    connected   1 h 1 min  12 s ago     1/2    1.5 GB  999 B  CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=
         lab   connecting        4 s  never        0/0       0 B    0 B  CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=
 
-        PEER  PATH   STATE  INTERFACE  REMOTE              RTT  WEIGHT   MTU  OFFLOAD  RECEIVED  SENT
-        hq    fibre  up     eth0       192.0.2.1:51820  8.1 ms       3  1500  yes           0 B   0 B
-        hq    lte    down   wwan0      -                     -       1  1400  no            0 B   0 B
+        PEER  PATH   STATE  INTERFACE  REMOTE              RTT  WEIGHT               MTU  OFFLOAD  RECEIVED  SENT
+        hq    fibre  up     eth0       192.0.2.1:51820  8.1 ms       3  1500 (searching)  yes           0 B   0 B
+        hq    lte    down   wwan0      -                     -       1              1400  no            0 B   0 B
 
         resequencer  duplicate  12
         handshake    badMAC      3
@@ -75,6 +75,8 @@ let sample: StatusSnapshot = {
     name: "fibre", interface: "eth0", state: .up, weight: 3, mtu: ByteCount(1_500), hasOffload: true)
   fibre.remote = "192.0.2.1:51820"
   fibre.roundTrip = .microseconds(8_125)
+  fibre.search = .searching
+  fibre.mtuReason = "a probe of this size was answered"
   let lte = StatusSnapshot.Path(
     name: "lte", interface: "wwan0", state: .down, weight: 1, mtu: ByteCount(1_400), hasOffload: false)
   hq.paths = [fibre, lte]

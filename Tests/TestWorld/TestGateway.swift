@@ -129,6 +129,24 @@ public final class TestGateway {
     return snapshot.counters.first { $0.group == group && $0.verdict == name }?.count ?? 0
   }
 
+  /// A path that is up.
+  public struct SizedPath: Sendable {
+    public var name: String
+    /// The largest IP packet that it is sent.
+    public var mtu: Int
+    public var isSearching: Bool
+    public var hasFailed: Bool
+  }
+
+  public func sizes(at now: Instant) -> [SizedPath] {
+    engine.snapshot(version: "", interface: "", uptime: .zero, at: now).peers.flatMap(\.paths)
+      .filter { $0.state == .up }
+      .map {
+        SizedPath(
+          name: $0.name, mtu: $0.mtu.value, isSearching: $0.search == .searching, hasFailed: $0.search == .error)
+      }
+  }
+
   public func heldBytes(at now: Instant) -> UInt64 {
     engine.snapshot(version: "", interface: "", uptime: .zero, at: now).resequencer.heldBytes
   }

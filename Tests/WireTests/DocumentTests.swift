@@ -8,8 +8,8 @@ import Wire
     #expect(
       try WireExample.all().map(\.name) == [
         "clear-header", "location", "mask", "resume-record", "protected-member", "parity", "member-image",
-        "parity-coefficients", "control-message", "report", "plan", "give-up", "initiation", "response",
-        "cookie-reply", "initiation-payload", "response-payload",
+        "parity-coefficients", "control-message", "report", "plan", "give-up", "size-question",
+        "size-answer", "initiation", "response", "cookie-reply", "initiation-payload", "response-payload",
       ])
   }
 
@@ -131,6 +131,21 @@ import Wire
     #expect(try messages(given.bytes()) == [.giveUp(giving)])
   }
 
+  @Test func `shows a question for a size, and its answer`() throws {
+    let asked = try WireExample.named("size-question")
+    let question = try SizeMessage.question(asked.number("size"), mark: asked.number("mark"))
+    var writer = TextRoom(Int(question.size))
+    #expect(writer.write { $0.append(question) } == (try asked.bytes()))
+    #expect(try messages(asked.bytes()) == [.size(question)])
+
+    let answered = try WireExample.named("size-answer")
+    let answer = try SizeMessage(isAnswer: true, size: answered.number("size"), mark: answered.number("mark"))
+    #expect(answer == question.answer)
+    writer = TextRoom(SizeMessage.length)
+    #expect(writer.write { $0.append(answer) } == (try answered.bytes()))
+    #expect(try messages(answered.bytes()) == [.size(answer)])
+  }
+
   @Test func `shows the heads of the three handshake messages`() throws {
     let question = try WireExample.named("initiation")
     let answer = try WireExample.named("response")
@@ -168,6 +183,7 @@ import Wire
       #expect(text.contains("| \(kind) | \(length) |"))
     }
     #expect(text.contains("| 5 | give up | \(GivingUp.length) |"))
+    #expect(text.contains("| 8 | size answer | \(SizeMessage.length) |"))
     #expect(
       text.contains("| 3 | report | \(PathReport.fixedLength), and \(PathReport.runLength) for each missing run |"))
     for (byte, length) in [("11", Initiation.length), ("12", Response.length), ("13", CookieReply.length)] {

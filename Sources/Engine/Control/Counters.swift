@@ -36,6 +36,12 @@ public struct Counters: Sendable {
     case foreignSource
     /// No batch was free: the kernel takes our datagrams more slowly than they come.
     case noBatch
+    /// The answer to a question for a size that nobody asked, or that is not asked any more.
+    case oddSize
+    /// Full datagrams did not arrive any more, and small ones did.
+    case blackHole
+    /// Our own interface takes no datagrams of that size any more.
+    case tooLarge
     /// Pieces of segments that were lost and sent again, and those that it was too late for.
     case repaired
     case unrepaired

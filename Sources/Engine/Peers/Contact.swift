@@ -125,7 +125,8 @@ extension Engine {
     // Nobody will ever report what was sent before, and his clock is another one.
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       disown(place, of: index)
-      peers[index].beliefs[place] = PathBelief(path: peers[index].paths[place].id, at: now)
+      peers[index].beliefs[place] = PathBelief(
+        path: peers[index].paths[place].id, size: peers[index].beliefs[place].size, at: now)
     }
     peers[index].clock = PeerClock()
     for slot in index * Sessions.perPeer..<(index + 1) * Sessions.perPeer where slot != kept { sessions.destroy(slot) }
@@ -205,6 +206,7 @@ extension Engine {
     }
     expirePaths(of: index, at: now)
     expireBeliefs(of: index, at: now)
+    expireSizes(of: index, at: now)
     sendReports(of: index, at: now)
     if peers[index].pathCount == 0 && peers[index].settings.endpoints.isEmpty {
       // Nobody knows where he is: he will come.

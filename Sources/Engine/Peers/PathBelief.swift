@@ -5,6 +5,7 @@
 //  that carries nothing.
 
 import PathHealth
+import PathMTU
 import Primitives
 import Wire
 
@@ -18,6 +19,10 @@ struct PathBelief: BitwiseCopyable {
   /// How fast it may be used.
   var controller: PathController
   var pacer: Pacer
+  /// How large its datagrams may be.
+  var size: PathMTU
+  /// No question for a size before.
+  var sizeNotBefore = Instant.zero
   /// Parts wait for the pacer.
   var isPaced = false
   /// Nothing was reported of what we sent lately: it carries nothing until something is, or a question is answered.
@@ -31,7 +36,8 @@ struct PathBelief: BitwiseCopyable {
   static let firstPause = Interval.milliseconds(100)
   static let lastPause = Interval.seconds(1)
 
-  init(path: UInt8, at now: Instant) {
+  init(path: UInt8, size: PathMTU, at now: Instant) {
+    self.size = size
     receipts = Receipts(path: path)
     controller = PathController(limit: nil, at: now)
     pacer = Pacer(rate: controller.pacingRate, at: now)
@@ -43,9 +49,12 @@ struct PathBelief: BitwiseCopyable {
     PathBelief.advance(&earliest, log.deadline)
     PathBelief.advance(&earliest, controller.deadline)
     PathBelief.advance(&earliest, asksAt)
+    PathBelief.advance(&earliest, sizeDeadline)
     if isPaced { PathBelief.advance(&earliest, pacer.nextSend) }
     return earliest
   }
+
+  var sizeDeadline: Instant? { size.deadline.map { max($0, sizeNotBefore) } }
 
   private static func advance(_ earliest: inout Instant?, _ other: Instant?) {
     guard let other else { return }

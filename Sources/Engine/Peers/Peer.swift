@@ -5,6 +5,7 @@
 
 import Handshake
 import PathHealth
+import PathMTU
 import Primitives
 import Resequencer
 import Sealing
@@ -139,10 +140,10 @@ struct Peer: ~Copyable {
   }
 
   /// nil when there are as many paths as may be.
-  mutating func add(_ path: PeerPath, at now: Instant) -> Int? {
+  mutating func add(_ path: PeerPath, _ size: PathMTU, at now: Instant) -> Int? {
     guard let place = (0..<PeerPath.mostPaths).first(where: { !isUsed($0) }) else { return nil }
     (paths + place).initialize(to: path)
-    (beliefs + place).initialize(to: PathBelief(path: path.id, at: now))
+    (beliefs + place).initialize(to: PathBelief(path: path.id, size: size, at: now))
     used |= 1 << UInt32(place)
     places[Int(path.id)] = UInt8(place)
     return place

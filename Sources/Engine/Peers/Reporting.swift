@@ -46,6 +46,8 @@ extension Engine {
     guard isDue, let way = wayBack(to: index) else { return }
     peers[index].reports &+= 1
     withUnsafeTemporaryAllocation(byteCount: Engine.mostControlText, alignment: 8) { room in
+      // A narrow path takes fewer of them at once; one, of 96 bytes, fits every path.
+      let room = UnsafeMutableRawBufferPointer(rebasing: room[..<min(room.count, peers[index].paths[way].payload)])
       var writer = ControlWriter(room)
       for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
         peers[index].beliefs[place].receipts.setInterval(

@@ -14,6 +14,7 @@
 //  Always true.  (1) Only a path that is up carries segments, unless none is: then the one that was heard last does.
 //  (2) Of two paths between the same two addresses the elder gateway's stays.
 
+import PathMTU
 import Primitives
 import Resequencer
 import Striper
@@ -48,10 +49,11 @@ extension Engine {
         let route = route(from: socket, to: endpoints[(socket + turn) % endpoints.count])
         if peers[index].firstPlace(where: { $0.route.leadsTo(route) }) != nil { continue }
         guard let id = peers[index].freshID() else { return counters.count(.tooManyPaths) }
+        let size = PathMTU(mtu: localPaths[socket].mtu, to: route.remote)
         let path = PeerPath(
-          id: id, peer: UInt32(index), route: route, mtu: localPaths[socket].mtu, isOurs: true,
+          id: id, peer: UInt32(index), route: route, size: size, isOurs: true,
           keepalive: peers[index].settings.keepalive, at: now)
-        guard peers[index].add(path, at: now) != nil else { return counters.count(.tooManyPaths) }
+        guard peers[index].add(path, size, at: now) != nil else { return counters.count(.tooManyPaths) }
       }
     }
     peerDeadlineChanged(index, at: now)
@@ -74,10 +76,11 @@ extension Engine {
     }
     let socket = Int(route.socket)
     precondition(socket < localPaths.count, "the driver names a socket that the engine was told of")
+    let size = PathMTU(mtu: localPaths[socket].mtu, to: route.remote)
     let path = PeerPath(
-      id: id, peer: UInt32(index), route: route, mtu: localPaths[socket].mtu, isOurs: false,
+      id: id, peer: UInt32(index), route: route, size: size, isOurs: false,
       keepalive: peers[index].settings.keepalive, at: now)
-    guard let place = peers[index].add(path, at: now) else {
+    guard let place = peers[index].add(path, size, at: now) else {
       counters.count(.tooManyPaths)
       return nil
     }
@@ -92,6 +95,7 @@ extension Engine {
     // A first answer from another address than we asked, or only our own address became known: nothing to tell.
     if before.remote != route.remote || before.socket != route.socket {
       report(.pathMoved, peer: index, path: place)
+      sizeMoved(place, of: index, at: now)
       pathsChanged(of: index, at: now)
     }
   }
@@ -123,6 +127,7 @@ extension Engine {
     if chosen == 0 { chosen = answering }
     if chosen == 0 { chosen = arriving & (~arriving &+ 1) }
     peers[index].carryingPaths = chosen.nonzeroBitCount
+    followReadiness(of: index, at: now)
     var stranded = peers[index].loaded & ~chosen
     peers[index].carrying = chosen
     beliefsChanged(of: index, at: now)

@@ -26,6 +26,12 @@ struct Cargo: BitwiseCopyable {
     start(of: datagrams.lowerBound)..<start(of: datagrams.upperBound)
   }
 
+  /// Text of the last of these datagrams; the others have a full one's.
+  func lastText(of datagrams: Range<Int>) -> Int {
+    let last = datagrams.upperBound - 1
+    return Int(start(of: last + 1) - start(of: last)) + (last == 0 ? Int(record) : 0)
+  }
+
   private func start(of datagram: Int) -> UInt32 {
     datagram == 0 ? lower : min(upper, lower + UInt32(datagram * Int(step)) - UInt32(record))
   }

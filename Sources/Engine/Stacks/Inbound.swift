@@ -122,7 +122,16 @@ extension Engine {
         continue
       }
       switch resequencer.place(location, textLength: textLength, from: laneSet, at: now) {
-      case .refused(_): continue
+      case .refused(let verdict):
+        // What nobody needs any more has arrived all the same: else whoever sends it again would be told that his path
+        // loses all of it, and go on for ever.
+        guard verdict == .late || verdict == .duplicate else { continue }
+        guard session.key.open(session.key.context, header.path, header.counter, datagram, sealed, textLength, sealed)
+        else {
+          counters.count(.forged)
+          continue
+        }
+        _ = noteAuthentic(header, arrival, session: slot, of: index, bytes: length, &opened, at: now)
       case .into(let place, let claim):
         guard session.key.open(session.key.context, header.path, header.counter, datagram, sealed, textLength, place)
         else {
@@ -211,6 +220,7 @@ extension Engine {
       switch message {
       case .probe(let probe): receive(probe, on: path, of: index, at: now)
       case .report(let report): receive(report, of: index, at: now)
+      case .size(let message): receive(message, on: path, of: index, at: now)
       case .plan, .giveUp: counters.count(.malformed)
       }
     }

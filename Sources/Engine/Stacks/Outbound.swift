@@ -191,6 +191,7 @@ extension Engine {
     belief.pointee.pacer.spend(sealed, at: now)
     belief.pointee.controller.sent(bytes: sealed, inFlight: belief.pointee.log.inFlight, at: now)
     notePathSent(place, of: index, bytes: sealed, datagrams: datagrams, expectsAnswer: true, at: now)
+    sizeCarried(place, of: index, at: now)
     sessions.noteSealed(bytes: sealed, by: session)
     return offset - Int(part.lower)
   }
@@ -253,13 +254,22 @@ extension Engine {
   mutating func settle(_ place: Int, of index: Int, at now: Instant) {
     let belief = peers[index].beliefs + place
     while let news = belief.pointee.log.nextSettled(in: &runs) {
+      guard let cargo = cargoes[news.tag] else { continue }
+      noteSizes(news, cargo, on: place, of: index, at: now)
       // What was held for lost was taken out of the books then.
       if news.outcome == .recovered { continue }
-      guard let cargo = cargoes[news.tag] else { continue }
-      let bytes = cargo.bytes(of: news.datagrams)
-      if news.outcome == .lost && repair(bytes, of: cargo.shipment, to: index, at: now) { continue }
-      shipments.settle(cargo.shipment, bytes: bytes.count)
+      let isLost = news.outcome == .lost
+      let isApart = isLost && !isCutAlike(cargo, news.datagrams, to: index)
+      var first = news.datagrams.lowerBound
+      while first < news.datagrams.upperBound {
+        let end = isApart ? first + 1 : news.datagrams.upperBound
+        let bytes = cargo.bytes(of: first..<end)
+        first = end
+        if isLost && repair(bytes, of: cargo.shipment, to: index, at: now) { continue }
+        shipments.settle(cargo.shipment, bytes: bytes.count)
+      }
     }
+    sizesNoted(place, of: index, at: now)
   }
 
   /// What was lost is sent again over the path that lands first, as long as somebody waits for it. False: it is given
