@@ -19,7 +19,9 @@ struct Cargo: BitwiseCopyable {
   /// Text of a full datagram.
   var step: UInt16
   /// What of the first datagram's text is a resume record.
-  var record: UInt16
+  var record: UInt8
+  /// Which copy of the segment they are.
+  var copy: UInt8
 
   /// Bytes of the shipment that these datagrams of the run carry.
   func bytes(of datagrams: Range<Int>) -> Range<UInt32> {
@@ -45,12 +47,12 @@ struct Cargoes: ~Copyable {
 
   /// Returns its number.
   @inline(__always)
-  mutating func append(shipment: UInt32, _ range: Range<Int>, step: Int, record: Int) -> UInt32 {
+  mutating func append(shipment: UInt32, _ range: Range<Int>, step: Int, record: Int, copy: UInt8 = 0) -> UInt32 {
     let number = next
     (ring + Int(number & (Cargoes.capacity - 1))).initialize(
       to: Cargo(
         number: number, shipment: shipment, lower: UInt32(range.lowerBound), upper: UInt32(range.upperBound),
-        step: UInt16(step), record: UInt16(record)))
+        step: UInt16(step), record: UInt8(record), copy: copy))
     next &+= 1
     return number
   }
