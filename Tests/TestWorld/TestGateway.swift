@@ -5,6 +5,7 @@ public import Engine
 import Glibc
 public import Handshake
 import Packets
+import Parity
 public import Primitives
 import Resequencer
 import Sealing
@@ -97,7 +98,7 @@ public final class TestGateway {
     freeBuffers = (0..<UInt16(plan.buffers)).map { $0 }
     isLent = Array(repeating: false, count: plan.buffers)
     engine = try Engine.make(
-      settings, identity: identity,
+      settings, identity: identity, erasure: ReedSolomon.code,
       memory: Engine.Memory(batches: batches.bytes, segments: segments.bytes, flows: flows.bytes))
   }
 

@@ -1,8 +1,8 @@
 //  PathBelief.swift — what is known of a path beyond its name and its ends: what arrived on it, and what became of what
 //  we sent.
 //
-//  It lies apart from `PeerPath`, which is small and copied; this one is never copied, and never touched for a path that
-//  carries nothing.
+//  It lies apart from `PeerPath`, which is small and copied; this one is never copied, and never touched for a path
+//  that carries nothing.
 
 import PathHealth
 import Primitives
@@ -18,6 +18,8 @@ struct PathBelief: BitwiseCopyable {
   /// How fast it may be used.
   var controller: PathController
   var pacer: Pacer
+  /// Of what we sent, lately.
+  var loss = LossShare()
   /// Parts wait for the pacer.
   var isPaced = false
 
