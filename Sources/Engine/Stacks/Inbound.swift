@@ -121,8 +121,31 @@ extension Engine {
         counters.count(.unproven)
         continue
       }
+      if location.extra != 0 {
+        guard session.key.open(session.key.context, header.path, header.counter, datagram, sealed, textLength, sealed)
+        else {
+          counters.count(.forged)
+          continue
+        }
+        guard let path = noteAuthentic(header, arrival, session: slot, of: index, bytes: length, &opened, at: now)
+        else { continue }
+        receivePiece(
+          location, UnsafeRawBufferPointer(start: sealed, count: textLength), from: laneSet, of: index, on: path,
+          isCongested: arrival.isCongested, at: now)
+        continue
+      }
       switch resequencer.place(location, textLength: textLength, from: laneSet, at: now) {
-      case .refused(_): continue
+      case .refused(let verdict):
+        // Of no use, but if it is genuine it arrived: else a path that brings second copies would seem to lose them
+        // all.
+        guard session.key.open(session.key.context, header.path, header.counter, datagram, sealed, textLength, sealed)
+        else {
+          counters.count(.forged)
+          continue
+        }
+        if noteAuthentic(header, arrival, session: slot, of: index, bytes: length, &opened, at: now) != nil {
+          noteRefused(verdict)
+        }
       case .into(let place, let claim):
         guard session.key.open(session.key.context, header.path, header.counter, datagram, sealed, textLength, place)
         else {

@@ -1,0 +1,156 @@
+import PathHealth
+import Primitives
+import Redundancy
+import Simulation
+import Testing
+import Topology
+
+@testable import Engine
+@testable import TestWorld
+
+/// 50 packets of 200 bytes a second. Where the way is 300 ms long, nothing can be repaired in time: what arrives is
+/// what protection is worth.
+@Suite struct `A call that is protected` {
+  @Test func `with copies loses a packet only when both paths do`() throws {
+    let call = try Call(.copies, over: ["delay 300ms loss 10%", "delay 300ms loss 10%"], seed: 3)
+    call.run(for: .seconds(200))
+    // Both are lost of one in a hundred.
+    #expect(call.lostShare <= 0.015, "\(call.lostShare)")
+    #expect(call.lostShare >= 0.005, "\(call.lostShare)")
+    call.expectNothingRepaired()
+    call.expectOrder()
+    #expect(call.world.count("engine", "copied", at: 0) == UInt64(call.datagrams.sent))
+  }
+
+  @Test func `with copies loses next to nothing when there is time for a repair as well`() throws {
+    let call = try Call(.copies, over: ["delay 20ms loss 10%", "delay 30ms loss 10%"], seed: 5)
+    call.run(for: .seconds(100))
+    #expect(call.lostShare < 0.002, "\(call.lostShare)")
+    #expect(call.world.count("engine", "repaired", at: 0) > 0)
+    call.expectOrder()
+  }
+
+  @Test func `counts the second copies, and holds none of them for a loss or an attack`() throws {
+    let call = try Call(.copies, over: ["delay 20ms", "delay 35ms"], seed: 1)
+    call.run(for: .seconds(20))
+    #expect(call.datagrams.lost == 0)
+    #expect(call.world.count("engine", "needless", at: 1) == UInt64(call.datagrams.sent))
+    for name in ["replayed", "forged", "malformed"] { #expect(call.world.count("engine", name, at: 1) == 0, "\(name)") }
+    var delivered: UInt64 = 0
+    for place in 0..<PeerPath.mostPaths where call.world.gateways[0].engine.peers[0].isUsed(place) {
+      let counters = call.world.gateways[0].engine.peers[0].beliefs[place].log.counters
+      #expect(counters.lost.datagrams == 0)
+      delivered += counters.delivered.datagrams
+    }
+    #expect(delivered == 2 * UInt64(call.datagrams.sent))
+    call.expectOrder()
+  }
+
+  @Test func `with parity 2+1 over three bad paths loses what theory says`() throws {
+    let call = try Call(
+      .parity(data: 2, parity: 1), over: Array(repeating: "delay 300ms loss 10%", count: 3), seed: 8)
+    call.run(for: .seconds(400))
+    let theory = ResidualLoss(members: 2, parity: 1, losses: [0.1, 0.1, 0.1]).ofDatagrams
+    #expect(abs(call.lostShare - theory) <= 0.2 * theory, "\(call.lostShare), and theory says \(theory)")
+    call.expectNothingRepaired()
+    call.expectOrder()
+    #expect(call.world.count("engine", "rebuilt", at: 1) > 1_000)
+    // One for two.
+    let parity = Int(call.world.count("engine", "parity", at: 0))
+    #expect(abs(parity - call.datagrams.sent / 2) < 10, "\(parity)")
+  }
+
+  /// No path has more pieces of a group than its parity can make up for.
+  @Test(arguments: [
+    (Protection.copies, 2), (.copies, 3), (.parity(data: 1, parity: 1), 2), (.parity(data: 2, parity: 1), 3),
+    (.parity(data: 2, parity: 2), 2), (.parity(data: 4, parity: 2), 3), (.parity(data: 6, parity: 4), 3),
+  ])
+  func `loses nothing when a path dies in the midst of it`(protection: Protection, paths: Int) throws {
+    let call = try Call(
+      protection, over: Array(repeating: "delay 300ms", count: paths), seed: 2,
+      events: "event at 6s p0 down")
+    call.run(for: .seconds(12))
+    #expect(call.datagrams.sent > 500)
+    #expect(call.datagrams.lost == 0, "\(call.datagrams.lost) of \(call.datagrams.sent)")
+    #expect(call.world.pathsUp == paths - 1)
+    call.expectNothingRepaired()
+    call.expectOrder()
+  }
+
+  @Test func `with the only path left sends no copies`() throws {
+    let call = try Call(.copies, over: ["delay 20ms loss 5%"], seed: 4)
+    call.run(for: .seconds(60))
+    #expect(call.world.count("engine", "copied", at: 0) == 0)
+    // Repair is all that is left.
+    #expect(call.world.count("engine", "repaired", at: 0) > 50)
+    #expect(call.lostShare < 0.01, "\(call.lostShare)")
+    call.expectOrder()
+  }
+
+  @Test func `with adaptive protection sends parity when something is lost, and only then`() throws {
+    let good = try Call(.adaptive, over: ["delay 20ms", "delay 20ms", "delay 20ms"], seed: 6)
+    good.run(for: .seconds(60))
+    #expect(good.world.count("engine", "parity", at: 0) == 0)
+    #expect(good.datagrams.lost == 0)
+    let loss = Array(repeating: "delay 300ms loss 5%", count: 3)
+    let bad = try Call(.adaptive, over: loss, seed: 6)
+    bad.run(for: .seconds(200))
+    let sent = Double(bad.datagrams.sent)
+    #expect(Double(bad.world.count("engine", "parity", at: 0)) > sent / 3)
+    #expect(bad.lostShare < 0.01, "\(bad.lostShare)")
+    bad.expectNothingRepaired()
+    bad.expectOrder()
+  }
+
+  /// Downloads that a rule put among calls, pings and small packets, over paths that change and fail.
+  @Test(arguments: [Protection.copies, .parity(data: 3, parity: 2), .adaptive], 0..<3)
+  func `costs no other traffic a byte, whatever the paths do`(protection: Protection, chunk: UInt64) throws {
+    for seed in chunk * 2..<chunk * 2 + 2 {
+      let outcome = try BondTrial.run(seed: seed, .stormy, time: .seconds(2)) { Call.protect(&$0, protection) }
+      #expect(outcome.failures.isEmpty, "seed \(seed): \(outcome.failures.joined(separator: "\n"))")
+      #expect(outcome.received > 0, "seed \(seed)")
+    }
+  }
+}
+
+private struct Call {
+  let world: BondWorld
+  let datagrams: UDPFlow
+
+  init(_ protection: Protection, over lines: [String], seed: UInt64, events: String = "") throws {
+    let links = lines.enumerated().map { "link p\($0.offset) branch -- hq \($0.element)\n" }.joined()
+    let text = "topology test\nnode branch gateway\nnode hq gateway\n\(links)\(events)\n"
+    let topology = try Topology(parsing: Array(text.utf8), file: "test")
+    world = try BondWorld(topology, seed: seed) { Call.protect(&$0, protection) }
+    datagrams = world.addUDP(
+      from: 0, starting: .seconds(3), rate: BitRate(bitsPerSecond: 80_000), length: 200)
+  }
+
+  /// Every flow is of a class with this protection.
+  static func protect(_ settings: inout GatewaySettings, _ protection: Protection) {
+    settings.classes = Classes([TrafficClass("call", .realtime, protection)])
+    let number = settings.classes.number(named: "call").map { UInt8($0) }
+    settings.rules = [Rule(name: "all", .striped, classNumber: number)]
+  }
+
+  func run(for time: Interval) {
+    world.run(for: .seconds(3) + time)
+    world.finish()
+    world.run(for: .seconds(3))
+  }
+
+  var lostShare: Double { Double(datagrams.lost) / Double(datagrams.sent) }
+
+  func expectNothingRepaired() {
+    let repaired = world.count("engine", "repaired", at: 0)
+    #expect(repaired == 0, "\(repaired) were sent again, so this says nothing about protection")
+  }
+
+  /// Nothing twice, nothing changed, nothing out of order, nothing kept.
+  func expectOrder() {
+    world.checkRest()
+    #expect(world.failures.isEmpty, "\(world.failures.joined(separator: "\n"))")
+    #expect(datagrams.disordered == 0)
+    #expect(datagrams.sent > 0 && datagrams.received <= datagrams.sent)
+  }
+}
