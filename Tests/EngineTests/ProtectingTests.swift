@@ -62,7 +62,7 @@ import Testing
 
 @Suite struct `The order of paths for what is urgent` {
   private static func ranking(_ arrivals: [Int64]) -> PathRanking {
-    var ranking = PathRanking()
+    var ranking = PathRanking(patience: .milliseconds(200))
     for (place, arrival) in arrivals.enumerated() {
       ranking.add(place, lands: .milliseconds(arrival), payload: 1_428 - place)
     }
@@ -86,5 +86,13 @@ import Testing
     let level = Self.ranking([10, 11, 12])
     #expect((0..<2).map { level.path(ofMember: $0) } == [0, 1] && level.path(ofParity: 0, members: 2) == 2)
     #expect(Self.ranking([30]).path(ofParity: 1, members: 2) == 0)
+  }
+
+  @Test func `leaves out who would land when nobody waits any more`() {
+    let late = Self.ranking([250, 10, 211, 210])
+    #expect((0..<late.count).map { late[$0] } == [1, 3] && late.near == 1)
+    // The one that came first turns out to be the late one.
+    let first = Self.ranking([500, 490, 20])
+    #expect(first.count == 1 && first[0] == 2 && first.near == 1)
   }
 }

@@ -46,9 +46,10 @@ import Topology
     call.expectOrder()
   }
 
-  @Test func `with parity 2+1 over three bad paths loses what theory says`() throws {
+  @Test(arguments: 1...3 as ClosedRange<UInt64>)
+  func `with parity 2+1 over three bad paths loses what theory says`(seed: UInt64) throws {
     let call = try Call(
-      .parity(data: 2, parity: 1), over: Array(repeating: "delay 300ms loss 10%", count: 3), seed: 8)
+      .parity(data: 2, parity: 1), over: Array(repeating: "delay 300ms loss 10%", count: 3), seed: seed)
     call.run(for: .seconds(400))
     let theory = ResidualLoss(members: 2, parity: 1, losses: [0.1, 0.1, 0.1]).ofDatagrams
     #expect(abs(call.lostShare - theory) <= 0.2 * theory, "\(call.lostShare), and theory says \(theory)")
@@ -84,6 +85,26 @@ import Topology
     // Repair is all that is left.
     #expect(call.world.count("engine", "repaired", at: 0) > 50)
     #expect(call.lostShare < 0.01, "\(call.lostShare)")
+    call.expectOrder()
+  }
+
+  /// A thin second path: it gets no more than it can bring in time, and delays nobody.
+  @Test func `with copies is not held up by a path that is too slow for it`() throws {
+    let call = try Call(.copies, over: ["rate 10mbit delay 20ms", "rate 64kbit delay 20ms"], seed: 7)
+    var most = 0
+    for _ in 0..<600 {
+      call.world.run(for: .milliseconds(100))
+      for place in 0..<PeerPath.mostPaths where call.world.gateways[0].engine.peers[0].isUsed(place) {
+        let path = call.world.gateways[0].engine.peers[0].paths[place]
+        most = max(most, path.urgent.bytes + path.bulk.bytes)
+      }
+    }
+    call.run(for: .zero)
+    #expect(call.datagrams.lost == 0)
+    let copied = call.world.count("engine", "copied", at: 0)
+    #expect(copied > 100 && copied < UInt64(call.datagrams.sent) * 3 / 4, "\(copied)")
+    // What it carries within half a second.
+    #expect(most < 6_000, "\(most) bytes waited for a path")
     call.expectOrder()
   }
 

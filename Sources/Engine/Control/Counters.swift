@@ -44,7 +44,7 @@ public struct Counters: Sendable {
     case parity
     /// Pieces of parity whose path had no room.
     case omitted
-    /// Segments of a protected class that went without: too long, or more lanes at a time than have room.
+    /// Segments of a protected class that went without: too long, no second path, or more lanes than have room.
     case unprotected
     /// Genuine datagrams whose bytes were there already, or are not waited for any more: second copies, mostly.
     case needless

@@ -23,8 +23,9 @@ struct GuardedLanes: ~Copyable {
   static let share = 64
   /// What a path of 1,500 bytes carries beside parity's own. Longer ones are no calls.
   static let mostText = 1_408
-  /// How long a group waits for its last member. A gateway waits for what is missing for 20 ms and three round trips at
-  /// least: parity that leaves later than this would come too late on short paths.
+  /// How long a group waits for its last member: packets of a call come every 20 ms, so shorter ones would be groups of
+  /// one or two, and longer ones come when nobody waits for them any more. Where the other side's patience is shorter
+  /// than this, so is the round trip, and a repair is in time.
   static let openFor = Interval.milliseconds(40)
   /// The longest pieces of one group.
   private static let storeBytes = 32 << 10

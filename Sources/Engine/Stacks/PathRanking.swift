@@ -7,6 +7,9 @@
 //  Members keep to paths that land about as soon as the first: their lane waits for its order, so one that lands much
 //  later would delay them all.
 //
+//  A path that would land a datagram later than anybody waits for it, since it is slow or much waits for it, is none of
+//  them: so what a thin path is given besides is never more than it carries in that time.
+//
 //  Parity may land a little later, as it is of use only when something was lost. With all paths near each other the
 //  places are those of `Placement`.
 
@@ -21,12 +24,14 @@ struct PathRanking {
   private(set) var count = 0
   /// How many of them are near the first.
   private(set) var near = 0
+  private let patience: Interval
   /// Text of a full datagram on the path where it is shortest.
   private(set) var leastPayload = Int.max
   private var places = InlineArray<16, UInt8>(repeating: 0)
   private var arrivals = InlineArray<16, Interval>(repeating: .zero)
 
-  init() {}
+  /// `patience`: how much later than the first a path may land and still be of use.
+  init(patience: Interval) { self.patience = patience }
 
   mutating func add(_ place: Int, lands arrival: Interval, payload: Int) {
     var rank = count
@@ -39,7 +44,9 @@ struct PathRanking {
     places[rank] = UInt8(place)
     count += 1
     leastPayload = min(leastPayload, payload)
-    near = (0..<count).last { arrivals[$0] - arrivals[0] <= PathRanking.nearness }.map { $0 + 1 } ?? 0
+    while arrivals[count - 1] - arrivals[0] > patience { count -= 1 }
+    near = min(near + 1, count)
+    while arrivals[near - 1] - arrivals[0] > PathRanking.nearness { near -= 1 }
   }
 
   subscript(rank: Int) -> Int { Int(places[rank]) }

@@ -24,7 +24,7 @@
 //  A packet longer than four datagrams (copies) or than one (parity) goes as if its class had no protection, uncut and
 //  over the path that lands first if it is urgent, else as bulk is: it is a piece of a download, whose sender repairs
 //  it, and to send a download twice is not what anybody wants who protects calls. With one path left a copy is not
-//  sent, parity is.
+//  sent, parity is; and no copy goes to a path where it would land more than `mostPatience` after the other.
 //
 //  Rejected.  To protect datagrams of bulk segments (their losses are repaired within the patience that they need
 //  anyway, at a hundredth of the bytes). A queue for parity (its members would have to be kept to be of use).
@@ -73,7 +73,7 @@ extension Engine {
   }
 
   private func ranking(of index: Int, for length: Int, isUrgent: Bool) -> PathRanking {
-    var ranking = PathRanking()
+    var ranking = PathRanking(patience: Engine.mostPatience)
     for place in 0..<PeerPath.mostPaths where peers[index].striped & 1 << UInt32(place) != 0 {
       guard let arrival = peers[index].striper.arrival(of: length, on: place, urgent: isUrgent) else { continue }
       ranking.add(place, lands: arrival, payload: peers[index].paths[place].payload)
@@ -104,8 +104,7 @@ extension Engine {
       setShape(protection, of: sender, ranking, of: index, at: now)
       commitMember(run, of: sender, ranking, to: index, lane: lane, isUrgent: isUrgent, at: now)
     default:
-      // With one path there is nothing to copy to.
-      if protection != .copies || ranking.count > 1 { counters.count(.unprotected) }
+      counters.count(.unprotected)
       commit(run, to: index, lane: lane, pinned: pinned, isUrgent: isUrgent, at: now)
     }
   }
