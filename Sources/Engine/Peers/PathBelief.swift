@@ -49,6 +49,12 @@ struct PathBelief: BitwiseCopyable {
     pacer.setRate(controller.pacingRate, at: now)
   }
 
+  /// Somebody is about to ask what this path can do.
+  mutating func refresh(at now: Instant) {
+    controller.refresh(at: now)
+    pacer.setRate(controller.pacingRate, at: now)
+  }
+
   /// What is due by the time alone.
   mutating func expire(at now: Instant, in runs: inout SentRuns) {
     if let due = log.deadline, due <= now {
