@@ -102,7 +102,7 @@ import Topology
     call.run(for: .zero)
     #expect(call.datagrams.lost == 0)
     let copied = call.world.count("engine", "copied", at: 0)
-    #expect(copied > 100 && copied < UInt64(call.datagrams.sent) * 3 / 4, "\(copied)")
+    #expect(copied > 100 && copied < UInt64(call.datagrams.sent) * 9 / 10, "\(copied)")
     // What it carries within half a second.
     #expect(most < 6_000, "\(most) bytes waited for a path")
     call.expectOrder()
@@ -117,8 +117,10 @@ import Topology
     let bad = try Call(.adaptive, over: loss, seed: 6)
     bad.run(for: .seconds(200))
     let sent = Double(bad.datagrams.sent)
-    #expect(Double(bad.world.count("engine", "parity", at: 0)) > sent / 3)
-    #expect(bad.lostShare < 0.01, "\(bad.lostShare)")
+    let parity = Double(bad.world.count("engine", "parity", at: 0))
+    // About what copies cost, and they would leave 0.25 %; here most is lost before it is known that paths lose.
+    #expect(parity > sent / 3 && parity < sent * 1.15, "\(parity) for \(sent)")
+    #expect(bad.lostShare < 0.002, "\(bad.lostShare)")
     bad.expectNothingRepaired()
     bad.expectOrder()
   }

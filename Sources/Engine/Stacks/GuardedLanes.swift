@@ -27,6 +27,10 @@ struct GuardedLanes: ~Copyable {
   /// one or two, and longer ones come when nobody waits for them any more. Where the other side's patience is shorter
   /// than this, so is the round trip, and a repair is in time.
   static let openFor = Interval.milliseconds(40)
+  /// The most for adaptive protection: more would make its parity late, and not much less.
+  static let adaptiveMembers = 4
+  /// Until it is known how many come in time: as many as of a call.
+  private static let firstMembers = 2
   /// The longest pieces of one group.
   private static let storeBytes = 32 << 10
 
@@ -35,6 +39,30 @@ struct GuardedLanes: ~Copyable {
     /// What measured loss asked for last, and when.
     var rows: Int?
     var shapedAt = Instant.zero
+    /// Members that a group of this lane gets before its time is over, as far as we know.
+    private var members = GuardedLanes.firstMembers
+    private var before: ParityEncoder.Counters
+
+    init(encoder: consuming ParityEncoder) {
+      before = encoder.counters
+      self.encoder = encoder
+    }
+
+    /// How many members adaptive protection counts with. A group that is not full in time was given parity for members
+    /// that it does not have: when half of them are so, they get one fewer, and when none is for long, one more.
+    mutating func usualMembers() -> Int {
+      let counters = encoder.counters
+      let timedOut = counters.timedOut - before.timedOut
+      let groups = counters.full - before.full + timedOut
+      if groups >= 4 && 2 * timedOut >= groups {
+        members = max(members - 1, 1)
+        before = counters
+      } else if groups >= 32 {
+        if timedOut == 0 { members = min(members + 1, GuardedLanes.adaptiveMembers) }
+        before = counters
+      }
+      return members
+    }
 
     /// What is open will not be sent.
     mutating func discard() {

@@ -13,7 +13,7 @@
 //                    that land first in turns; what the group's sums are goes over      B ─── 8 ──────▶
 //                    another path when it is full, or after `GuardedLanes.openFor`      C ───── 7+8 ──▶
 //
-//      adaptive      parity for four, as many pieces as the measured losses of these paths ask for; none is none
+//      adaptive      parity for up to four, as many pieces as the measured losses of these paths ask for; none is none
 //
 //  Members and copies wait for their path as all parts do. Parity does not: it is made late enough, and a path that has
 //  no room for it now would bring it too late; then it is left out.
@@ -44,12 +44,10 @@ import Wire
 extension Engine {
   /// As much as an urgent flow's turn: a frame of video of a few packets that a host handed over as one is copied.
   static let mostCopied = mostUrgent
-  /// For adaptive protection: what groups of a call have within `GuardedLanes.openFor`, and one more.
-  static let adaptiveMembers = 4
   /// One packet of a call in 20 s: nobody hears it, and half as much would double what is sent besides.
   static let adaptiveTarget = 0.001
   /// Losses are measured over hundreds of datagrams: to ask more often costs more than it tells.
-  static let adaptivePause = Interval.milliseconds(100)
+  static let adaptivePause = Interval.milliseconds(250)
 
   /// By number, and a bit for each class that has any.
   static func protections(of classes: Classes) -> (InlineArray<64, Protection>, UInt64) {
@@ -125,11 +123,12 @@ extension Engine {
       belief.pointee.loss.look(at: belief.pointee.log.counters)
       losses.append(belief.pointee.loss.share)
     }
+    let members = guarded.senders[sender].usualMembers()
     let rows = ResidualLoss.leastParity(
-      members: Engine.adaptiveMembers, losses: losses, target: Engine.adaptiveTarget, current: before)
+      members: members, losses: losses, target: Engine.adaptiveTarget, current: before)
     guarded.senders[sender].rows = rows
     guarded.senders[sender].shapedAt = now
-    guarded.senders[sender].encoder.setShape(members: Engine.adaptiveMembers, parity: rows)
+    guarded.senders[sender].encoder.setShape(members: members, parity: rows)
   }
 
   private mutating func commitMember(
