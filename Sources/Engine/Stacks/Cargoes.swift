@@ -3,7 +3,7 @@
 //  A path's log knows datagrams by their counters, and says of a run "its datagrams 3 to 7 have arrived". A cargo turns
 //  that into bytes of a shipment:
 //
-//      run of 4     │ record, text │ text        │ text        │ text  │        `record`: headers of ours, no bytes of it
+//      run of 4     │ record, text │ text        │ text        │ text  │      `record`: headers of ours, no bytes of it
 //      bytes        lower          · step − record · + step    · + step ▸ upper
 //
 //  A ring, since logs forget as well, the oldest first: a cargo's number grows, and one whose place was taken since

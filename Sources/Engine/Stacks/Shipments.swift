@@ -6,7 +6,7 @@
 //
 //  How.  Two rings in the order of age, one of shipments and one of their packets, which lie one after the other:
 //
-//      shipments   │ 7: 3 packets, all there │ 8: 1 packet │ 9: 2 packets │            number = place + turns of the ring
+//      shipments   │ 7: 3 packets, all there │ 8: 1 packet │ 9: 2 packets │          number = place + turns of the ring
 //                     first ▲                                             ▲ next
 //      packets     │ p │ p │ p │ p │ p │ p │
 //                  each: where its bytes are, which buffer goes back
