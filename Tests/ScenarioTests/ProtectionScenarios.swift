@@ -136,6 +136,59 @@ import Topology
   }
 }
 
+@Suite struct `Protected flows on a hostile network` {
+  /// Groups that were open name segments of a run of the gateway that is over.
+  @Test(
+    arguments: [Protection.copies, .parity(data: 2, parity: 2), .parity(data: 1, parity: 4)], 0..<3 as Range<UInt64>)
+  func `find their order again when a gateway was restarted`(protection: Protection, seed: UInt64) throws {
+    var line = Line(delay: .milliseconds(8))
+    line.loss = 0.1
+    line.duplication = 0.05
+    line.reordering = 0.1
+    let world = try GatewayWorld.pair(seed: seed, paths: 3, line: line) { plans in
+      for index in plans.indices { plans[index].protect(protection) }
+    }
+    try world.start(0)
+    try world.start(1)
+    world.run(for: .seconds(2))
+    let flows = [0, 1].flatMap { from in
+      [UserFlow.Kind.datagrams(least: 20, most: 1_300), .pings, .tcp(size: 1_384, most: 9_000)].map {
+        world.add($0, from: from, to: 1 - from, pause: .milliseconds(7))
+      }
+    }
+    for turn in 0..<4 {
+      world.run(for: .milliseconds(700 + 13 * Int64(seed)))
+      try world.start(turn % 2)
+    }
+    world.run(for: .seconds(4))
+    let before = flows.map { world.flows[$0].deliveredNumbers + world.flows[$0].deliveredBytes }
+    world.run(for: .seconds(2))
+    for (place, flow) in flows.enumerated() {
+      let now = world.flows[flow].deliveredNumbers + world.flows[flow].deliveredBytes
+      #expect(now > before[place], "seed \(seed): flow \(place) stands still")
+    }
+    for gateway in 0..<2 {
+      let count = world.gateway(gateway).engine.counters[protection == .copies ? .needless : .rebuilt]
+      #expect(count > 0, "seed \(seed): nothing of it was of use at gateway \(gateway)")
+    }
+    for index in world.flows.indices { world.flows[index].next = nil }
+    world.run(for: .seconds(20))
+    world.checkRest()
+    #expect(world.failures.isEmpty, "seed \(seed): \(world.failures.joined(separator: "\n"))")
+  }
+
+  /// Gateway 1 has true keys and changes what it seals: places, headers of groups, members, parity.
+  @Test(arguments: [Protection.copies, .parity(data: 2, parity: 2), .parity(data: 16, parity: 4)], 0..<3)
+  func `harm nobody when the peer means harm`(protection: Protection, chunk: UInt64) throws {
+    for seed in chunk * 4..<chunk * 4 + 4 {
+      var random = SeededRandom(seed: seed)
+      let script = (0..<600).map { _ in UInt8(random.below(256)) }
+      let failures = try GatewayFuzz.crook(script, protection)
+      #expect(failures.isEmpty, "seed \(seed): \(failures.joined(separator: "\n"))")
+    }
+  }
+}
+
 private struct Call {
   let world: BondWorld
   let datagrams: UDPFlow

@@ -34,6 +34,7 @@ public struct GatewayPlan: Sendable {
   public var weights: [UInt32] = []
   public var peers: [Peer] = []
   public var rules: [Rule] = []
+  public var classes = Classes()
   public var batches = 64
   public var segmentBytes = 8 << 20
   public var mostFlows = 256
@@ -46,6 +47,12 @@ public struct GatewayPlan: Sendable {
   public init(sockets: Int = 1, peers: [Peer] = []) {
     self.sockets = sockets
     self.peers = peers
+  }
+
+  /// Every flow is of a class with this protection.
+  public mutating func protect(_ protection: Protection) {
+    classes = Classes([TrafficClass("protected", .realtime, protection)])
+    rules = [Rule(name: "all", .striped, classNumber: classes.number(named: "protected").map { UInt8($0) })]
   }
 }
 
