@@ -12,6 +12,7 @@ import Glibc
 import Handshake
 import Netlink
 import POSIX
+import Parity
 public import Primitives
 import Ring
 import Sealing
@@ -114,7 +115,7 @@ public enum Gateway {
       throw GatewayFailure("there is not enough memory: raise the process's limits (ulimit -v)")
     }
     let engine = try attempt { () throws(SettingsConflict) in
-      try Engine.make(settings, identity: identity, memory: memory.engine)
+      try Engine.make(settings, identity: identity, erasure: ReedSolomon.code, memory: memory.engine)
     }
     var ring = try attempt { () throws(RingFailure) in
       try Ring.make(entries: 1024, completions: 4096, bufferGroups: configuration.paths.count + 1)

@@ -21,6 +21,7 @@
 //  Always true.  (1) What arrives from outside ends in a verdict and a counter. (2) Everything that waits is bounded:
 //  packets by their buffers, datagrams by batches, segments by the resequencer's memory.
 
+public import Erasure
 public import Handshake
 import Packets
 import PathHealth
@@ -61,6 +62,10 @@ public struct Engine: ~Copyable {
   /// What was looked at last, and which shipment it is.
   var draft: SegmentDraft
   var drafted: UInt32?
+  /// By the number of a class, see `Classes`, and a bit for each that has any.
+  let protections: InlineArray<64, Protection>
+  let protectedClasses: UInt64
+  var guarded: GuardedLanes
   /// Peers for which parts wait that could not leave in their turn.
   var loadedPeers = RingBuffer<UInt32>(minimumCapacity: 16)
   var freeBuffers = RingBuffer<UInt16>(minimumCapacity: 256)
@@ -85,7 +90,7 @@ public struct Engine: ~Copyable {
 
   /// What settings contradict is said before anything is made.
   public static func make(
-    _ settings: GatewaySettings, identity: Identity, memory: Memory
+    _ settings: GatewaySettings, identity: Identity, erasure: ErasureCode, memory: Memory
   ) throws(SettingsConflict) -> Engine {
     let list = settings.peers
     var claims: [AllowedAddresses.Claim] = []
@@ -104,15 +109,15 @@ public struct Engine: ~Copyable {
     }
     do throws(AllowedAddresses.Conflict) {
       let allowed = try AllowedAddresses(claims)
-      return Engine(settings, identity, memory, keys, allowed)
+      return Engine(settings, identity, erasure, memory, keys, allowed)
     } catch {
       throw .samePrefix(error.prefix, list[Int(error.first)].name, list[Int(error.second)].name)
     }
   }
 
   private init(
-    _ settings: GatewaySettings, _ identity: Identity, _ memory: Memory, _ keys: [PublicKey: Int],
-    _ allowed: consuming AllowedAddresses
+    _ settings: GatewaySettings, _ identity: Identity, _ erasure: ErasureCode, _ memory: Memory,
+    _ keys: [PublicKey: Int], _ allowed: consuming AllowedAddresses
   ) {
     let cryptography = identity.cryptography
     let incarnation = cryptography.randomNumber()
@@ -147,6 +152,10 @@ public struct Engine: ~Copyable {
       Resequencer.Limits(
         laneSets: max(1, list.count), mostSegmentLength: Engine.mostSegmentLength, memory: memory.segments))
     refusals = Refusals(from: settings.addresses)
+    let (protections, protectedClasses) = Engine.protections(of: settings.classes)
+    self.protections = protections
+    self.protectedClasses = protectedClasses
+    guarded = GuardedLanes(code: erasure)
     draft = shipments.nothing
     masks = .allocate(byteCount: Engine.mostMasks * SealingKey.sampleLength, alignment: 64)
     timers = DeadlineQueue(count: list.count)
@@ -166,7 +175,8 @@ public struct Engine: ~Copyable {
 
   public var deadline: Instant? {
     // Asked in every turn: no list, which would be an object.
-    Engine.earlier(resequencer.deadline, Engine.earlier(timers.first?.deadline, flows.deadline))
+    Engine.earlier(
+      Engine.earlier(resequencer.deadline, guarded.deadline), Engine.earlier(timers.first?.deadline, flows.deadline))
   }
 
   @inline(__always)
@@ -182,6 +192,7 @@ public struct Engine: ~Copyable {
       timers.set(first.machine, nil)
       expirePeer(first.machine, at: now)
     }
+    if let due = guarded.deadline, due <= now { expireGroups(at: now) }
     if let slot = sessions.takeExhausted() {
       let index = slot / Sessions.perPeer
       peers[index].handshake.begin(at: now)

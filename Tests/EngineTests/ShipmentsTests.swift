@@ -124,7 +124,47 @@ import Testing
   }
 }
 
-/// Packets in buffers of their own.
+@Suite struct `A segment that was sent twice` {
+  private static func begin(_ shipments: inout Shipments) -> UInt32? {
+    let number = Run([3], [60]).begin(in: &shipments, copies: 2)?.number
+    if let number { shipments.sent(number, bytes: 120) }
+    return number
+  }
+
+  @Test func `is over when both copies are, and gives its buffer back once`() {
+    var shipments = Shipments()
+    guard let number = Self.begin(&shipments) else { return #expect(Bool(false), "no room in the beginning") }
+    shipments.settle(number, bytes: 60)
+    let outstanding = shipments[number]?.pointee.outstanding
+    #expect(outstanding == 60)
+    shipments.settle(number, bytes: 60)
+    let isOver = shipments[number] == nil
+    let bytes = shipments.bytes
+    let buffers = [shipments.nextFreeBuffer(), shipments.nextFreeBuffer()]
+    #expect(isOver && bytes == 0 && buffers == [3, nil])
+  }
+
+  @Test func `is repaired when both copies were lost, and not for one`() {
+    var shipments = Shipments()
+    guard let number = Self.begin(&shipments) else { return #expect(Bool(false), "no room in the beginning") }
+    let afterOne = shipments.hasOther(number, lost: 1)
+    shipments.settle(number, bytes: 60)
+    let afterBoth = shipments.hasOther(number, lost: 0)
+    // The repair was lost as well.
+    let afterRepair = shipments.hasOther(number, lost: 0)
+    #expect(afterOne && !afterBoth && !afterRepair)
+  }
+
+  @Test func `but one that was sent once is always repaired`() {
+    var shipments = Shipments()
+    guard let number = Run([3], [60]).begin(in: &shipments)?.number else {
+      return #expect(Bool(false), "no room in the beginning")
+    }
+    let hasOther = shipments.hasOther(number, lost: 0)
+    #expect(!hasOther)
+  }
+}
+
 private struct Run {
   private let packets: [WaitingPacket]
   nonisolated(unsafe) private static let bytes: UnsafeMutableRawPointer = {
@@ -141,12 +181,12 @@ private struct Run {
     }
   }
 
-  func begin(in shipments: inout Shipments) -> (number: UInt32, draft: SegmentDraft)? {
+  func begin(in shipments: inout Shipments, copies: Int = 1) -> (number: UInt32, draft: SegmentDraft)? {
     packets.withUnsafeBufferPointer { packets in
       let run = FlowQueues.Run(
         packets: packets, length: packets.reduce(0) { $0 + Int($1.length) }, segmentSize: 0, needsChecksum: false)
       guard shipments.hasRoom() else { return nil }
-      return shipments.begin(run, peer: 0, lane: 0, isUrgent: false, at: .zero)
+      return shipments.begin(run, peer: 0, lane: 0, copies: copies, isUrgent: false, at: .zero)
     }
   }
 }

@@ -134,6 +134,7 @@ public final class GatewayWorld {
         allowed: peer.allowed ?? innerPrefixes(behind: peer.gateway))
     }
     settings.rules = plan.rules
+    settings.classes = plan.classes
     settings.mostFlows = plan.mostFlows
     settings.mostPieces = plan.mostPieces
     settings.strangers = plan.strangers

@@ -5,6 +5,7 @@ public import Engine
 import Glibc
 public import Handshake
 import Packets
+import Parity
 public import Primitives
 import Resequencer
 import Sealing
@@ -33,6 +34,7 @@ public struct GatewayPlan: Sendable {
   public var weights: [UInt32] = []
   public var peers: [Peer] = []
   public var rules: [Rule] = []
+  public var classes = Classes()
   public var batches = 64
   public var segmentBytes = 8 << 20
   public var mostFlows = 256
@@ -45,6 +47,12 @@ public struct GatewayPlan: Sendable {
   public init(sockets: Int = 1, peers: [Peer] = []) {
     self.sockets = sockets
     self.peers = peers
+  }
+
+  /// Every flow is of a class with this protection.
+  public mutating func protect(_ protection: Protection) {
+    classes = Classes([TrafficClass("protected", .realtime, protection)])
+    rules = [Rule(name: "all", .striped, classNumber: classes.number(named: "protected").map { UInt8($0) })]
   }
 }
 
@@ -97,7 +105,7 @@ public final class TestGateway {
     freeBuffers = (0..<UInt16(plan.buffers)).map { $0 }
     isLent = Array(repeating: false, count: plan.buffers)
     engine = try Engine.make(
-      settings, identity: identity,
+      settings, identity: identity, erasure: ReedSolomon.code,
       memory: Engine.Memory(batches: batches.bytes, segments: segments.bytes, flows: flows.bytes))
   }
 

@@ -3,6 +3,7 @@
 import Engine
 import Handshake
 import Packets
+import Parity
 import Primitives
 import Resequencer
 import Sealing
@@ -55,7 +56,7 @@ struct Pair: ~Copyable {
       let memory = Engine.Memory(
         batches: zeros(64 * 65_536), segments: zeros(16 << 20), flows: zeros(Engine.Memory.flowBytes(for: 1024)))
       do throws(SettingsConflict) {
-        return try Engine.make(settings, identity: identity, memory: memory)
+        return try Engine.make(settings, identity: identity, erasure: ReedSolomon.code, memory: memory)
       } catch {
         preconditionFailure("\(error)")
       }

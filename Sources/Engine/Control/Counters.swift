@@ -45,6 +45,17 @@ public struct Counters: Sendable {
     /// Pieces of segments that were lost and sent again, and those that it was too late for.
     case repaired
     case unrepaired
+    /// Segments that were sent over a second path as well, and pieces of parity.
+    case copied
+    case parity
+    /// Pieces of parity whose path had no room.
+    case omitted
+    /// Segments of a protected class that went without: too long, no second path, or more lanes than have room.
+    case unprotected
+    /// Genuine datagrams whose bytes were there already, or are not waited for any more: second copies, mostly.
+    case needless
+    /// Datagrams that were lost and came out of parity.
+    case rebuilt
     /// The kernel refused a send.
     case unsent
     /// The virtual NIC refused a packet.
@@ -53,7 +64,7 @@ public struct Counters: Sendable {
     case unreported
   }
 
-  private var values = InlineArray<32, UInt64>(repeating: 0)
+  private var values = InlineArray<48, UInt64>(repeating: 0)
 
   public init() {}
 

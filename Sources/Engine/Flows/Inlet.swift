@@ -115,9 +115,14 @@ extension Engine {
         ?? (isUrgent ? peers[index].striper.single(Engine.mostUrgent, urgent: true) : nil)
       // A segment is a turn of its flow: no longer than a few milliseconds of what the paths carry.
       let turn = Int(peers[index].rate.bitsPerSecond / 8 / 1_000) * Engine.turnMilliseconds
-      let most = min(
-        isUrgent ? Engine.mostUrgent : max(turn, Engine.leastSegment),
-        min(pin == nil ? peers[index].striper.mostSegmentLength : SendBatches.mostBytes, Engine.mostSegmentLength))
+      let isProtected =
+        protectedClasses >> UInt64(flows[slot].classNumber) & 1 != 0 && flows[slot].plan.stack == .striped
+      let most =
+        isProtected
+        ? mostProtected(of: index)
+        : min(
+          isUrgent ? Engine.mostUrgent : max(turn, Engine.leastSegment),
+          min(pin == nil ? peers[index].striper.mostSegmentLength : SendBatches.mostBytes, Engine.mostSegmentLength))
       // What leaves must leave whole; the rest waits for batches to come back.
       if batches.freeCount < Engine.batches(for: most, paths: paths) { break }
       guard shipments.hasRoom(), parts.freeCount >= PeerPath.mostPaths else { break }
@@ -125,7 +130,12 @@ extension Engine {
       if run.packets.isEmpty { continue }
       let lane =
         flows[slot].plan.stack == .raw ? rawLane() : FlowTable.lane(of: slot, lanes: Peer.lanes - Engine.rawLanes)
-      commit(run, to: index, lane: lane, pinned: pin, isUrgent: isUrgent, at: now)
+      if isProtected {
+        let protection = protections[Int(flows[slot].classNumber)]
+        commit(run, as: protection, to: index, lane: lane, pinned: pin, isUrgent: isUrgent, at: now)
+      } else {
+        commit(run, to: index, lane: lane, pinned: pin, isUrgent: isUrgent, at: now)
+      }
       transmit(to: index, at: now)
     }
     while let buffer = queues.nextGivenUp() { freeBuffers.append(buffer) }

@@ -122,6 +122,7 @@ extension Engine {
   private mutating func begin(anew index: Int, with kept: Int, at now: Instant) {
     closeBatches(of: index)
     dropParts(of: index)
+    guarded.reset(peer: index)
     // Nobody will ever report what was sent before, and his clock is another one.
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       disown(place, of: index)

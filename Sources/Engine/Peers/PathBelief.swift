@@ -23,6 +23,8 @@ struct PathBelief: BitwiseCopyable {
   var size: PathMTU
   /// No question for a size before.
   var sizeNotBefore = Instant.zero
+  /// Of what we sent, lately.
+  var loss = LossShare()
   /// Parts wait for the pacer.
   var isPaced = false
   /// Nothing was reported of what we sent lately: it carries nothing until something is, or a question is answered.

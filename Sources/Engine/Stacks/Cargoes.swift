@@ -3,7 +3,7 @@
 //  A path's log knows datagrams by their counters, and says of a run "its datagrams 3 to 7 have arrived". A cargo turns
 //  that into bytes of a shipment:
 //
-//      run of 4     │ record, text │ text        │ text        │ text  │        `record`: headers of ours, no bytes of it
+//      run of 4     │ record, text │ text        │ text        │ text  │      `record`: headers of ours, no bytes of it
 //      bytes        lower          · step − record · + step    · + step ▸ upper
 //
 //  A ring, since logs forget as well, the oldest first: a cargo's number grows, and one whose place was taken since
@@ -19,7 +19,9 @@ struct Cargo: BitwiseCopyable {
   /// Text of a full datagram.
   var step: UInt16
   /// What of the first datagram's text is a resume record.
-  var record: UInt16
+  var record: UInt8
+  /// Which copy of the segment they are.
+  var copy: UInt8
 
   /// Bytes of the shipment that these datagrams of the run carry.
   func bytes(of datagrams: Range<Int>) -> Range<UInt32> {
@@ -51,12 +53,12 @@ struct Cargoes: ~Copyable {
 
   /// Returns its number.
   @inline(__always)
-  mutating func append(shipment: UInt32, _ range: Range<Int>, step: Int, record: Int) -> UInt32 {
+  mutating func append(shipment: UInt32, _ range: Range<Int>, step: Int, record: Int, copy: UInt8 = 0) -> UInt32 {
     let number = next
     (ring + Int(number & (Cargoes.capacity - 1))).initialize(
       to: Cargo(
         number: number, shipment: shipment, lower: UInt32(range.lowerBound), upper: UInt32(range.upperBound),
-        step: UInt16(step), record: UInt16(record)))
+        step: UInt16(step), record: UInt8(record), copy: copy))
     next &+= 1
     return number
   }

@@ -121,6 +121,19 @@ extension Engine {
         counters.count(.unproven)
         continue
       }
+      if location.extra != 0 {
+        guard session.key.open(session.key.context, header.path, header.counter, datagram, sealed, textLength, sealed)
+        else {
+          counters.count(.forged)
+          continue
+        }
+        guard let path = noteAuthentic(header, arrival, session: slot, of: index, bytes: length, &opened, at: now)
+        else { continue }
+        receivePiece(
+          location, UnsafeRawBufferPointer(start: sealed, count: textLength), from: laneSet, of: index, on: path,
+          isCongested: arrival.isCongested, at: now)
+        continue
+      }
       switch resequencer.place(location, textLength: textLength, from: laneSet, at: now) {
       case .refused(let verdict):
         // What nobody needs any more has arrived all the same: else whoever sends it again would be told that his path
@@ -131,7 +144,9 @@ extension Engine {
           counters.count(.forged)
           continue
         }
-        _ = noteAuthentic(header, arrival, session: slot, of: index, bytes: length, &opened, at: now)
+        if noteAuthentic(header, arrival, session: slot, of: index, bytes: length, &opened, at: now) != nil {
+          noteRefused(verdict)
+        }
       case .into(let place, let claim):
         guard session.key.open(session.key.context, header.path, header.counter, datagram, sealed, textLength, place)
         else {

@@ -30,14 +30,7 @@ extension Engine {
   mutating func commit(
     _ run: FlowQueues.Run, to index: Int, lane: UInt16, pinned: UInt8?, isUrgent: Bool, at now: Instant
   ) {
-    guard let (number, made) = shipments.begin(run, peer: index, lane: lane, isUrgent: isUrgent, at: now) else {
-      preconditionFailure("a run is taken only while there is room for it")
-    }
-    draft = made
-    drafted = number
-    shipments[number]?.pointee.segment = peers[index].nextSegment(of: lane)
-    peers[index].sent.packets += UInt64(draft.count)
-    peers[index].sent.bytes += UInt64(draft.length)
+    let number = begin(run, to: index, lane: lane, isUrgent: isUrgent, at: now)
     if let pinned {
       return wait(number, 0..<draft.length, for: Int(pinned), of: index, isUrgent: isUrgent)
     }
@@ -53,6 +46,22 @@ extension Engine {
     }
   }
 
+  /// A run of packets gets its number.
+  @inline(__always)
+  mutating func begin(
+    _ run: FlowQueues.Run, to index: Int, lane: UInt16, copies: Int = 1, isUrgent: Bool, at now: Instant
+  ) -> UInt32 {
+    guard
+      let (number, made) = shipments.begin(run, peer: index, lane: lane, copies: copies, isUrgent: isUrgent, at: now)
+    else { preconditionFailure("a run is taken only while there is room for it") }
+    draft = made
+    drafted = number
+    shipments[number]?.pointee.segment = peers[index].nextSegment(of: lane)
+    peers[index].sent.packets += UInt64(draft.count)
+    peers[index].sent.bytes += UInt64(draft.length)
+    return number
+  }
+
   @inline(__always)
   private mutating func wait(_ number: UInt32, _ range: Range<Int>, for place: Int, of index: Int, isUrgent: Bool) {
     wait(
@@ -60,7 +69,7 @@ extension Engine {
       of: index, isUrgent: isUrgent)
   }
 
-  private mutating func wait(_ part: WaitingPart, for place: Int, of index: Int, isUrgent: Bool) {
+  mutating func wait(_ part: WaitingPart, for place: Int, of index: Int, isUrgent: Bool) {
     let path = peers[index].paths + place
     if isUrgent { parts.append(part, to: &path.pointee.urgent) } else { parts.append(part, to: &path.pointee.bulk) }
     peers[index].loaded |= 1 << UInt32(place)
@@ -105,7 +114,10 @@ extension Engine {
         return peerDeadlineChanged(index, at: now)
       }
       let room = min(window, paced)
-      let bytes = seal(part, shipment.pointee, on: place, of: index, session, most: room, at: now)
+      let bytes =
+        part.kind == 0
+        ? seal(part, shipment.pointee, on: place, of: index, session, most: room, at: now)
+        : sealProtected(part, shipment.pointee, on: place, of: index, session, most: room, at: now)
       if bytes == 0 { return }
       if peers[index].striped & 1 << UInt32(place) != 0 {
         peers[index].striper.sent(bytes, on: place, urgent: isUrgent)
@@ -123,7 +135,7 @@ extension Engine {
   }
 
   /// Seals a part into datagrams, from its beginning. Returns how many of its bytes there was room for.
-  private mutating func seal(
+  mutating func seal(
     _ part: WaitingPart, _ shipment: Shipment, on place: Int, of index: Int, _ session: SendingSession, most: Int,
     at now: Instant
   ) -> Int {
@@ -197,7 +209,7 @@ extension Engine {
   }
 
   /// Datagrams that followed each other.
-  private struct OpenRun {
+  struct OpenRun {
     let shipment: UInt32
     var lower: Int
     let step: Int
@@ -225,7 +237,7 @@ extension Engine {
     }
   }
 
-  private mutating func log(
+  mutating func log(
     _ run: inout OpenRun, upTo end: Int, of part: WaitingPart, on place: Int, of index: Int, at now: Instant
   ) {
     let belief = peers[index].beliefs + place
@@ -233,14 +245,15 @@ extension Engine {
     // Nothing else waits, for this path or for any.
     let isLast = path.pointee.urgent.bytes + path.pointee.bulk.bytes == end - Int(part.lower)
     let wasQuiet = belief.pointee.log.deadline == nil
-    let tag = cargoes.append(shipment: run.shipment, run.lower..<end, step: run.step, record: run.record)
+    let tag = cargoes.append(
+      shipment: run.shipment, run.lower..<end, step: run.step, record: run.record, copy: part.copy)
     let logging = belief.pointee.log.sent(
       tag: tag, first: run.first, count: run.count, bytes: run.bytes, lastBytes: run.lastBytes,
       isAppLimited: isLast && queues.waiting == 0, in: &runs, at: now)
     switch logging {
     case .logged: break
     case .forgot(let tag, let datagrams): forget(datagrams, of: tag)
-    case .unlogged: shipments.settle(run.shipment, bytes: end - run.lower)
+    case .unlogged: forget(run.shipment, copy: part.copy, bytes: end - run.lower)
     }
     run.count = 0
     run.lower = end
@@ -258,14 +271,16 @@ extension Engine {
       noteSizes(news, cargo, on: place, of: index, at: now)
       // What was held for lost was taken out of the books then.
       if news.outcome == .recovered { continue }
-      let isLost = news.outcome == .lost
+      let isLost = news.outcome == .lost && !shipments.hasOther(cargo.shipment, lost: cargo.copy)
       let isApart = isLost && !isCutAlike(cargo, news.datagrams, to: index)
       var first = news.datagrams.lowerBound
       while first < news.datagrams.upperBound {
         let end = isApart ? first + 1 : news.datagrams.upperBound
         let bytes = cargo.bytes(of: first..<end)
         first = end
-        if isLost && repair(bytes, of: cargo.shipment, to: index, at: now) { continue }
+        // Parity is nobody's bytes.
+        if bytes.isEmpty { continue }
+        if isLost && repair(bytes, of: cargo, to: index, at: now) { continue }
         shipments.settle(cargo.shipment, bytes: bytes.count)
       }
     }
@@ -274,8 +289,8 @@ extension Engine {
 
   /// What was lost is sent again over the path that lands first, as long as somebody waits for it. False: it is given
   /// up.
-  private mutating func repair(_ bytes: Range<UInt32>, of number: UInt32, to index: Int, at now: Instant) -> Bool {
-    guard let shipment = shipments[number], now - shipment.pointee.since < Engine.mostPatience,
+  private mutating func repair(_ bytes: Range<UInt32>, of cargo: Cargo, to index: Int, at now: Instant) -> Bool {
+    guard let shipment = shipments[cargo.shipment], now - shipment.pointee.since < Engine.mostPatience,
       parts.freeCount > 0, let place = peers[index].striper.single(bytes.count, urgent: true)
     else {
       counters.count(.unrepaired)
@@ -283,8 +298,9 @@ extension Engine {
     }
     counters.count(.repaired)
     shipment.pointee.unsent += UInt32(bytes.count)
-    var part = WaitingPart(shipment: number, lower: bytes.lowerBound, upper: bytes.upperBound)
+    var part = WaitingPart(shipment: cargo.shipment, lower: bytes.lowerBound, upper: bytes.upperBound)
     part.isWhole = false
+    part.kind = cargo.copy << 7
     wait(part, for: Int(place), of: index, isUrgent: true)
     noteLoaded(index)
     return true
@@ -303,8 +319,15 @@ extension Engine {
     while left != 0 {
       let datagram = left.trailingZeroBitCount
       left &= left &- 1
-      shipments.settle(cargo.shipment, bytes: cargo.bytes(of: datagram..<datagram + 1).count)
+      forget(cargo.shipment, copy: cargo.copy, bytes: cargo.bytes(of: datagram..<datagram + 1).count)
     }
+  }
+
+  /// What may be lost is no reason not to repair the other copy.
+  private mutating func forget(_ number: UInt32, copy: UInt8, bytes: Int) {
+    if bytes == 0 { return }
+    _ = shipments.hasOther(number, lost: copy)
+    shipments.settle(number, bytes: bytes)
   }
 
   /// Nothing that was sent on a path will be reported any more.
@@ -438,7 +461,7 @@ extension Engine {
     notePathSent(slot, of: index, bytes: length, datagrams: 1, expectsAnswer: expectsAnswer, at: now)
   }
 
-  private mutating func notePathSent(
+  mutating func notePathSent(
     _ slot: Int, of index: Int, bytes: Int, datagrams: UInt64, expectsAnswer: Bool, at now: Instant
   ) {
     peers[index].paths[slot].sent.bytes += UInt64(bytes)

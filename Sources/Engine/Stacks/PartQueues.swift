@@ -23,8 +23,13 @@ struct WaitingPart: BitwiseCopyable {
   var upper: UInt32
   /// Nothing before `lower` has left as a part of this one: if a packet does not begin there, its headers go with it.
   var isWhole = true
+  /// What is particular about it: nothing, 0; a member of a protected group, its location's `extra`; or a second copy.
+  var kind: UInt8 = 0
+  static let secondCopy: UInt8 = 0x80
 
   var count: Int { Int(upper - lower) }
+  /// Which copy of the segment it is.
+  var copy: UInt8 { kind >> 7 }
 }
 
 /// Of one path; entries are one higher than they are, 0 is none.

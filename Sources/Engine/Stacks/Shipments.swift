@@ -6,7 +6,7 @@
 //
 //  How.  Two rings in the order of age, one of shipments and one of their packets, which lie one after the other:
 //
-//      shipments   │ 7: 3 packets, all there │ 8: 1 packet │ 9: 2 packets │            number = place + turns of the ring
+//      shipments   │ 7: 3 packets, all there │ 8: 1 packet │ 9: 2 packets │          number = place + turns of the ring
 //                     first ▲                                             ▲ next
 //      packets     │ p │ p │ p │ p │ p │ p │
 //                  each: where its bytes are, which buffer goes back
@@ -18,6 +18,9 @@
 //  A buffer has room for the largest super-packet, so a small packet would hold forty times of what it needs: once all
 //  of its segment has left it moves into a cell of 2 KiB, and its buffer goes back at once. That is a copy of bytes
 //  that the cipher has just read: 40 ns, where a buffer is worth 64 KiB.
+//
+//  Of a segment that was sent twice each copy counts: it is over when both have arrived or were given up. A copy that
+//  was lost is sent again only if the other was lost, too.
 //
 //  What waits for news is bounded by `mostBytes`; beyond it the oldest shipments are forgotten as well.
 //
@@ -53,6 +56,12 @@ struct Shipment: BitwiseCopyable {
   var isCongestionCapable: Bool
   var isUrgent: Bool
   fileprivate var isOver: Bool
+  /// Of the whole; each is in `outstanding` and in `unsent`.
+  fileprivate var copies: UInt8
+  /// A bit for each copy of which something was lost.
+  fileprivate var lostCopies: UInt8
+  /// The protected group that it is a member of, if its part says that it is one.
+  var group: UInt32
 }
 
 struct Shipments: ~Copyable {
@@ -136,7 +145,7 @@ struct Shipments: ~Copyable {
   /// A run of packets becomes a segment. Returns its number and what it consists of; nil when there is no room.
   @inline(__always)
   mutating func begin(
-    _ run: FlowQueues.Run, peer: Int, lane: UInt16, isUrgent: Bool, at now: Instant
+    _ run: FlowQueues.Run, peer: Int, lane: UInt16, copies: Int = 1, isUrgent: Bool, at now: Instant
   ) -> (number: UInt32, draft: SegmentDraft)? {
     guard hasRoom() else { return nil }
     let ring = UInt32(Shipments.mostPackets)
@@ -150,9 +159,11 @@ struct Shipments: ~Copyable {
     slot(number).initialize(
       to: Shipment(
         peer: UInt32(peer), segment: 0, lane: lane, segmentSize: run.segmentSize, length: UInt32(draft.length),
-        outstanding: UInt32(draft.length), unsent: UInt32(draft.length), since: now, firstPacket: nextPacket,
+        outstanding: UInt32(draft.length * copies), unsent: UInt32(draft.length * copies), since: now,
+        firstPacket: nextPacket,
         packetCount: UInt16(draft.count), commonLength: UInt32(draft.commonLength), needsChecksum: run.needsChecksum,
-        isCongestionCapable: draft.isCongestionCapable, isUrgent: isUrgent, isOver: false))
+        isCongestionCapable: draft.isCongestionCapable, isUrgent: isUrgent, isOver: false, copies: UInt8(copies),
+        lostCopies: 0, group: 0))
     nextPacket &+= UInt32(draft.count)
     next &+= 1
     bytes += draft.length
@@ -214,6 +225,15 @@ struct Shipments: ~Copyable {
     precondition(bytes <= Int(shipment.pointee.outstanding), "more has arrived of a segment than it has")
     shipment.pointee.outstanding -= UInt32(bytes)
     if shipment.pointee.outstanding == 0 { end(number) }
+  }
+
+  /// Something of this copy was lost. Whether there is another copy that, as far as we know, lost nothing: then nothing
+  /// needs to be sent again. The second copy that loses something is repaired, be it the same piece or not: to know
+  /// which would take a list of pieces for each copy, and a needless repair is only some bytes.
+  mutating func hasOther(_ number: UInt32, lost copy: UInt8) -> Bool {
+    guard let shipment = self[number], shipment.pointee.copies > 1 else { return false }
+    shipment.pointee.lostCopies |= 1 << copy
+    return shipment.pointee.lostCopies & ~(1 << copy) == 0
   }
 
   private mutating func end(_ number: UInt32) {

@@ -6,6 +6,7 @@
 //  Always asked.  What BondWorld asks of each delivery; every stream arrives whole; in the end no buffer, no batch and
 //  no byte is held.
 
+public import Engine
 public import Primitives
 public import Topology
 
@@ -22,15 +23,18 @@ public struct BondTrial {
   private static let mostRest = Interval.seconds(240)
 
   public static func run(
-    seed: UInt64, _ weather: RandomBond.Weather = .stormy, time: Interval = .seconds(4)
+    seed: UInt64, _ weather: RandomBond.Weather = .stormy, time: Interval = .seconds(4),
+    prepare: (inout GatewaySettings) -> Void = { _ in }
   ) throws -> Outcome {
     let topology = RandomBond.topology(seed: seed, weather, time: time)
-    return try run(topology, seed: seed, time: time)
+    return try run(topology, seed: seed, time: time, prepare: prepare)
   }
 
-  public static func run(_ topology: Topology, seed: UInt64, time: Interval) throws -> Outcome {
+  public static func run(
+    _ topology: Topology, seed: UInt64, time: Interval, prepare: (inout GatewaySettings) -> Void = { _ in }
+  ) throws -> Outcome {
     var random = SeededRandom(seed: seed).stream(named: "trial")
-    let world = try BondWorld(topology, seed: seed)
+    let world = try BondWorld(topology, seed: seed, prepare: prepare)
     var streams: [TCPFlow] = []
     let start = Interval.milliseconds(300)
     for number in 0..<Int(1 + random.below(3)) {
@@ -52,8 +56,9 @@ public struct BondTrial {
     if !world.run(atMost: mostRest, until: { world.areFlowsDone }) && world.failures.isEmpty {
       world.fail("a stream did not end")
     }
-    // What nobody waits for any more comes or is given up.
-    world.run(for: .seconds(3))
+    // What nobody waits for any more comes or is given up: what a path was never reported to have brought after four
+    // seconds, and so is what had waited for it.
+    world.run(for: .seconds(9))
     world.checkRest()
     var notes = [0, 1].map { "gateway \($0): \(world.tally(of: $0))" }
     for stream in streams {
