@@ -119,6 +119,9 @@ public final class TestGateway {
     return true
   }
 
+  /// The memory for what waits to be put in order.
+  var segmentBytes: Int { plan.segmentBytes }
+
   public var lentBuffers: Int { plan.buffers - freeBuffers.count }
 
   // MARK: Questions

@@ -41,6 +41,16 @@ extension BondWorld {
     }.min() ?? 0
   }
 
+  /// What a gateway holds stays within what it was given, at any moment.
+  public func checkBounds() {
+    for gateway in gateways {
+      let held = gateway.heldBytes(at: now)
+      if held > gateway.segmentBytes {
+        fail("gateway \(gateway.number): \(held) bytes are held, and \(gateway.segmentBytes) are there")
+      }
+    }
+  }
+
   /// Everything that was taken has come back, when nothing is sent any more.
   public func checkRest() {
     for gateway in gateways {
