@@ -32,6 +32,8 @@ struct Answer {
   var heads: [String]
   var columns: [Column]
   var rows: [Row] = []
+  /// Figures over time, for programs only.
+  var samples: [[(key: String, value: Double?)]] = []
 
   var table: String {
     var lines = [heads + columns.map(\.title)]
@@ -57,6 +59,12 @@ struct Answer {
             for (column, value) in zip(columns, row.values) { object.member(column.key, value, decimals: 6) }
             if !row.note.isEmpty { object.member("note", row.note) }
           }
+        }
+      }
+      if samples.isEmpty { return }
+      object.array("samples") { list in
+        for sample in samples {
+          list.object { object in for (key, value) in sample { object.member(key, value, decimals: 3) } }
         }
       }
     }

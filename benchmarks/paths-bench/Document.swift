@@ -1,4 +1,5 @@
-//  Document.swift — writes docs/benchmarks/many-paths.md and the chart beside it, from reports that were measured before.
+//  Document.swift — writes docs/benchmarks/many-paths.md and the chart beside it, from reports that were measured
+//  before.
 
 import Commands
 import Glibc

@@ -10,7 +10,9 @@
 //  nobody answered, and how long until the flow (bins of 50 ms, smoothed: GoodputSeries) has 95 % of what is possible.
 //  Possible is what TCP could carry on the paths that are whole, at line rate; and, since that is a high bar for a
 //  bond that does not reach it on its best day, also 95 % of what this bond had in the last two seconds of the same
-//  state.
+//  state, unless that is next to nothing.
+//
+//  A ping that comes after seconds is not lost and worth nothing: hence the slowest of them.
 
 import Commands
 import Lab
@@ -20,6 +22,7 @@ import Topology
 struct Failover {
   private static let enough = 0.95
   private static let bin = 0.05
+  private static let nothing = 0.1
   private static let before = 3.0
   private static let realtime = """
 
@@ -57,18 +60,21 @@ struct Failover {
 
   private static let columns = [
     Column("pings_lost_outage", "lost"), Column("silence_outage_ms", "silence ms", per: 0.001),
+    Column("slowest_outage_ms", "slowest"),
     Column("before_bps", "before", per: 1e6, 1), Column("outage_bps", "cut", per: 1e6, 1),
     Column("survivors_sum_bps", "possible", per: 1e6, 1),
     Column("to_95_of_survivors_ms", "95 % ms", per: 0.001), Column("to_95_of_own_outage_ms", "of own", per: 0.001),
     Column("pings_lost_after", "lost"), Column("silence_after_ms", "silence ms", per: 0.001),
-    Column("after_bps", "mended", per: 1e6, 1), Column("sum_bps", "possible", per: 1e6, 1),
+    Column("slowest_after_ms", "slowest"), Column("after_bps", "mended", per: 1e6, 1),
+    Column("sum_bps", "possible", per: 1e6, 1),
     Column("to_95_of_sum_ms", "95 % ms", per: 0.001), Column("to_95_of_own_after_ms", "of own", per: 0.001),
   ]
 
   /// The fastest of them, unless somebody named one.
   private func choose(among paths: [StandPath], _ topology: String) throws(LabError) -> String {
     let wanted = invocation[Words.path]
-    if wanted.isEmpty, let fastest = paths.max(by: { ($0.up?.bitsPerSecond ?? .max) < ($1.up?.bitsPerSecond ?? .max) }) {
+    if wanted.isEmpty, let fastest = paths.max(by: { ($0.up?.bitsPerSecond ?? .max) < ($1.up?.bitsPerSecond ?? .max) })
+    {
       return fastest.name
     }
     if paths.contains(where: { $0.name == wanted }) { return wanted }
@@ -105,15 +111,20 @@ struct Failover {
     let survivors = paths.filter { $0.name != broken }.sum
     let ownOutage = series.mean(from: max(cut, mended - 2), to: mended)
     let ownAfter = series.mean(from: max(mended, end - 2), to: end)
+    func own(_ rate: Double?, _ possible: Double?) -> Double? {
+      rate.flatMap { $0 > Failover.nothing * (possible ?? 1) ? $0 : nil }
+    }
     func back(_ possible: Double?, _ from: Double, _ limit: Double) -> Double? {
       possible.flatMap { series.timeUntil(Failover.enough * $0, from: from, before: limit) }
     }
     return [
       Double(timeline.lost(from: cut - 0.5, to: mended).lost), timeline.longestSilence(from: cut, to: mended),
+      timeline.milliseconds(from: cut, to: mended).sorted.last,
       series.mean(from: start, to: cut), ownOutage, survivors, back(survivors, cut, mended),
-      back(ownOutage, cut, mended),
-      Double(timeline.lost(from: mended, to: end).lost), timeline.longestSilence(from: mended, to: end), ownAfter,
-      paths.sum, back(paths.sum, mended, end), back(ownAfter, mended, end),
+      back(own(ownOutage, survivors), cut, mended),
+      Double(timeline.lost(from: mended, to: end).lost), timeline.longestSilence(from: mended, to: end),
+      timeline.milliseconds(from: mended, to: end).sorted.last, ownAfter,
+      paths.sum, back(paths.sum, mended, end), back(own(ownAfter, paths.sum), mended, end),
     ]
   }
 }

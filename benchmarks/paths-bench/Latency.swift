@@ -1,4 +1,5 @@
-//  Latency.swift — what a call feels through the bond: round trips with nothing else, and beside a TCP flow that fills it.
+//  Latency.swift — what a call feels through the bond: round trips with nothing else, and beside a TCP flow that fills
+//  it.
 //
 //  ping sends twenty a second. Idle is measured before the flow, for as long, on gateways that are connected for two
 //  seconds; loaded is what left after the flow's warm-up.

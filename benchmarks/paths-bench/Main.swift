@@ -1,7 +1,8 @@
 //  Main.swift — paths-bench: does a bond keep its promises, with real TCP and real pings, in the laboratory?
 //
-//  Question.  `netlab bench` says how fast a bond is. Its users ask more: how long until it is fast, whether a call stays
-//  clear beside a download, what they feel when a path dies, what copies are worth, and whether memory stays bounded.
+//  Question.  `netlab bench` says how fast a bond is. Its users ask more: how long until it is fast, whether a call
+//  stays clear beside a download, what they feel when a path dies, what copies are worth, and whether memory stays
+//  bounded.
 //
 //      sudo .build/release/paths-bench ramp topologies/fibre-lte.topo
 //      sudo .build/release/paths-bench latency topologies/matrix/baseline.topo topologies/fibre-lte.topo

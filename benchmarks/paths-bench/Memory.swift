@@ -1,7 +1,8 @@
 //  Memory.swift — what two gateways hold while a path is down for half a minute and a TCP flow goes on at full rate.
 //
 //  Resident memory is read from outside, four times a second; what `hawser status` says of segments that wait is asked
-//  once a second. The table has a moment of each phase and the most of each; JSON has all samples.
+//  once a second: `held` is what the receiving half keeps to put it in order. The table has the end of each phase and
+//  the most of it; JSON has all samples besides.
 
 import Commands
 import FoundationEssentials
@@ -81,6 +82,16 @@ struct Memory {
         ]
       }
       answer.rows.append(Answer.Row(names: [phase.name], values: values))
+    }
+    let start = phases.first?.samples.first?.time ?? 0
+    answer.samples = phases.flatMap(\.samples).map { sample in
+      [("time_s", sample.time - start)]
+        + joined.gateways.enumerated().flatMap { index, gateway in
+          [
+            ("\(gateway.name)_resident_bytes", sample.resident[index]),
+            ("\(gateway.name)_held_bytes", sample.held[index]),
+          ]
+        }
     }
     return answer
   }

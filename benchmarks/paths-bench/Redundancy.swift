@@ -1,9 +1,10 @@
 //  Redundancy.swift — what is lost of a steady flow of small datagrams, with nothing, with copies and with parity, over
 //  paths that lose much.
 //
-//  Paths of 50 Mbit/s, 20, 25 and 30 ms, lose each frame by itself. Two of them carry copies, three carry parity. Beside
-//  each figure stands what theory gives, and how many datagrams that is of so many; chance alone spreads it by the
-//  square root of that.
+//  Paths of 50 Mbit/s, 20, 25 and 30 ms, lose each frame by itself. Two of them carry copies, three carry parity.
+//  Beside each figure stands what theory gives, and how many datagrams that is of so many; chance alone spreads it by
+//  the square root of that. Theory knows nothing of what is sent again when a loss was reported: fewer may be lost.
+//  That lines lost what they should stands beside it, as the wire counted it.
 
 import Commands
 import Glibc
@@ -39,13 +40,16 @@ struct Redundancy {
         Column("paths", "paths"), Column("sent", "sent"), Column("lost", "lost"),
         Column("lost_share", "lost %", per: 0.01, 2), Column("expected_share", "theory %", per: 0.01, 2),
         Column("of_expected", "of theory", 2), Column("again", "came twice"), Column("disordered", "out of order"),
+        Column("delay_p50_ms", "one way p50", 1), Column("delay_p99_ms", "p99", 1), Column("delay_most_ms", "most", 1),
+        Column("lost_on_lines_share", "lines lost %", per: 0.01, 2),
       ])
     for one in cases {
       tell("redundancy: \(one.name)")
       let topology = try topology(one.paths)
-      let policy = "\n[Class \"kept\"]\nTreatment = realtime\nRedundancy = \(one.protection)\n\n"
+      let policy =
+        "\n[Class \"kept\"]\nTreatment = realtime\nRedundancy = \(one.protection)\n\n"
         + "[Rule \"kept\"]\nProtocol = udp\nClass = kept\n"
-      let (sent, counts) = try TestStand.with(topology, source: topology.name) { (stand) throws(LabError) in
+      let (sent, counts, onLines) = try TestStand.with(topology, source: topology.name) { (stand) throws(LabError) in
         try stand.honestly(invocation, policy: policy) { (joined) throws(LabError) in try once(joined, stand) }
       }
       let lost = sent - counts[0]
@@ -55,13 +59,13 @@ struct Redundancy {
           names: [one.name],
           values: [
             Double(one.paths), sent, lost, share, one.expected,
-            one.expected > 0 ? share.map { $0 / one.expected } : nil, counts[1], counts[2],
+            one.expected > 0 ? share.map { $0 / one.expected } : nil, counts[1], counts[2], counts[3], counts[4], counts[5], onLines,
           ]))
     }
     return answer
   }
 
-  private func once(_ joined: JoinedSites, _ stand: TestStand) throws(LabError) -> (Double, [Double]) {
+  private func once(_ joined: JoinedSites, _ stand: TestStand) throws(LabError) -> (Double, [Double], Double?) {
     // Paths are known by then.
     try stand.wait(.seconds(2))
     let group = stand.newGroup()
@@ -84,10 +88,10 @@ struct Redundancy {
     func numbers(_ output: [UInt8]) -> [Double] {
       String(decoding: output, as: UTF8.self).split(whereSeparator: \.isWhitespace).compactMap { Double($0) }
     }
-    guard let sent = numbers(group.output(of: sender)).first, numbers(group.output(of: receiver)).count == 3 else {
+    guard let sent = numbers(group.output(of: sender)).first, numbers(group.output(of: receiver)).count == 6 else {
       throw LabError("no counts; \(group.complaint(of: sender)) \(group.complaint(of: receiver))", exitCode: 1)
     }
-    return (sent, numbers(group.output(of: receiver)))
+    return (sent, numbers(group.output(of: receiver)), try stand.lostByChance())
   }
 
   private func topology(_ paths: Int) throws(LabError) -> Topology {

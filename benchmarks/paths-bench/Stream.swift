@@ -1,5 +1,5 @@
-//  Stream.swift — one TCP connection whose arrivals are written down as they come: iperf3 counts tenths of a second, and
-//  a path's death is over in one.
+//  Stream.swift — one TCP connection whose arrivals are written down as they come: iperf3 counts tenths of a second,
+//  and a path's death is over in one.
 //
 //      paths-bench source ADDRESS     connects, sends until it is told to end     prints  start NS, connected NS
 //      paths-bench sink               takes one connection                        prints  ready, then  BIN BYTES
@@ -8,6 +8,7 @@
 
 import Commands
 import Glibc
+import Lab
 import Primitives
 import Synchronization
 
@@ -135,7 +136,10 @@ enum Datagrams {
       let due = start + number * (1_000_000_000 / invocation[Words.pace])
       let wait = due - monotonicNanoseconds()
       if wait > 0 { usleep(UInt32(wait / 1_000)) }
-      payload.withUnsafeMutableBytes { $0.storeBytes(of: UInt32(number), as: UInt32.self) }
+      payload.withUnsafeMutableBytes {
+        $0.storeBytes(of: UInt32(number), as: UInt32.self)
+        $0.storeBytes(of: monotonicNanoseconds(), toByteOffset: 8, as: Int.self)
+      }
       let count = with(&name) {
         sendto(descriptor, payload, payload.count, 0, __CONST_SOCKADDR_ARG(__sockaddr__: UnsafePointer($0)), $1)
       }
@@ -146,7 +150,8 @@ enum Datagrams {
     return 0
   }
 
-  /// Prints how many came, how many of them again, and how many behind a later one.
+  /// Prints how many came, how many of them again, and how many behind a later one; then how long they were under way,
+  /// median, 99th and longest, in milliseconds.
   static func receive(_ invocation: Invocation) -> Int32 {
     endOnSignal()
     let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
@@ -157,21 +162,28 @@ enum Datagrams {
     put("ready\n", to: STDOUT_FILENO)
     var hasCome: Set<UInt32> = []
     var (next, again, behind): (UInt32, Int, Int) = (0, 0, 0)
+    var delays: [Double] = []
     var payload = [UInt8](repeating: 0, count: 65_536)
     while !isOver.load(ordering: .relaxed) {
       if !isReady(descriptor, POLLIN) { continue }
       let count = recv(descriptor, &payload, payload.count, Int32(MSG_DONTWAIT))
-      if count < 4 { continue }
+      if count < 16 { continue }
       let number = payload.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
+      let sent = payload.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 8, as: Int.self) }
       if !hasCome.insert(number).inserted {
         again += 1
-      } else if number < next {
+        continue
+      }
+      delays.append(Double(monotonicNanoseconds() - sent) / 1e6)
+      if number < next {
         behind += 1
       } else {
         next = number + 1
       }
     }
-    put("\(hasCome.count) \(again) \(behind)\n", to: STDOUT_FILENO)
+    let samples = Samples(delays)
+    let words = [0.5, 0.99, 1].map { "\(samples.quantile($0) ?? 0)" }.joined(separator: " ")
+    put("\(hasCome.count) \(again) \(behind) \(words)\n", to: STDOUT_FILENO)
     return 0
   }
 }

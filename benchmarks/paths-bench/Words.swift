@@ -7,7 +7,8 @@ enum Words {
   enum Congestion: String, CaseIterable, Sendable { case cubic, bbr }
 
   static let file = Argument("FILE", .file(ending: ".topo"), "a topology with two gateways")
-  static let files = Argument(repeated: "FILE", .file(ending: ".topo"), isRequired: true, "topologies with two gateways")
+  static let files = Argument(
+    repeated: "FILE", .file(ending: ".topo"), isRequired: true, "topologies with two gateways")
   static let rounds = Option("rounds", value: "N", .number(in: 1...100), default: 3, "how often each is measured")
   static let seconds = Option("seconds", value: "S", .number(in: 1...3_600), default: 10, "how long it is measured")
   static let warmUp = Option(
@@ -25,7 +26,8 @@ enum Words {
     "case", value: "LIST", .list(of: PathFault.self), default: PathFault.allCases, "what happens to the path")
   static let path = Option("path", value: "NAME", .text("the name of a path"), default: "", "which; else the fastest")
   static let outage = Option("outage", value: "S", .number(in: 1...600), default: 8, "how long it lasts")
-  static let after = Option("after", value: "S", .number(in: 1...600), default: 8, "how long we look after it was mended")
+  static let after = Option(
+    "after", value: "S", .number(in: 1...600), default: 8, "how long we look after it was mended")
 
   // redundancy
   static let loss = Option("loss", value: "PERCENT", .number(in: 0...50), default: 10, "the loss of each path")

@@ -1,9 +1,9 @@
 //  GoodputSeries.swift — what arrived in each moment of a measurement, and when it was as much as it should be.
 //
-//  A TCP stream arrives in bursts: behind a hole everything waits, and then all of it comes at once. So a bin says little.
-//  "Back at so much" asks two things of a moment: that the smoothed series is there (the mean of five bins around it),
-//  and that the second that follows is there as a whole; the first moment where both hold is the answer. A burst after
-//  a silence passes the first question and fails the second.
+//  A TCP stream arrives in bursts: behind a hole everything waits, and then all of it comes at once. So a bin says
+//  little. "Back at so much" asks two things of a moment: that the smoothed series is there (the mean of five bins
+//  around it), and that the second that follows is there as a whole; the first moment where both hold is the answer. A
+//  burst after a silence passes the first question and fails the second.
 
 public struct GoodputSeries: Equatable, Sendable {
   /// Seconds that a bin is long.

@@ -3,7 +3,7 @@
 //  Everything happens where it would: on the line, to the wire's frames, or at the gateway's interface.
 //
 //      down          both directions drop everything, and nobody is told
-//      one-way       all that goes "up" is lost, answers come through
+//      one-way       all that goes "up" is lost, answers come through; `one-way-back` is the opposite
 //      large-only    packets above 1,000 bytes disappear, smaller ones pass: what a broken path MTU discovery does
 //      delete        the first site's interface is gone, as that of a modem that was pulled out; it comes back later with
 //                    the same name. In truth it waits in a namespace of its own: the kernel tells of both in the same
@@ -14,11 +14,13 @@
 
 import Netlink
 public import Primitives
+import Simulation
 import Topology
 
 public enum PathFault: String, CaseIterable, Sendable {
   case down
   case oneWay = "one-way"
+  case oneWayBack = "one-way-back"
   case delete
   case address
   case largeOnly = "large-only"
@@ -53,7 +55,8 @@ extension TestStand {
   public func cut(_ name: String, _ fault: PathFault) throws(LabError) -> CutPath {
     let ways = try ways()
     guard let way = ways.first(where: { $0.name == name }) else {
-      throw .wrongUsage("\(testbed.topology.name) has no path \(name); it has \(ways.map(\.name).joined(separator: ", "))")
+      throw .wrongUsage(
+        "\(testbed.topology.name) has no path \(name); it has \(ways.map(\.name).joined(separator: ", "))")
     }
     let own = way.links.filter { link in ways.count { $0.links.contains(link) } == 1 }
     switch fault {
@@ -62,7 +65,7 @@ extension TestStand {
         throw .wrongUsage("\(name) is more than one link: routes over others would not come back with its interface")
       }
       return fault == .delete ? try remove(own[0]) : try readdress(own[0])
-    case .down, .oneWay, .largeOnly:
+    case .down, .oneWay, .oneWayBack, .largeOnly:
       guard let wire = testbed.wire, let link = own.first(where: testbed.topology.isEmulated) else {
         throw .wrongUsage("\(name) has no link with attributes of its own, so nothing can happen to it alone")
       }
@@ -122,6 +125,20 @@ extension TestStand {
     let late = totals.late + totals.overrun + totals.noSlot
     return totals.carried == 0 ? (late == 0 ? 0 : 1) : Double(late) / Double(totals.carried)
   }
+
+  /// The share of frames that lines lost by chance since the topology came up: what was asked for, if it worked.
+  public func lostByChance() throws(LabError) -> Double? {
+    guard let wire = testbed.wire else { return nil }
+    var (lost, all): (UInt64, UInt64) = (0, 0)
+    for (index, link) in testbed.topology.links.enumerated() where testbed.topology.isEmulated(index) {
+      let lines = try wire.statistics(of: link.name)
+      for counters in [lines.forward.counters, lines.backward.counters] {
+        lost += counters.lostByChance
+        all += counters.accepted
+      }
+    }
+    return all == 0 ? nil : Double(lost) / Double(all)
+  }
 }
 
 /// A path that something happened to. What is not mended stays so until the topology goes.
@@ -146,10 +163,11 @@ extension PathFault {
   fileprivate func changes(of link: Topology.Link, isForward: Bool) -> (broken: Topology.Change, whole: Topology.Change)
   {
     switch self {
-    case .oneWay:
+    case .oneWay, .oneWayBack:
       let all = Probability(partsPerBillion: 1_000_000_000)
       let usual = Topology.Pair(link.forward.loss, link.backward.loss)
-      let broken = isForward ? Topology.Pair(all, usual.backward) : Topology.Pair(usual.forward, all)
+      let broken =
+        isForward == (self == .oneWay) ? Topology.Pair(all, usual.backward) : Topology.Pair(usual.forward, all)
       return (
         .attributes([.loss(broken, burst: nil)]), .attributes([.loss(usual, burst: link.forward.burst)])
       )

@@ -68,7 +68,8 @@ struct Gateways {
         let node = plan.topology.nodes[member.node]
         let socket = state.gatewaySocket(of: node)
         guard let configuration = plan.configuration(of: member, keys: keys, socket: socket) else { continue }
-        try SmallFile.write(configuration.printed() + Array(policy.utf8), to: state.gatewayFile(of: node), permissions: 0o600)
+        try SmallFile.write(
+          configuration.printed() + Array(policy.utf8), to: state.gatewayFile(of: node), permissions: 0o600)
         // What a predecessor said is not this one's last word.
         unlink(socket)
         var options = ChildProcess.Options()

@@ -112,9 +112,11 @@ public struct ManyPathsReport {
   }
 
   private var question: String {
-    var text = "**Question.** Two paths and nothing configured: is the bond faster than the better of them, and how near "
+    var text =
+      "**Question.** Two paths and nothing configured: is the bond faster than the better of them, and how near "
     text += "is it to the sum? What does a call feel beside it?\n\n"
-    text += "**Method.** \(conditions), measured in namespaces by `netlab matrix`: each path alone with plain TCP, then "
+    text +=
+      "**Method.** \(conditions), measured in namespaces by `netlab matrix`: each path alone with plain TCP, then "
     text += "the bond, in the same minutes. Above one late packet in a thousand a figure is refused. “Of best” is to "
     text += "plain TCP on the best path alone; “of sum” to what TCP could carry on all paths together at line rate "
     text += "(1,448 of 1,514 bytes), whatever they lose.\n\n"
