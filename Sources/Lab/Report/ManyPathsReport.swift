@@ -160,7 +160,7 @@ public struct ManyPathsReport {
         .init(name: "best path alone", shape: .tick, ink: .faint),
         .init(name: "\(PublishedFigures.source), published", shape: .ring, ink: .first),
         .init(name: "MPTCP", shape: .disc, ink: .second), .init(name: "Hawser", shape: .diamond, ink: .third),
-      ], columns: ["best", "published", "MPTCP", "Hawser"])
+      ], columns: ["best", PublishedFigures.source, "MPTCP", "Hawser"])
     chart.rows = rows.map { row in
       var drawn = PointChart.Row(label: row.profile)
       let alone = row.best.flatMap { best in row.sum.map { best / $0 } }
