@@ -49,6 +49,8 @@ public struct Engine: ~Copyable {
   var flows: FlowTable
   var queues: FlowQueues
   var rules: Rules
+  /// Of each class: what `Classes` has of it besides names.
+  let treatments: FixedArray<Treatment>
   var batches: SendBatches
   var resequencer: Resequencer
   /// Batches that were sent, until they were reported.
@@ -134,6 +136,8 @@ public struct Engine: ~Copyable {
     gatekeeper = Gatekeeper(identity, limits: settings.strangers)
     localPaths = settings.paths
     rules = Rules(settings.rules)
+    let classes = settings.classes.list
+    treatments = FixedArray(count: classes.count) { classes[$0].treatment }
     flows = FlowTable(
       memory: memory.flows.first(FlowTable.bytes(for: settings.mostFlows)), capacity: settings.mostFlows,
       random: cryptography.randomNumber())
