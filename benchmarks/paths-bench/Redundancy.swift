@@ -54,13 +54,10 @@ struct Redundancy {
       }
       let lost = sent - counts[0]
       let share = sent > 0 ? lost / sent : nil
+      let ratio = one.expected > 0 ? share.map { $0 / one.expected } : nil
+      let rest: [Double?] = counts[1...].map { $0 } + [onLines]
       answer.rows.append(
-        Answer.Row(
-          names: [one.name],
-          values: [
-            Double(one.paths), sent, lost, share, one.expected,
-            one.expected > 0 ? share.map { $0 / one.expected } : nil, counts[1], counts[2], counts[3], counts[4], counts[5], onLines,
-          ]))
+        Answer.Row(names: [one.name], values: [Double(one.paths), sent, lost, share, one.expected, ratio] + rest))
     }
     return answer
   }

@@ -5,9 +5,9 @@
 //      down          both directions drop everything, and nobody is told
 //      one-way       all that goes "up" is lost, answers come through; `one-way-back` is the opposite
 //      large-only    packets above 1,000 bytes disappear, smaller ones pass: what a broken path MTU discovery does
-//      delete        the first site's interface is gone, as that of a modem that was pulled out; it comes back later with
-//                    the same name. In truth it waits in a namespace of its own: the kernel tells of both in the same
-//                    way, and the wire keeps its end
+//      delete        the first site's interface is gone, as that of a modem that was pulled out; it comes back later
+//                    with the same name. In truth it waits in a namespace of its own: the kernel tells of both in the
+//                    same way, and the wire keeps its end
 //      address       the first site's interface has another address from one moment to the next
 //
 //  A fault needs a line that the path has for itself: else the others would have it too.
@@ -160,8 +160,7 @@ extension PathFault {
   private static let largest = ByteCount(1_000)
 
   /// What breaks a link, and what makes it whole again. Forward is up.
-  fileprivate func changes(of link: Topology.Link, isForward: Bool) -> (broken: Topology.Change, whole: Topology.Change)
-  {
+  func changes(of link: Topology.Link, isForward: Bool) -> (broken: Topology.Change, whole: Topology.Change) {
     switch self {
     case .oneWay, .oneWayBack:
       let all = Probability(partsPerBillion: 1_000_000_000)
