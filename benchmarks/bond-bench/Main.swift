@@ -25,7 +25,7 @@ import Topology
     case .run(let invocation):
       do {
         switch invocation.command {
-        case Words.random.name: print(randomTopology(invocation[Words.seed], invocation).printed(), terminator: "")
+        case Words.random.name: printRandom(invocation)
         case Words.sweep.name: try sweep(invocation)
         case Words.trial.name: try trial(invocation)
         case Words.survey.name: exit(try Survey.run(invocation))
@@ -34,6 +34,17 @@ import Topology
         }
       } catch { end("bond-bench: \(error)", 1) }
     }
+  }
+
+  private static func printRandom(_ invocation: Invocation) {
+    let seed = invocation[Words.seed]
+    var topology = randomTopology(seed, invocation)
+    if invocation[Words.measured] {
+      var measurement = BondMeasurement(topology, seed: seed)
+      measurement.time = .seconds(Int64(invocation[Words.seconds]))
+      topology = RandomBond.topology(seed: seed, invocation[Words.weather], time: measurement.duration)
+    }
+    print(topology.printed(), terminator: "")
   }
 
   private static func run(_ invocation: Invocation) throws {

@@ -37,6 +37,7 @@ enum Words {
   static let trialSeconds = Option(
     "trial-seconds", value: "S", .number(in: 1...600), default: 4, "how long the trial's traffic runs")
   static let step = Option("step", value: "N", .number(in: 1...64), default: 1, "from one seed to the next")
+  static let measured = Flag("measured", "with events over all of a measurement, as sweep and survey have them")
   static let details = Flag("details", "what lines lost, and the counters of both gateways")
   static let json = Flag("json", "print one JSON value")
 
@@ -45,7 +46,8 @@ enum Words {
     [
       files, seed, direction, flows, udp, seconds, warmUp, pings, details, json,
     ])
-  static let random = Command("random", "prints the random topology of a seed, as a file", [seed, weather, seconds])
+  static let random = Command(
+    "random", "prints the random topology of a seed, as a file", [seed, weather, seconds, measured])
   static let sweep = Command(
     "sweep", "runs random topologies, and prints those where the bond is worse than its best path",
     [
