@@ -28,8 +28,11 @@ extension BondWorld {
       .reduce(0) { $0 + count("resequencer", $1, at: gateway) }
   }
 
-  /// All counters of an engine that are not zero.
-  public func tally(of gateway: Int) -> String { gateways.isEmpty ? "" : gateways[gateway].tally(at: now) }
+  /// All counters of an engine that are not zero, and how many buffers it has not given back, of how many.
+  public func tally(of gateway: Int) -> String {
+    if gateways.isEmpty { return "" }
+    return "\(gateways[gateway].tally(at: now)); buffers \(gateways[gateway].lentBuffers)/\(gateways[gateway].buffers)"
+  }
 
   public func events(of gateway: Int) -> [Event.Kind] { gateways.isEmpty ? [] : gateways[gateway].events }
 
