@@ -12,7 +12,8 @@
 //  bond that does not reach it on its best day, also 95 % of what this bond had in the last two seconds of the same
 //  state, unless that is next to nothing.
 //
-//  A ping that comes after seconds is not lost and worth nothing: hence the slowest of them.
+//  A ping that comes after seconds is not lost and worth nothing: hence the slowest of them. While nothing is answered,
+//  ping sends some 55 a second instead of a hundred.
 
 import Commands
 import Lab
