@@ -127,6 +127,12 @@ public final class TestGateway {
     return true
   }
 
+  /// The memory for what waits to be put in order.
+  var segmentBytes: Int { plan.segmentBytes }
+
+  /// How many buffers there are for packets from the virtual NIC.
+  var buffers: Int { plan.buffers }
+
   public var lentBuffers: Int { plan.buffers - freeBuffers.count }
 
   // MARK: Questions

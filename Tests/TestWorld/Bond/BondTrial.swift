@@ -3,8 +3,9 @@
 //  TCP in both directions, a steady UDP flow and pings run while links change; then nobody sends anything new, and the
 //  world runs until the last byte was acknowledged.
 //
-//  Always asked.  What BondWorld asks of each delivery; every stream arrives whole; in the end no buffer, no batch and
-//  no byte is held.
+//  Always asked.  What BondWorld asks of each delivery; every stream arrives whole; no ping and no datagram comes out
+//  twice; no datagram comes after a later one unless a gateway counted a gap that it gave up; what is held never
+//  exceeds what was given; in the end no buffer, no batch and no byte is held.
 
 public import Engine
 public import Primitives
@@ -46,10 +47,12 @@ public struct BondTrial {
     }
     let pings = world.addPings(from: 0, starting: start)
     let rate = BitRate(bitsPerSecond: 100_000 + random.below(2_000_000))
-    let datagrams = world.addUDP(from: Int(random.below(2)), starting: start, rate: rate, length: 200)
+    let sender = Int(random.below(2))
+    let datagrams = world.addUDP(from: sender, starting: start, rate: rate, length: 200)
     let end = world.now + time
     while world.now < end && world.failures.isEmpty {
       world.run(until: min(end, world.now + .milliseconds(37)))
+      world.checkBounds()
       for stream in streams { if let sentence = stream.complaint() { world.fail(sentence) } }
     }
     world.finish()
@@ -60,6 +63,11 @@ public struct BondTrial {
     // seconds, and so is what had waited for it.
     world.run(for: .seconds(9))
     world.checkRest()
+    if pings.duplicates > 0 { world.fail("\(pings.duplicates) pings were answered twice") }
+    if datagrams.duplicates > 0 { world.fail("\(datagrams.duplicates) datagrams came out twice") }
+    if datagrams.disordered > 0 && world.holes(at: 1 - sender) == 0 {
+      world.fail("\(datagrams.disordered) datagrams came out of order, and no gap was counted")
+    }
     var notes = [0, 1].map { "gateway \($0): \(world.tally(of: $0))" }
     for stream in streams {
       notes.append(
