@@ -93,8 +93,8 @@ let package = Package(
     pump(
       "Engine",
       [
-        "Erasure", "Handshake", "Packets", "PathHealth", "PathMTU", "Primitives", "Redundancy", "Resequencer", "Sealing",
-        "Status", "Striper", "Wire",
+        "Erasure", "Handshake", "Packets", "PathHealth", "PathMTU", "Primitives", "Redundancy", "Resequencer",
+        "Sealing", "Status", "Striper", "Wire",
       ]),
     sansIO("Simulation", ["Primitives", "Topology"]),
     // E0

@@ -400,7 +400,7 @@ public struct PathController: Sendable, BitwiseCopyable {
         counters.overloads += 1
         losses.boundLong(at: max(inFlight, leastFull))
         go(to: .down, .lostTooMuch, at: now)
-      } else if span.marked > 0.05 {
+      } else if span.marked > 0.05 && !span.isAppLimited {
         go(to: .down, .wasMarked, at: now)
       } else if rates.epochTime * 1e9 > Double(queues.tolerance * 5 + queues.usualRoundTrip / 4) {
         losses.growLongBound()
@@ -410,7 +410,7 @@ public struct PathController: Sendable, BitwiseCopyable {
         go(to: .down, .foundNothing, at: now)
       }
     case .cruise:
-      if span.marked > 0.05 { losses.boundShort(below: wantedWindow, by: losses.markedShare / 3) }
+      if span.marked > 0.05 && !span.isAppLimited { losses.boundShort(below: wantedWindow, by: losses.markedShare / 3) }
       if losses.isOverloaded && span.leastQueue > queues.threshold {
         counters.overloads += 1
         losses.boundShort(below: wantedWindow, by: 0.3)
@@ -420,10 +420,10 @@ public struct PathController: Sendable, BitwiseCopyable {
   }
 
   private mutating func stepStartup(_ span: RateModel.Span, at now: Instant) {
-    if span.marked > 0.3 { return leaveStartup(.wasMarked, at: now) }
     // A burst that arrives more slowly than it was sent shows the line as well, if it is long; a trickle that radio has
     // moved about does not.
     let isProof = !span.isAppLimited || (span.bytes >= PathController.leastBurst && span.rate > rates.rate * 0.8)
+    if isProof && span.marked > 0.3 { return leaveStartup(.wasMarked, at: now) }
     let isCrowded = isProof && span.leastQueue > queues.threshold && span.received > span.sent * 1.25
     crowdedSpans = isCrowded ? crowdedSpans + 1 : 0
     if crowdedSpans >= 2 { return leaveStartup(.queueGrew, at: now) }

@@ -10,7 +10,7 @@
 //      worth = rates of all ÷ (1 + lateness of the last ÷ 400 ms)         lateness: after the first of all
 //
 //      fibre 300 Mbit/s 8 ms, LTE 30 Mbit/s 40 ms:   300    330 ÷ 1.08 = 305     both
-//      fibre 900 Mbit/s 2 ms, DSL 2 Mbit/s 20 ms:    900    902 ÷ 1.10 = 820     the fibre; the DSL carries what is urgent
+//      fibre 900 Mbit/s 2 ms, DSL 2 Mbit/s 20 ms:    900    902 ÷ 1.10 = 820     the fibre alone
 //
 //  and the best of these sums is taken. So each per cent more may cost 4 ms. What lands later than 150 ms must bring
 //  four times as much: behind such a backlog a page that shares the paths with a download begins visibly later.

@@ -164,10 +164,10 @@ extension Engine {
   /// the shortest round trip at the time when one is needed; it stays with it, since to change means disorder.
   private mutating func pinnedPath(of slot: UInt32, _ index: Int) -> UInt8? {
     if flows[slot].plan.stack == .striped { return nil }
-    if let pin = flows[slot].pin, peers[index].isUp(Int(pin)) { return pin }
+    if let pin = flows[slot].pin, mayPin(Int(pin), index) { return pin }
     let wanted = flows[slot].plan.path
     var best: (place: UInt8, roundTrip: Interval)?
-    for place in 0..<PeerPath.mostPaths where peers[index].isUp(place) {
+    for place in 0..<PeerPath.mostPaths where mayPin(place, index) {
       let path = peers[index].paths[place]
       if let wanted, path.route.socket != wanted { continue }
       if let best, best.roundTrip <= path.liveness.smoothedRoundTrip { continue }
@@ -175,6 +175,11 @@ extension Engine {
     }
     flows[slot].pin = best?.place
     return flows[slot].pin
+  }
+
+  /// It is up, and what is sent on it is reported.
+  private func mayPin(_ place: Int, _ index: Int) -> Bool {
+    peers[index].isUp(place) && !peers[index].beliefs[place].isSilent
   }
 
   /// What has no order gets another lane each time: none of it waits for the loss of another.

@@ -134,7 +134,7 @@ extension Engine {
     if peers[index].current != kept { peers[index].current = nil }
     peers[index].incarnation = sessions[kept].incarnation
     peers[index].resetLanes()
-    peers[index].provesFrom = now + Engine.firstPatience
+    peers[index].provesFrom = now + Engine.mostPatience
     // His datagrams are counted anew: what comes from another address now is newer than anything before.
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) { peers[index].paths[place].newestHeard = 0 }
     if let laneSet = peers[index].laneSet {

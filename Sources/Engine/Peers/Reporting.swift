@@ -162,6 +162,15 @@ extension Engine {
     for place in 0..<PeerPath.mostPaths where worthy & 1 << UInt32(place) != 0 {
       rates += peers[index].beliefs[place].controller.rate.bitsPerSecond
     }
+    // What waits for a path that is new to the striper, since it was its flow's only one, or the last resort.
+    var new = carrying & ~peers[index].striped
+    while new != 0 {
+      let place = new.trailingZeroBitCount
+      new &= new &- 1
+      let path = peers[index].paths + place
+      peers[index].striper.committed(path.pointee.urgent.bytes, on: place, urgent: true)
+      peers[index].striper.committed(path.pointee.bulk.bytes, on: place)
+    }
     peers[index].striped |= carrying
     peers[index].rate = BitRate(bitsPerSecond: max(1_000, rates))
   }

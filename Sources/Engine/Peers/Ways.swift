@@ -23,10 +23,9 @@ import Wire
 extension Engine {
   /// Spread of one-way delays that nobody has measured yet, and what timers and schedulers add.
   static let leastPatience = Interval.milliseconds(20)
-  /// Two satellites and a repair. Nobody waits so long unless his own paths are so slow.
-  static let mostPatience = Interval.seconds(2)
-  /// Until all round trips are measured.
-  static let firstPatience = Interval.milliseconds(500)
+  /// Until all round trips are measured, too. A repair over a satellite comes later than that; but so long would a call
+  /// be silent whose packet nobody sends again.
+  static let mostPatience = Interval.milliseconds(500)
   /// A segment may be so many full batches long, also on a single path: hosts make super-packets a little longer than a
   /// batch, and each alone would cost two calls (34 µs instead of 39 for 64 KiB, measured).
   static let leastBatches = 4
@@ -165,9 +164,9 @@ extension Engine {
     }
     let patience =
       !isMeasured
-      ? Engine.firstPatience
+      ? Engine.mostPatience
       : arriving.nonzeroBitCount < 2
-        ? Engine.leastPatience + slowest * 3 : Engine.leastPatience + slowest * 3 + (slowest - quickest) * 2
+        ? Engine.leastPatience + slowest * 4 : Engine.leastPatience + slowest * 4 + (slowest - quickest) * 2
     resequencer.setPatience(min(Engine.mostPatience, patience), for: laneSet)
   }
 
