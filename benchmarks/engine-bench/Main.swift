@@ -51,7 +51,7 @@ func counted(_ runner: UnsafeMutableRawPointer, _ rounds: Int) {
 }
 
 @main struct EngineBench {
-  static let warmUp = 300
+  static let warmUp = 3_000
 
   static func main() {
     let arguments = Array(CommandLine.arguments.dropFirst())

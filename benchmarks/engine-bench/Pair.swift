@@ -19,7 +19,7 @@ struct Pair: ~Copyable {
   /// As many as the program lends: packets stay in theirs until the other side has reported them.
   private static let bufferCount = 1_024
   /// A path's round trip here, since what one sends in a turn the other reports in the next.
-  private static let step = Interval.milliseconds(1)
+  private static let step = Interval.microseconds(50)
   private var freeBuffers = RingBuffer<UInt16>(minimumCapacity: Pair.bufferCount)
   private var now = Instant.zero + .seconds(1)
   /// Packets; a bundle of many counts as many.
@@ -96,10 +96,13 @@ struct Pair: ~Copyable {
         at: now)
     }
     let wanted = delivered + packets
-    for _ in 0..<Pair.mostTurns where delivered < wanted { turn() }
+    for _ in 0..<Pair.mostTurns {
+      turn()
+      if delivered >= wanted { break }
+    }
   }
 
-  private static let mostTurns = 1_000
+  private static let mostTurns = 100_000
 
   private mutating func turn() {
     now += Pair.step
