@@ -49,6 +49,10 @@ public struct Engine: ~Copyable {
   var flows: FlowTable
   var queues: FlowQueues
   var rules: Rules
+  var ledger: Ledger
+  let budgeted: Bool
+  /// A path of ours is something else than primary, free and without a limit.
+  let hasTerms: Bool
   var batches: SendBatches
   var resequencer: Resequencer
   /// Batches that were sent, until they were reported.
@@ -134,6 +138,9 @@ public struct Engine: ~Copyable {
     gatekeeper = Gatekeeper(identity, limits: settings.strangers)
     localPaths = settings.paths
     rules = Rules(settings.rules)
+    ledger = Ledger(settings.paths, today: settings.today)
+    budgeted = settings.paths.contains { $0.budget != nil }
+    hasTerms = settings.paths.contains { $0.tier != .primary || $0.price > 0 || $0.limit != nil || $0.budget != nil }
     flows = FlowTable(
       memory: memory.flows.first(FlowTable.bytes(for: settings.mostFlows)), capacity: settings.mostFlows,
       random: cryptography.randomNumber())

@@ -21,6 +21,7 @@ enum ControlKind: UInt8 {
   case report = 3
   case plan = 4
   case giveUp = 5
+  case terms = 8
 }
 
 /// What a sender tells the receiver about how he sends.
@@ -61,6 +62,7 @@ public struct GivingUp: Equatable, Sendable, BitwiseCopyable {
     case report(PathReport)
     case plan(SendingPlan)
     case giveUp(GivingUp)
+    case terms(PathTerms)
   }
 
   private let text: UnsafeRawBufferPointer
@@ -105,6 +107,13 @@ public struct GivingUp: Equatable, Sendable, BitwiseCopyable {
         lane: unsafe UInt16(littleEndian: rest.loadUnaligned(fromByteOffset: 2, as: UInt16.self)),
         segment: unsafe UInt32(littleEndian: rest.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
       return (.giveUp(giving), GivingUp.length)
+    case .terms:
+      guard rest.count >= PathTerms.length else { return nil }
+      let terms = PathTerms(
+        path: unsafe rest[1], tier: unsafe rest[2],
+        price: unsafe UInt32(littleEndian: rest.loadUnaligned(fromByteOffset: 4, as: UInt32.self)),
+        limit: unsafe UInt64(littleEndian: rest.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+      return (.terms(terms), PathTerms.length)
     case nil:
       return nil
     }
@@ -145,6 +154,15 @@ public struct GivingUp: Equatable, Sendable, BitwiseCopyable {
     let head = UInt32(ControlKind.giveUp.rawValue) | UInt32(giving.lane) << 16
     unsafe place.storeBytes(of: head.littleEndian, toByteOffset: 0, as: UInt32.self)
     unsafe place.storeBytes(of: giving.segment.littleEndian, toByteOffset: 4, as: UInt32.self)
+    return true
+  }
+
+  public mutating func append(_ terms: PathTerms) -> Bool {
+    guard let place = unsafe place(for: PathTerms.length) else { return false }
+    let head = UInt32(ControlKind.terms.rawValue) | UInt32(terms.path) << 8 | UInt32(terms.tier) << 16
+    unsafe place.storeBytes(of: head.littleEndian, toByteOffset: 0, as: UInt32.self)
+    unsafe place.storeBytes(of: terms.price.littleEndian, toByteOffset: 4, as: UInt32.self)
+    unsafe place.storeBytes(of: terms.limit.littleEndian, toByteOffset: 8, as: UInt64.self)
     return true
   }
 

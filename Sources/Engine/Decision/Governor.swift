@@ -21,7 +21,10 @@
 //
 //  A set that makes bulk wait for more than `delayBudget` besides must bring 5 % more, not 2 % less.
 //
-//  Without more to send, nothing is judged: then the application is the limit, and any set is good enough.
+//  Without more to send, nothing is judged: then the application is the limit, and any set is good enough. But there is
+//  harm that leaves nothing waiting: a TCP that is told of a loss each second does not fill even one path. So while
+//  things are given up for lost (`isSuspicious`), what is clearly below the best path is judged as well; and since it
+//  may have been the application after all, the smaller set has to deliver a tenth more, in its first eight seconds.
 //
 //  Rejected.  Believing the sum of rates (the harm is what no path knows of itself); the mean of a fixed second (noise
 //  of ± 10 % would change the set every few minutes; hysteresis large enough for that would let 10 % of harm pass);
@@ -55,6 +58,11 @@ struct Governor {
   /// Bulk may wait that much longer; beyond it a page takes visibly longer to begin.
   static let delayBudget = Interval.milliseconds(150)
   static let leastGain = 1.05
+  /// On suspicion alone: what TCP gets of a path that loses nothing, and what the smaller set must bring.
+  static let suspectShare = 0.85
+  static let suspectGain = 1.1
+  /// How long a TCP may take until its rate shows that nothing is lost any more.
+  static let recoveryTime = Interval.seconds(4)
 
   /// What is believed of a path.
   struct Path: Equatable, Sendable {
@@ -76,6 +84,8 @@ struct Governor {
     var shrunk: UInt64 = 0
     /// A smaller set was no better.
     var restored: UInt64 = 0
+    /// Of those that were shrunk, the ones without a backlog.
+    var suspected: UInt64 = 0
     /// What was dropped was tried again.
     var probes: UInt64 = 0
     /// These, and who came up and was looked at in the same way: not below, or below.
@@ -112,6 +122,14 @@ struct Governor {
   private var settlesAt = Instant.zero
   private var judgesFrom = Instant.zero
   private var mistakes = 0
+  /// The same for what is judged on suspicion alone.
+  private var suspectsFrom = Instant.zero
+  private var suspectMistakes = 0
+  /// When the set was shrunk on suspicion, until that was found right or wrong.
+  private var suspectedAt: Instant?
+  private var lastFull = Instant.zero
+  /// How much of the evidence has a backlog behind it, 0 ... 1.
+  private var backlogShare = 1.0
   private var lastReturn: Instant?
 
   var mode: Mode { used == usable ? .all : used.nonzeroBitCount == 1 ? .single : .some }
@@ -143,11 +161,12 @@ struct Governor {
 
   /// `delivered`: acknowledged since the last observation. `hasBacklog`: meanwhile there was more to send than went
   /// out.
+  /// `isSuspicious`: there was not, but what is given up for lost may be why.
   /// `extraDelay`: how much longer bulk waits than the best path alone would make it wait. Of `paths`, those count
   /// whose bit is in `usable`.
   mutating func observe(
-    delivered: ByteCount, hasBacklog: Bool, extraDelay: Interval, _ paths: borrowing InlineArray<16, Path>,
-    usable: UInt32, at now: Instant
+    delivered: ByteCount, hasBacklog: Bool, isSuspicious: Bool = false, extraDelay: Interval,
+    _ paths: borrowing InlineArray<16, Path>, usable: UInt32, at now: Instant
   ) {
     if usable != self.usable { pathsChanged(usable, at: now) }
     let interval = lastObserved.map { now - $0 } ?? .zero
@@ -155,13 +174,15 @@ struct Governor {
     if interval <= .zero { return }
     believe(paths, interval, extraDelay: extraDelay, at: now)
     if mayReturn(at: now) && admit(usable & ~used, at: now) { lastReturn = now }
-    if !hasBacklog || interval > decisionTime {
+    if hasBacklog { lastFull = now } else { doubt(at: now) }
+    if !hasBacklog && !isSuspicious || interval > decisionTime {
       // What follows silence is not what the set can do.
       settlesAt = max(settlesAt, now + longestRoundTrip * Governor.settlingRoundTrips)
       if now - lastBacklog > decisionTime { evidence.clear() }
       return
     }
     lastBacklog = now
+    backlogShare += 0.1 * ((hasBacklog ? 1 : 0) - backlogShare)
     if now < settlesAt { return }
     if evidence.add(delivered, in: interval, decisionTime: decisionTime) { judge(at: now) }
   }
@@ -219,8 +240,20 @@ struct Governor {
     return best
   }
 
+  private var isSuspicion: Bool { backlogShare < 0.5 }
+
+  /// The set was shrunk on suspicion, and nobody wants more than the smaller one carries: it was the application.
+  private mutating func doubt(at now: Instant) {
+    guard let suspectedAt, now - max(suspectedAt, lastFull) >= Governor.recoveryTime * 2, case .trying(let before, let worth) = phase
+    else { return }
+    restore(before, worth: worth, now: evidence.mean ?? worth, at: now)
+  }
+
   private var isCostly: Bool { extraDelay > Double(Governor.delayBudget.nanoseconds) }
-  private var share: Double { isCostly ? Governor.leastGain : Governor.leastShare }
+  private var share: Double {
+    if isSuspicion { return Governor.suspectShare }
+    return isCostly ? Governor.leastGain : Governor.leastShare
+  }
 
   /// There is a look more.
   private mutating func judge(at now: Instant) {
@@ -228,11 +261,18 @@ struct Governor {
     var bar = records[best].rate
     switch phase {
     case .steady:
-      if used.nonzeroBitCount > 1, now >= judgesFrom, let rate = isBelow(bar, best) {
-        let worth = isCostly ? rate / Governor.leastGain : rate
+      if used.nonzeroBitCount > 1, now >= (isSuspicion ? suspectsFrom : judgesFrom), let rate = isBelow(bar, best) {
+        let isSuspicion = isSuspicion
+        let worth = isSuspicion ? rate * Governor.suspectGain : isCostly ? rate / Governor.leastGain : rate
         let before = used
         shrink(used & ~best.bit, best, rate, isLast: used.nonzeroBitCount == 2, at: now)
         phase = .trying(before: before, worth: worth)
+        suspectedAt = nil
+        if isSuspicion {
+          counters.suspected += 1
+          suspectedAt = now
+          settlesAt = max(settlesAt, now + Governor.recoveryTime)
+        }
       } else {
         probe(at: now)
       }
@@ -256,17 +296,29 @@ struct Governor {
         let known = worth >= rate ? (before, worth) : (used, rate)
         shrink(used & ~best.bit, best, rate, isLast: true, at: now)
         phase = .trying(before: known.0, worth: known.1)
+        if suspectedAt != nil {
+          suspectedAt = now
+          settlesAt = max(settlesAt, now + Governor.recoveryTime)
+        }
       } else if let rate = evidence.isBelow(worth * Governor.leastShare) {
         restore(before, worth: worth, now: rate, at: now)
       } else if evidence.count == Evidence.most {
-        mistakes = 0
+        if suspectedAt == nil { mistakes = 0 } else { suspectMistakes = 0 }
+        suspectedAt = nil
         phase = .steady
       }
     }
   }
 
+  /// A TCP's rate swings after each loss, and a dip is no harm yet. What was just added is suspected for good reason.
+  private var leastLooks: Int {
+    if !isSuspicion { return Evidence.few }
+    if case .probing = phase { return Evidence.most / 2 }
+    return Evidence.most
+  }
+
   private func isBelow(_ bar: Double, _ best: Int) -> Double? {
-    evidence.isBelow(bar * share, barError: records[best].error * share)
+    evidence.isBelow(bar * share, barError: records[best].error * share, least: leastLooks)
   }
 
   /// Drops all of the suspects, or the worst of them.
@@ -334,9 +386,17 @@ struct Governor {
   private mutating func restore(_ before: UInt32, worth: Double, now rate: Double, at now: Instant) {
     let back = before & usable & ~used
     guard mayReturn(at: now), back.places.allSatisfy({ !records[$0].wasIn(lately: now) }) else { return }
-    let until = now + Governor.pause(mistakes)
-    mistakes += 1
-    judgesFrom = until
+    let until: Instant
+    if suspectedAt != nil {
+      until = now + Governor.pause(suspectMistakes)
+      suspectMistakes += 1
+      suspectsFrom = until
+      suspectedAt = nil
+    } else {
+      until = now + Governor.pause(mistakes)
+      mistakes += 1
+      judgesFrom = until
+    }
     for place in back.places { join(place, at: now) }
     lastReturn = now
     counters.restored += 1

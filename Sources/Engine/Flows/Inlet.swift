@@ -89,6 +89,7 @@ extension Engine {
       }
       let isUrgent = queues.isUrgentTurn
       if !isUrgent && peers[index].striper.horizon == 0 {
+        peers[index].steering?.pointee.noteWaiting(at: now)
         // Its paths have all that they can use: what comes now waits where a call may overtake it.
         if peers.count == 1 || postponed == slot { break }
         if postponed == nil { postponed = slot }
@@ -97,7 +98,7 @@ extension Engine {
       }
       let pin =
         pinnedPath(of: slot, index)
-        ?? (isUrgent ? peers[index].striper.single(Engine.mostUrgent, urgent: true) : nil)
+        ?? (isUrgent ? peers[index].striper.single(Engine.mostUrgent, urgent: true, among: peers[index].carrying) : nil)
       // A segment is a turn of its flow: no longer than a few milliseconds of what the paths carry.
       let turn = Int(peers[index].rate.bitsPerSecond / 8 / 1_000) * Engine.turnMilliseconds
       let most = min(
@@ -131,10 +132,12 @@ extension Engine {
   /// the shortest round trip at the time when one is needed; it stays with it, since to change means disorder.
   private mutating func pinnedPath(of slot: UInt32, _ index: Int) -> UInt8? {
     if flows[slot].plan.stack == .striped { return nil }
-    if let pin = flows[slot].pin, peers[index].isUp(Int(pin)) { return pin }
     let wanted = flows[slot].plan.path
+    // Who names a path means it, whatever its tier, but for `never`.
+    let allowed = wanted == nil ? peers[index].carrying : peers[index].usable
+    if let pin = flows[slot].pin, allowed.has(Int(pin)), peers[index].isUp(Int(pin)) { return pin }
     var best: (place: UInt8, roundTrip: Interval)?
-    for place in 0..<PeerPath.mostPaths where peers[index].isUp(place) {
+    for place in allowed.places where peers[index].isUp(place) {
       let path = peers[index].paths[place]
       if let wanted, path.route.socket != wanted { continue }
       if let best, best.roundTrip <= path.liveness.smoothedRoundTrip { continue }

@@ -126,6 +126,8 @@ extension Engine {
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       disown(place, of: index)
       peers[index].beliefs[place] = PathBelief(path: peers[index].paths[place].id, at: now)
+      peers[index].paths[place].told = ToldTerms()
+      limitChanged(place, of: index, at: now)
     }
     peers[index].clock = PeerClock()
     for slot in index * Sessions.perPeer..<(index + 1) * Sessions.perPeer where slot != kept { sessions.destroy(slot) }
@@ -206,6 +208,7 @@ extension Engine {
     expirePaths(of: index, at: now)
     expireBeliefs(of: index, at: now)
     sendReports(of: index, at: now)
+    expireSteering(of: index, at: now)
     if peers[index].pathCount == 0 && peers[index].settings.endpoints.isEmpty {
       // Nobody knows where he is: he will come.
       peers[index].handshake.cease()

@@ -18,6 +18,8 @@ struct PathBelief: BitwiseCopyable {
   /// How fast it may be used.
   var controller: PathController
   var pacer: Pacer
+  /// How much later than over the quickest path it arrives, as the striper was told.
+  var behind = Interval.zero
   /// Parts wait for the pacer.
   var isPaced = false
 
@@ -25,6 +27,11 @@ struct PathBelief: BitwiseCopyable {
     receipts = Receipts(path: path)
     controller = PathController(limit: nil, at: now)
     pacer = Pacer(rate: controller.pacingRate, at: now)
+  }
+
+  mutating func setLimit(_ limit: BitRate?, at now: Instant) {
+    controller.setLimit(limit)
+    pacer.setRate(controller.pacingRate, at: now)
   }
 
   /// When something is due, besides what `Liveness` wants.

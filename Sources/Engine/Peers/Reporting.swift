@@ -45,6 +45,7 @@ extension Engine {
     }
     guard isDue, let way = wayBack(to: index) else { return }
     peers[index].reports &+= 1
+    tellTerms(of: index, at: now)
     withUnsafeTemporaryAllocation(byteCount: Engine.mostControlText, alignment: 8) { room in
       var writer = ControlWriter(room)
       for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
@@ -66,7 +67,10 @@ extension Engine {
   private func wayBack(to index: Int) -> Int? {
     var best: (place: Int, roundTrip: Interval)?
     var next: (place: Int, roundTrip: Interval)?
+    // Reports are bytes as well: who is kept for emergencies has none of them, unless there is no other way.
+    let carrying = peers[index].carrying
     for place in 0..<PeerPath.mostPaths where peers[index].isUp(place) {
+      if carrying != 0 && !carrying.has(place) { continue }
       let path = peers[index].paths + place
       let way = (place, path.pointee.liveness.smoothedRoundTrip)
       if let first = best, first.roundTrip <= way.1 {
@@ -88,6 +92,7 @@ extension Engine {
     let belief = peers[index].beliefs + place
     if let sample = belief.pointee.log.receive(report, clock: &peers[index].clock, in: &runs, at: now) {
       belief.pointee.learn(from: sample, at: now)
+      steerIfDue(index, at: now)
       beliefsChanged(of: index, at: now)
     }
     settle(place, of: index, at: now)
@@ -109,6 +114,7 @@ extension Engine {
   /// behind by half of what its round trip is longer.
   mutating func beliefsChanged(of index: Int, at now: Instant) {
     let carrying = peers[index].carrying
+    let present = carrying | peers[index].helping
     var quickest = Interval.seconds(3_600)
     var quickestRoundTrip = Interval.seconds(3_600)
     var areMeasured = true
@@ -120,9 +126,13 @@ extension Engine {
         areMeasured = false
       }
     }
+    // Who stands by is seldom measured, and does not make the others any less so.
+    for place in peers[index].helping.places {
+      quickestRoundTrip = min(quickestRoundTrip, peers[index].paths[place].liveness.smoothedRoundTrip)
+    }
     let batchesOfPart = max(1, Engine.leastBatches / max(1, carrying.nonzeroBitCount))
     var rates: UInt64 = 0
-    for place in 0..<PeerPath.mostPaths where carrying & 1 << UInt32(place) != 0 {
+    for place in 0..<PeerPath.mostPaths where present & 1 << UInt32(place) != 0 {
       let path = peers[index].paths + place
       let belief = peers[index].beliefs + place
       let measured = areMeasured ? belief.pointee.delays.least(at: now) : nil
@@ -132,14 +142,17 @@ extension Engine {
       let pieces = min(SendBatches.mostBytes / datagram, batches.mostPieces)
       // Ours is overhead: what a segment has is text.
       let rate = belief.pointee.controller.rate.bitsPerSecond / UInt64(datagram) * UInt64(path.pointee.payload)
-      rates += rate
+      belief.pointee.behind = behind
+      let standsBy = !carrying.has(place)
+      if !standsBy { rates += rate }
       peers[index].striper.setPath(
         place,
         Striper.Path(
           rate: BitRate(bitsPerSecond: max(1_000, rate)), delay: behind + belief.pointee.controller.standingQueue,
-          mostBytes: batchesOfPart * pieces * path.pointee.payload, payload: path.pointee.payload))
+          mostBytes: batchesOfPart * pieces * path.pointee.payload, payload: path.pointee.payload,
+          standsBy: standsBy))
     }
-    peers[index].striped |= carrying
+    peers[index].striped |= present
     peers[index].rate = BitRate(bitsPerSecond: max(1_000, rates))
   }
 }

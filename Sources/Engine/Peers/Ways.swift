@@ -44,7 +44,8 @@ extension Engine {
         let path = PeerPath(
           id: id, peer: UInt32(index), route: route, mtu: localPaths[socket].mtu, isOurs: true,
           keepalive: peers[index].settings.keepalive, at: now)
-        guard peers[index].add(path, at: now) != nil else { return counters.count(.tooManyPaths) }
+        guard let place = peers[index].add(path, at: now) else { return counters.count(.tooManyPaths) }
+        limitChanged(place, of: index, at: now)
       }
     }
     peerDeadlineChanged(index, at: now)
@@ -74,13 +75,16 @@ extension Engine {
       counters.count(.tooManyPaths)
       return nil
     }
+    limitChanged(place, of: index, at: now)
     report(.pathFound, peer: index, path: place)
     return place
   }
 
   mutating func move(_ place: Int, of index: Int, to route: Route, at now: Instant) {
     let before = peers[index].paths[place].route
+    if hasBudgets { bill(place, of: index) }
     peers[index].paths[place].route = route
+    if before.socket != route.socket { limitChanged(place, of: index, at: now) }
     closeBatch(place, of: index)
     // A first answer from another address than we asked, or only our own address became known: nothing to tell.
     if before.remote != route.remote || before.socket != route.socket {
@@ -91,7 +95,10 @@ extension Engine {
 
   mutating func forget(_ place: Int, of index: Int, at now: Instant) {
     closeBatch(place, of: index)
+    if hasBudgets { bill(place, of: index) }
     peers[index].carrying &= ~(1 << UInt32(place))
+    peers[index].helping &= ~(1 << UInt32(place))
+    peers[index].usable &= ~(1 << UInt32(place))
     redirectParts(of: place, index)
     if peers[index].striped & 1 << UInt32(place) != 0 { peers[index].striper.setPath(place, nil) }
     peers[index].striped &= ~(1 << UInt32(place))
@@ -102,28 +109,33 @@ extension Engine {
   /// Tells the cores which paths there are.
   mutating func pathsChanged(of index: Int, at now: Instant) {
     var arriving: UInt32 = 0
-    var chosen: UInt32 = 0
+    var answered: UInt32 = 0
     var lastHeard: (place: Int, at: Instant)?
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       let liveness = peers[index].paths[place].liveness
       if liveness.state == .up { arriving |= 1 << UInt32(place) }
-      if liveness.state == .up && liveness.isAnswered { chosen |= 1 << UInt32(place) }
+      if liveness.state == .up && liveness.isAnswered { answered |= 1 << UInt32(place) }
       if let heard = liveness.lastHeard, heard > lastHeard?.at ?? .zero { lastHeard = (place, heard) }
     }
+    chooseCarrying(index, arriving: arriving, answered: answered, lastHeard: lastHeard?.place, at: now)
     if arriving == 0, let lastHeard { arriving = 1 << UInt32(lastHeard.place) }
-    if chosen == 0 { chosen = arriving & (~arriving &+ 1) }
+    let before = peers[index].carrying
+    let chosen = peers[index].steering?.pointee.bulk ?? 0
+    let helping = peers[index].steering?.pointee.helping ?? 0
     peers[index].carryingPaths = chosen.nonzeroBitCount
-    var stranded = peers[index].loaded & ~chosen
+    // What waits for a path that carries no more, but for the urgent parts of one that stood by and still does.
+    var stranded = peers[index].loaded & (before & ~chosen | ~(chosen | helping))
     peers[index].carrying = chosen
+    peers[index].helping = helping
     beliefsChanged(of: index, at: now)
     while stranded != 0 {
       redirectParts(of: stranded.trailingZeroBitCount, index)
       stranded &= stranded &- 1
     }
-    for place in 0..<PeerPath.mostPaths where peers[index].striped & ~chosen & 1 << UInt32(place) != 0 {
+    for place in 0..<PeerPath.mostPaths where peers[index].striped & ~(chosen | helping) & 1 << UInt32(place) != 0 {
       peers[index].striper.setPath(place, nil)
     }
-    peers[index].striped = chosen
+    peers[index].striped = chosen | helping
     peers[index].arrivingPaths = arriving
     if let laneSet = peers[index].laneSet {
       // In the beginning the other side may send on a path that we have not heard yet.

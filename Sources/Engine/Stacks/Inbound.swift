@@ -211,6 +211,7 @@ extension Engine {
       switch message {
       case .probe(let probe): receive(probe, on: path, of: index, at: now)
       case .report(let report): receive(report, of: index, at: now)
+      case .terms(let terms): receive(terms, of: index, at: now)
       case .plan, .giveUp: counters.count(.malformed)
       }
     }
@@ -230,7 +231,10 @@ extension Engine {
       if sent <= now {
         let isFirst = peers[index].paths[path].liveness.answered(after: now - sent)
         peers[index].beliefs[path].log.learn(roundTrip: now - sent, at: now)
-        if isFirst { pathsChanged(of: index, at: now) } else { roundTripsChanged(of: index) }
+        if isFirst {
+          pathsChanged(of: index, at: now)
+          if hasTerms { tellTerms(path, of: index, at: now) }
+        } else { roundTripsChanged(of: index) }
       }
     }
   }

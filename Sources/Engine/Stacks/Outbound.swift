@@ -266,9 +266,10 @@ extension Engine {
   /// up.
   private mutating func repair(_ bytes: Range<UInt32>, of number: UInt32, to index: Int, at now: Instant) -> Bool {
     guard let shipment = shipments[number], now - shipment.pointee.since < Engine.mostPatience,
-      parts.freeCount > 0, let place = peers[index].striper.single(bytes.count, urgent: true)
+      parts.freeCount > 0, let place = peers[index].striper.single(bytes.count, urgent: true, among: peers[index].carrying)
     else {
       counters.count(.unrepaired)
+      peers[index].steering?.pointee.noteGivenUp(at: now)
       return false
     }
     counters.count(.repaired)

@@ -3,7 +3,7 @@
 public import Engine
 import Primitives
 public import Simulation
-import Status
+public import Status
 public import Topology
 
 extension BondWorld {
@@ -26,6 +26,11 @@ extension BondWorld {
   public func holes(at gateway: Int) -> UInt64 {
     ["holesByProof", "holesByPatience", "holesByOverrun", "holesByMemory"]
       .reduce(0) { $0 + count("resequencer", $1, at: gateway) }
+  }
+
+  /// What `hawser status` would show.
+  public func status(of gateway: Int) -> StatusSnapshot {
+    gateways[gateway].engine.snapshot(version: "", interface: "", uptime: .zero, at: now)
   }
 
   /// All counters of an engine that are not zero.

@@ -1,0 +1,97 @@
+//  Carrying.swift — asks a peer's steering which paths carry what, with all that is believed of them.
+//
+//      report ─▶ belief ─┬─▶ 100 ms since the last time? ─▶ steer ─▶ other sets? ─▶ pathsChanged ─▶ striper, parts
+//      up, down, terms ──┴──────────────────────────────▶ pathsChanged
+//
+//  What counts as up.  A path that answered, as long as one of those that may carry did; before that, the one of the
+//  least rank that was heard, and when nobody is heard any more, who was heard last: what is sent then is a question.
+//
+//  No timer.  Reports come while data flows, and `Tiers.deadline` rings once for each step that is left to be undone
+//  when it stops, so that the next packet does not leave by the card that the last download had called for.
+
+import PathHealth
+import Primitives
+import Striper
+import Wire
+
+extension Engine {
+  /// What our side and the other make of a path, together: the one who wants it less decides.
+  func standing(_ place: Int, of index: Int) -> PathStanding {
+    let path = peers[index].paths + place
+    let local = localPaths[Int(path.pointee.route.socket)]
+    let own = ledger.isSpent(Int(path.pointee.route.socket)) ? local.tier.lower : local.tier
+    var standing = PathStanding(max(own, path.pointee.told.tier), isUp: false)
+    let price = local.price.addingReportingOverflow(path.pointee.told.price)
+    standing.price = price.overflow ? .max : price.partialValue
+    return standing
+  }
+
+  /// The places whose paths may be sent on, of those that are up or were heard last.
+  private func usable(_ index: Int, arriving: UInt32, answered: UInt32, lastHeard: Int?) -> UInt32 {
+    var first: (place: Int, standing: PathStanding)?
+    var allowed: UInt32 = 0
+    let candidates = arriving != 0 ? arriving : lastHeard.map { $0.bit } ?? 0
+    for place in candidates.places {
+      let standing = standing(place, of: index)
+      if standing.standing == .never { continue }
+      allowed |= place.bit
+      if let first, (first.standing.standing, first.standing.price) <= (standing.standing, standing.price) { continue }
+      first = (place, standing)
+    }
+    if allowed & answered != 0 { return allowed & answered }
+    return first.map { $0.place.bit } ?? 0
+  }
+
+  private func views(of index: Int, usable: UInt32, at now: Instant) -> InlineArray<16, Steering.View> {
+    var views = InlineArray<16, Steering.View>(repeating: Steering.View())
+    for place in usable.places {
+      let path = peers[index].paths + place
+      let belief = peers[index].beliefs + place
+      var view = Steering.View()
+      view.standing = standing(place, of: index)
+      view.standing.isUp = true
+      let log = belief.pointee.log.counters
+      view.delivered = belief.pointee.log.delivered
+      view.lost = log.lost.bytes &- min(log.recovered.bytes, log.lost.bytes)
+      let rate = belief.pointee.controller.rate
+      view.standing.rate = Int(rate.bitsPerSecond / 8)
+      if view.delivered > 0 { view.rate = rate }
+      view.isFull = belief.pointee.controller.isFull
+      // Of one that is quiet, nothing is known but what it was.
+      let least = belief.pointee.log.roundTrip.least(at: now) ?? belief.pointee.controller.leastRoundTrip
+      view.roundTrip = least > .zero ? least : path.pointee.liveness.smoothedRoundTrip
+      view.delay = belief.pointee.behind + belief.pointee.controller.standingQueue
+      views[place] = view
+    }
+    return views
+  }
+
+  /// Some came or went, or are another tier: the sets are chosen anew.
+  mutating func chooseCarrying(_ index: Int, arriving: UInt32, answered: UInt32, lastHeard: Int?, at now: Instant) {
+    let usable = usable(index, arriving: arriving, answered: answered, lastHeard: lastHeard)
+    peers[index].usable = usable
+    if usable == 0 && peers[index].steering == nil { return }
+    let steering = peers[index].makeSteering()
+    steering.pointee.pathsChanged(views(of: index, usable: usable, at: now), at: now)
+  }
+
+  /// Ten times a second while reports come.
+  @inline(__always)
+  mutating func steerIfDue(_ index: Int, at now: Instant) {
+    guard let steering = peers[index].steering, steering.pointee.isDue(at: now) else { return }
+    steer(index, steering, at: now)
+  }
+
+  private mutating func steer(_ index: Int, _ steering: UnsafeMutablePointer<Steering>, at now: Instant) {
+    bill(index, at: now)
+    let views = views(of: index, usable: peers[index].usable, at: now)
+    if steering.pointee.observe(views, at: now) { pathsChanged(of: index, at: now) }
+    tellTerms(of: index, at: now)
+  }
+
+  /// Nothing is heard, and what was called for help may go.
+  mutating func expireSteering(of index: Int, at now: Instant) {
+    guard let steering = peers[index].steering, let due = steering.pointee.deadline, due <= now else { return }
+    steer(index, steering, at: now)
+  }
+}
