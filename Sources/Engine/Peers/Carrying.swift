@@ -26,8 +26,10 @@ extension Engine {
     return standing
   }
 
-  /// The places whose paths may be sent on, of those that are up or were heard last.
-  private func usable(_ index: Int, arriving: UInt32, answered: UInt32, lastHeard: Int?) -> UInt32 {
+  /// The places whose paths may be sent on: who answered, or whoever there is. Only the former is anything to steer.
+  private func usable(
+    _ index: Int, arriving: UInt32, answered: UInt32, lastHeard: Int?
+  ) -> (answered: UInt32, other: UInt32) {
     var first: (place: Int, standing: PathStanding)?
     var allowed: UInt32 = 0
     let candidates = arriving != 0 ? arriving : lastHeard.map { $0.bit } ?? 0
@@ -38,8 +40,7 @@ extension Engine {
       if let first, (first.standing.standing, first.standing.price) <= (standing.standing, standing.price) { continue }
       first = (place, standing)
     }
-    if allowed & answered != 0 { return allowed & answered }
-    return first.map { $0.place.bit } ?? 0
+    return (allowed & answered, first.map { $0.place.bit } ?? 0)
   }
 
   private func views(of index: Int, usable: UInt32, at now: Instant) -> InlineArray<16, Steering.View> {
@@ -66,13 +67,16 @@ extension Engine {
     return views
   }
 
-  /// Some came or went, or are another tier: the sets are chosen anew.
-  mutating func chooseCarrying(_ index: Int, arriving: UInt32, answered: UInt32, lastHeard: Int?, at now: Instant) {
-    let usable = usable(index, arriving: arriving, answered: answered, lastHeard: lastHeard)
+  /// Some came or went, or are another tier: the sets are chosen anew, what carries bulk and who helps besides.
+  mutating func chooseCarrying(
+    _ index: Int, arriving: UInt32, answered: UInt32, lastHeard: Int?, at now: Instant
+  ) -> (bulk: UInt32, helping: UInt32) {
+    let (usable, other) = usable(index, arriving: arriving, answered: answered, lastHeard: lastHeard)
     peers[index].usable = usable
-    if usable == 0 && peers[index].steering == nil { return }
+    if usable == 0 && peers[index].steering == nil { return (other, 0) }
     let steering = peers[index].makeSteering()
     steering.pointee.pathsChanged(views(of: index, usable: usable, at: now), at: now)
+    return usable == 0 ? (other, 0) : (steering.pointee.bulk, steering.pointee.helping)
   }
 
   /// Ten times a second while reports come.

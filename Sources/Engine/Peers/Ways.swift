@@ -117,11 +117,10 @@ extension Engine {
       if liveness.state == .up && liveness.isAnswered { answered |= 1 << UInt32(place) }
       if let heard = liveness.lastHeard, heard > lastHeard?.at ?? .zero { lastHeard = (place, heard) }
     }
-    chooseCarrying(index, arriving: arriving, answered: answered, lastHeard: lastHeard?.place, at: now)
+    let (chosen, helping) = chooseCarrying(
+      index, arriving: arriving, answered: answered, lastHeard: lastHeard?.place, at: now)
     if arriving == 0, let lastHeard { arriving = 1 << UInt32(lastHeard.place) }
     let before = peers[index].carrying
-    let chosen = peers[index].steering?.pointee.bulk ?? 0
-    let helping = peers[index].steering?.pointee.helping ?? 0
     peers[index].carryingPaths = chosen.nonzeroBitCount
     // What waits for a path that carries no more, but for the urgent parts of one that stood by and still does.
     var stranded = peers[index].loaded & (before & ~chosen | ~(chosen | helping))
