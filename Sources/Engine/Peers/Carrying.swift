@@ -82,8 +82,18 @@ extension Engine {
   /// Ten times a second while reports come.
   @inline(__always)
   mutating func steerIfDue(_ index: Int, at now: Instant) {
-    guard let steering = peers[index].steering, steering.pointee.isDue(at: now) else { return }
-    steer(index, steering, at: now)
+    guard let steering = peers[index].steering else { return }
+    steering.pointee.sample(isCommitted: isAhead(index), at: now)
+    if steering.pointee.isDue(at: now) { steer(index, steering, at: now) }
+  }
+
+  /// What waits for the paths takes them longer than twice the quantum that keeps them busy.
+  private func isAhead(_ index: Int) -> Bool {
+    var waiting = 0
+    for place in (peers[index].loaded & peers[index].carrying).places {
+      waiting += peers[index].paths[place].bulk.bytes
+    }
+    return waiting > Int(peers[index].rate.bitsPerSecond / 8_000 * 4)
   }
 
   private mutating func steer(_ index: Int, _ steering: UnsafeMutablePointer<Steering>, at now: Instant) {

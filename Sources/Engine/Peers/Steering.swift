@@ -21,7 +21,8 @@
 //  use such a path when there would be no second one otherwise.
 //
 //  More waited.  The governor must not judge a set by what an application did not want to send. So an interval counts
-//  when flows waited for paths in half of it (`noteWaiting`). But a set can do so much harm that nothing ever waits: a
+//  when more waited at half of its reports: a flow found no room (`noteWaiting`), or what is committed to the paths is
+//  more than the few milliseconds that keep them busy, as it is when a slow path lets the quick ones run ahead. But a set can do so much harm that nothing ever waits: a
 //  TCP that is told of a loss each second is too slow to fill even one path. What is given up for lost is such a word,
 //  and after it the flows are suspected to want more (`isSuspicious`), for as long as a TCP needs to recover. A set that
 //  is found wanting on suspicion alone has to be beaten by the smaller set, not equalled (Governor).
@@ -39,8 +40,8 @@ import Primitives
 struct Steering {
   /// Ten times a second is what tiers and governor are made for.
   static let interval = Interval.milliseconds(100)
-  /// Turns follow each other more closely while data flows; a longer gap is a pause of the application.
-  static let longestGap = Interval.milliseconds(10)
+  /// Turns follow each other more closely while data flows.
+  static let isRecent = Interval.milliseconds(20)
   /// A TCP of 100 Mbit/s over 20 ms is back at its rate some four seconds after a loss.
   static let suspicionLasts = Interval.seconds(4)
 
@@ -68,7 +69,8 @@ struct Steering {
   private(set) var losses = InlineArray<16, Double>(repeating: 0)
   private var standings = InlineArray<16, PathStanding>(repeating: PathStanding(.never, isUp: false))
 
-  private var waitedFor = Interval.zero
+  private var samples = 0
+  private var waitingSamples = 0
   private var lastWait = Instant.zero
   private var lastGivenUp: Instant?
 
@@ -76,10 +78,12 @@ struct Steering {
 
   /// A flow had its turn and no path had room for it.
   @inline(__always)
-  mutating func noteWaiting(at now: Instant) {
-    let gap = now - lastWait
-    if gap <= Steering.longestGap { waitedFor = waitedFor + gap }
-    lastWait = now
+  mutating func noteWaiting(at now: Instant) { lastWait = now }
+
+  /// A report came; `isCommitted`: more than a few milliseconds wait for the paths.
+  mutating func sample(isCommitted: Bool, at now: Instant) {
+    samples += 1
+    if isCommitted || now - lastWait <= Steering.isRecent { waitingSamples += 1 }
   }
 
   /// Something will never arrive.
@@ -132,13 +136,14 @@ struct Steering {
       standings[place].isFull = view.isFull && arrived > 0
       paths[place] = Governor.Path(
         rate: view.rate, roundTrip: view.roundTrip, delay: view.delay, loss: losses[place], isFull: view.isFull)
-      guard bulk.has(place), let rate = view.rate?.bitsPerSecond else { continue }
+      if !bulk.has(place) { continue }
       longest = max(longest, view.delay)
+      guard let rate = view.rate?.bitsPerSecond else { continue }
       if best.map({ rate > $0.rate }) ?? true { best = (rate, view.delay) }
     }
     let mayCarry = updateTiers(at: now)
-    let hasBacklog = waitedFor * 2 >= passed && passed > .zero
-    waitedFor = .zero
+    let hasBacklog = samples > 0 && waitingSamples * 2 >= samples
+    (samples, waitingSamples) = (0, 0)
     let isSuspicious = !hasBacklog && sum > 0 && isSuspected(at: now)
     governor.observe(
       delivered: ByteCount(Int(clamping: sum)), hasBacklog: hasBacklog, isSuspicious: isSuspicious,
