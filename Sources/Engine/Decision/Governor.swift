@@ -75,6 +75,8 @@ struct Governor {
     var loss: Double
     /// As much is on its way as may be.
     var isFull: Bool
+    /// It was used since the last observation. If not, only its round trip is news.
+    var isFresh = true
   }
 
   enum Mode: Equatable, Sendable { case all, some, single }
@@ -108,6 +110,8 @@ struct Governor {
   private(set) var why = GovernorReason.noPath
   private(set) var counters = Counters()
 
+  /// Paths that are up, and that nobody wants to carry now.
+  var resting: UInt32 = 0
   private var usable: UInt32 = 0
   private var records = InlineArray<16, PathRecord>(repeating: PathRecord())
   private var phase = Phase.steady
@@ -141,8 +145,15 @@ struct Governor {
     let gone = self.usable & ~usable
     let come = usable & ~self.usable
     self.usable = usable
-    for place in gone.places { records[place].isWaiting = false }
+    for place in gone.places {
+      records[place].wasDropped = !used.has(place) && !records[place].isWaiting
+      records[place].isWaiting = false
+      // It is not gone, it is only not meant to carry: who means it again need not wait.
+      if resting.has(place) { records[place].lastJoined = nil }
+    }
     for place in come.places {
+      // A path that loses much also loses its pings. To fall silent makes nobody better.
+      if records[place].wasDropped && now < records[place].returnsAt { continue }
       records[place] = PathRecord(lastJoined: records[place].lastJoined)
       records[place].isWaiting = true
     }

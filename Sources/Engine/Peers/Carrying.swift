@@ -46,7 +46,6 @@ extension Engine {
   private func views(of index: Int, usable: UInt32, at now: Instant) -> InlineArray<16, Steering.View> {
     var views = InlineArray<16, Steering.View>(repeating: Steering.View())
     for place in usable.places {
-      let path = peers[index].paths + place
       let belief = peers[index].beliefs + place
       var view = Steering.View()
       view.standing = standing(place, of: index)
@@ -59,8 +58,7 @@ extension Engine {
       if view.delivered > 0 { view.rate = rate }
       view.isFull = belief.pointee.controller.isFull
       // Of one that is quiet, nothing is known but what it was.
-      let least = belief.pointee.log.roundTrip.least(at: now) ?? belief.pointee.controller.leastRoundTrip
-      view.roundTrip = least > .zero ? least : path.pointee.liveness.smoothedRoundTrip
+      view.roundTrip = belief.pointee.log.roundTrip.least(at: now) ?? .zero
       view.delay = belief.pointee.behind + belief.pointee.controller.standingQueue
       views[place] = view
     }
@@ -97,9 +95,17 @@ extension Engine {
   }
 
   private mutating func steer(_ index: Int, _ steering: UnsafeMutablePointer<Steering>, at now: Instant) {
-    bill(index, at: now)
     let views = views(of: index, usable: peers[index].usable, at: now)
     if steering.pointee.observe(views, at: now) { pathsChanged(of: index, at: now) }
+    keepBooks(of: index, at: now)
+  }
+
+  /// Ten times a second while data flows in either direction.
+  @inline(__always)
+  mutating func keepBooks(of index: Int, at now: Instant) {
+    if !hasTerms || now - peers[index].lastBilled < Steering.interval { return }
+    peers[index].lastBilled = now
+    bill(index, at: now)
     tellTerms(of: index, at: now)
   }
 

@@ -36,6 +36,7 @@ struct Peer: ~Copyable {
   /// From the first path that was heard on.
   private(set) var steering: UnsafeMutablePointer<Steering>?
   var lastTold = Instant.zero
+  var lastBilled = Instant.zero
   /// Those that the striper has.
   var striped: UInt32 = 0
   /// What all of them are believed to carry.

@@ -45,7 +45,7 @@ extension Engine {
     }
     guard isDue, let way = wayBack(to: index) else { return }
     peers[index].reports &+= 1
-    tellTerms(of: index, at: now)
+    keepBooks(of: index, at: now)
     withUnsafeTemporaryAllocation(byteCount: Engine.mostControlText, alignment: 8) { room in
       var writer = ControlWriter(room)
       for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {

@@ -62,10 +62,14 @@ struct Steering {
   private(set) var bulk: UInt32 = 0
   private(set) var helping: UInt32 = 0
   private(set) var lastAsked: Instant?
+  /// Somebody was called for help.
+  private var hasJoined = false
 
   private var delivered = InlineArray<16, UInt64>(repeating: 0)
   private var lost = InlineArray<16, UInt64>(repeating: 0)
-  /// Shares, as they were when the path last carried something.
+  /// The shortest of late, as far as it is known.
+  private var roundTrips = InlineArray<16, Interval>(repeating: .zero)
+  /// Shares, a second's mean, as they were when the path last carried something.
   private(set) var losses = InlineArray<16, Double>(repeating: 0)
   private var standings = InlineArray<16, PathStanding>(repeating: PathStanding(.never, isUp: false))
 
@@ -95,7 +99,11 @@ struct Steering {
   }
 
   /// When the answer changes although nothing is heard.
-  var deadline: Instant? { tiers.deadline }
+  var deadline: Instant? {
+    if let due = tiers.deadline { return due }
+    guard hasJoined, let lastAsked else { return nil }
+    return lastAsked + Tiers.leaveAfter
+  }
 
   /// Paths came or went, or are another tier.
   mutating func pathsChanged(_ views: borrowing InlineArray<16, View>, at now: Instant) {
@@ -116,6 +124,8 @@ struct Steering {
     let before = (bulk, helping)
     let passed = lastAsked.map { now - $0 } ?? .zero
     lastAsked = now
+    let hasBacklog = samples > 0 && waitingSamples * 2 >= samples
+    (samples, waitingSamples) = (0, 0)
     var sum: UInt64 = 0
     var paths = InlineArray<16, Governor.Path>(
       repeating: Governor.Path(rate: nil, roundTrip: .zero, delay: .zero, loss: 0, isFull: false))
@@ -131,19 +141,21 @@ struct Steering {
       sum &+= arrived
       if view.rate == nil { losses[place] = 0 }
       // Of a few datagrams a share says nothing.
-      if arrived &+ gone > 20_000 { losses[place] = Double(gone) / Double(arrived &+ gone) }
+      if arrived &+ gone > 20_000 {
+        losses[place] += 0.1 * (Double(gone) / Double(arrived &+ gone) - losses[place])
+      }
       standings[place].carried = Steering.perSecond(arrived, passed)
-      standings[place].isFull = view.isFull && arrived > 0
+      standings[place].isFull = view.isFull && hasBacklog
+      if view.roundTrip > .zero { roundTrips[place] = view.roundTrip }
       paths[place] = Governor.Path(
-        rate: view.rate, roundTrip: view.roundTrip, delay: view.delay, loss: losses[place], isFull: view.isFull)
+        rate: view.rate, roundTrip: roundTrips[place], delay: view.delay, loss: losses[place], isFull: view.isFull,
+        isFresh: bulk.has(place))
       if !bulk.has(place) { continue }
       longest = max(longest, view.delay)
       guard let rate = view.rate?.bitsPerSecond else { continue }
       if best.map({ rate > $0.rate }) ?? true { best = (rate, view.delay) }
     }
     let mayCarry = updateTiers(at: now)
-    let hasBacklog = samples > 0 && waitingSamples * 2 >= samples
-    (samples, waitingSamples) = (0, 0)
     let isSuspicious = !hasBacklog && sum > 0 && isSuspected(at: now)
     governor.observe(
       delivered: ByteCount(Int(clamping: sum)), hasBacklog: hasBacklog, isSuspicious: isSuspicious,
@@ -166,11 +178,15 @@ struct Steering {
 
   private mutating func updateTiers(at now: Instant) -> UInt32 {
     _ = tiers.update(standings.span, at: now)
-    return UInt32(tiers.mayCarry(.bulk))
+    let mayCarry = UInt32(tiers.mayCarry(.bulk))
+    governor.resting = 0
+    for place in 0..<16 where standings[place].isUp && !mayCarry.has(place) { governor.resting |= place.bit }
+    return mayCarry
   }
 
   private mutating func settle(_ mayCarry: UInt32) {
     bulk = governor.used
+    hasJoined = mayCarry.places.contains { tiers.why($0, of: standings.span) == .joined }
     helping = UInt32(tiers.mayCarry(.realtime)) & ~mayCarry
     // Better a second path that was found bad than none.
     if (bulk | helping).nonzeroBitCount < 2 { helping |= mayCarry & ~bulk }

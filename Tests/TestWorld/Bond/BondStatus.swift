@@ -1,7 +1,7 @@
 //  BondStatus.swift — what one may ask a BondWorld.
 
 public import Engine
-import Primitives
+public import Primitives
 public import Simulation
 public import Status
 public import Topology
@@ -31,6 +31,12 @@ extension BondWorld {
   /// What `hawser status` would show.
   public func status(of gateway: Int) -> StatusSnapshot {
     gateways[gateway].engine.snapshot(version: "", interface: "", uptime: .zero, at: now)
+  }
+
+  /// What a driver may tell an engine between two turns.
+  public func tell(_ gateway: Int, _ words: (inout Engine, Instant) -> Void) {
+    words(&gateways[gateway].engine, now)
+    turn(gateway)
   }
 
   /// All counters of an engine that are not zero.
