@@ -146,7 +146,14 @@ struct Governor {
     let come = usable & ~self.usable
     self.usable = usable
     for place in gone.places {
-      records[place].wasDropped = !used.has(place) && !records[place].isWaiting
+      if case .probing(let added, _, _) = phase, added.has(place), records[place].wasEverDropped {
+        // Who falls silent while it is tried again has failed.
+        counters.probesFailed += 1
+        records[place].drop(at: now)
+        records[place].wasDropped = true
+      } else {
+        records[place].wasDropped = !used.has(place) && !records[place].isWaiting
+      }
       records[place].isWaiting = false
       // It is not gone, it is only not meant to carry: who means it again need not wait.
       if resting.has(place) { records[place].lastJoined = nil }

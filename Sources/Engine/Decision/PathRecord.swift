@@ -62,6 +62,9 @@ struct PathRecord {
     return false
   }
 
+  /// Since it was forgiven.
+  var wasEverDropped: Bool { timesDropped > 0 }
+
   /// Not what it was when it was dropped.
   var isOther: Bool {
     if rateThen > 0 && (rate > 2 * rateThen || rate * 2 < rateThen) { return true }

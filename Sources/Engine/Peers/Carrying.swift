@@ -54,7 +54,9 @@ extension Engine {
       view.delivered = belief.pointee.log.delivered
       view.lost = log.lost.bytes &- min(log.recovered.bytes, log.lost.bytes)
       let rate = belief.pointee.controller.rate
-      view.standing.rate = Int(rate.bitsPerSecond / 8)
+      // Who is in the startup has not found the end yet: twice as much is what it would try next.
+      let factor: UInt64 = belief.pointee.controller.state == .startup ? 2 : 1
+      view.standing.rate = Int(rate.bitsPerSecond / 8 * factor)
       if view.delivered > 0 { view.rate = rate }
       view.isFull = belief.pointee.controller.isFull
       // Of one that is quiet, nothing is known but what it was.
