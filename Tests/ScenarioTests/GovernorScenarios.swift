@@ -27,7 +27,7 @@ import Testing
         if now == carries { continue }
         carries = now
         story.changes.append((Double(second) + Double(tenth) / 10, now))
-        if !now { story.reason = world.status(of: 0).peers[0].modeReason }
+        if !now && story.reason.isEmpty { story.reason = world.status(of: 0).peers[0].modeReason }
       }
       story.eachSecond.append(Double(stream.received - before) * 8 / 1e6)
     }

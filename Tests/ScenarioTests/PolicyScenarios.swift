@@ -94,7 +94,8 @@ import Topology
     sender: Int
   ) throws {
     let world = try Self.world(["rate 20mbit delay 10ms", "rate 20mbit delay 10ms"]) {
-      $0[0].budget = Budget(bytes: 6_000_000, per: .day)
+      $0[0].budget = Budget(bytes: 30_000_000, per: .day)
+      $0[0].used = BudgetRecord(path: "a", start: CalendarDay(number: 20_000), used: 24_000_000)
       $0[0].price = 10
       $0[1].tier = .secondary
     }
@@ -102,14 +103,14 @@ import Topology
     _ = world.addUDP(from: sender, rate: BitRate(bitsPerSecond: 12_000_000))
     world.run(for: .milliseconds(3_500))
     #expect(world.use("a", at: sender) == .carrying && world.use("b", at: sender) == .standby)
-    // 6 MB are 3.7 s at 13 Mbit/s: then both are secondary, and the cheaper one is first.
+    // The 6 MB that are left are 3.7 s at 13 Mbit/s: then both are secondary, and the cheaper one is first.
     world.run(for: .seconds(1))
     #expect(world.path("a", at: 0)?.tier == .secondary && world.path("a", at: 1)?.tier == .secondary)
     #expect(world.use("a", at: sender) == .standby && world.use("b", at: sender) == .carrying)
     #expect(world.events(of: 0).contains(.budgetSpent))
     let left = world.sent("a", at: sender)
     let budget = try #require(world.path("a", at: 0)?.budget)
-    #expect(budget.used >= 6_000_000 && budget.used < 6_000_000 + 500_000, "\(budget.used)")
+    #expect(budget.used >= 30_000_000 && budget.used < 30_500_000, "\(budget.used)")
     #expect(budget.since == "2024-10-04" && budget.until == "2024-10-05")
     world.run(for: .seconds(5))
     #expect(world.sent("a", at: sender) - left < 10_000)

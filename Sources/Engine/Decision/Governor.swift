@@ -61,6 +61,8 @@ struct Governor {
   /// On suspicion alone: what TCP gets of a path that loses nothing, and what the smaller set must bring.
   static let suspectShare = 0.85
   static let suspectGain = 1.1
+  /// Of what the best path was believed to carry beyond the set: less, and the belief was wrong.
+  static let leastHope = 0.25
   /// How long a TCP may take until its rate shows that nothing is lost any more.
   static let recoveryTime = Interval.seconds(4)
 
@@ -131,7 +133,11 @@ struct Governor {
   private var suspectMistakes = 0
   /// When the set was shrunk on suspicion, until that was found right or wrong.
   private var suspectedAt: Instant?
-  private var lastFull = Instant.zero
+  private var trialBytes = 0.0
+  private var trialTime = Interval.zero
+  private var triedAt = Instant.zero
+  /// What the smaller set shall deliver in the end, in bits a second.
+  private var hope = 0.0
   /// How much of the evidence has a backlog behind it, 0 ... 1.
   private var backlogShare = 1.0
   private var lastReturn: Instant?
@@ -192,7 +198,7 @@ struct Governor {
     if interval <= .zero { return }
     believe(paths, interval, extraDelay: extraDelay, at: now)
     if mayReturn(at: now) && admit(usable & ~used, at: now) { lastReturn = now }
-    if hasBacklog { lastFull = now } else { doubt(at: now) }
+    doubt(delivered, interval, at: now)
     if !hasBacklog && !isSuspicious || interval > decisionTime {
       // What follows silence is not what the set can do.
       settlesAt = max(settlesAt, now + longestRoundTrip * Governor.settlingRoundTrips)
@@ -260,11 +266,18 @@ struct Governor {
 
   private var isSuspicion: Bool { backlogShare < 0.5 }
 
-  /// The set was shrunk on suspicion, and nobody wants more than the smaller one carries: it was the application.
-  private mutating func doubt(at now: Instant) {
-    guard let suspectedAt, now - max(suspectedAt, lastFull) >= Governor.recoveryTime * 2, case .trying(let before, let worth) = phase
-    else { return }
-    restore(before, worth: worth, now: evidence.mean ?? worth, at: now)
+  /// What the smaller set delivers, backlog or not: a path that was wrongly believed to be the best may be bad in a way
+  /// that leaves none. Who cannot show that the smaller set is better gets the larger one back.
+  private mutating func doubt(_ delivered: ByteCount, _ interval: Interval, at now: Instant) {
+    guard case .trying(let before, let worth) = phase else { return }
+    if now <= triedAt + longestRoundTrip * Governor.settlingRoundTrips { return }
+    trialBytes += Double(min(max(0, delivered.value), 1 << 40))
+    trialTime = trialTime + interval
+    let wait = max(Governor.recoveryTime, decisionTime)
+    let mean = trialBytes * 8 / trialTime.inSeconds
+    let isWorse = suspectedAt == nil && trialTime >= wait && mean < worth * Governor.leastShare
+    guard isWorse || trialTime >= wait * 2 && mean < max(worth * Governor.leastShare, hope) else { return }
+    restore(before, worth: worth, now: mean, at: now)
   }
 
   private var isCostly: Bool { extraDelay > Double(Governor.delayBudget.nanoseconds) }
@@ -285,6 +298,8 @@ struct Governor {
         let before = used
         shrink(used & ~best.bit, best, rate, isLast: used.nonzeroBitCount == 2, at: now)
         phase = .trying(before: before, worth: worth)
+        beginTrial(at: now)
+        hope = isCostly ? worth : rate + Governor.leastHope * max(0, bar - rate)
         suspectedAt = nil
         if isSuspicion {
           counters.suspected += 1
@@ -302,7 +317,16 @@ struct Governor {
       if suspects != 0, let rate = isBelow(bar, best) {
         let isLast = isSecond || suspects.nonzeroBitCount == 1
         if isLast { counters.probesFailed += 1 }
+        let former = used
         shrink(suspects, best, rate, isLast: isLast, at: now)
+        if isBestNew {
+          // That it is the best is what is believed of it, and was never seen.
+          phase = .trying(before: former, worth: rate)
+          suspectedAt = nil
+          beginTrial(at: now)
+          hope = rate + Governor.leastHope * max(0, bar - rate)
+          return
+        }
         phase = isLast ? .steady : .probing(added: added & used, before: before, isSecond: true)
       } else if evidence.count == Evidence.most {
         counters.probesKept += 1
@@ -314,6 +338,7 @@ struct Governor {
         let known = worth >= rate ? (before, worth) : (used, rate)
         shrink(used & ~best.bit, best, rate, isLast: true, at: now)
         phase = .trying(before: known.0, worth: known.1)
+        beginTrial(at: now)
         if suspectedAt != nil {
           suspectedAt = now
           settlesAt = max(settlesAt, now + Governor.recoveryTime)
@@ -321,6 +346,10 @@ struct Governor {
       } else if let rate = evidence.isBelow(worth * Governor.leastShare) {
         restore(before, worth: worth, now: rate, at: now)
       } else if evidence.count == Evidence.most {
+        if let recent = evidence.estimate(Evidence.most / 2)?.mean, recent < hope {
+          // Not worse, but nothing of what the best path was believed to carry has come either.
+          return restore(before, worth: worth, now: recent, at: now)
+        }
         if suspectedAt == nil { mistakes = 0 } else { suspectMistakes = 0 }
         suspectedAt = nil
         phase = .steady
@@ -378,6 +407,11 @@ struct Governor {
     return worst
   }
 
+  private mutating func beginTrial(at now: Instant) {
+    triedAt = now
+    (trialBytes, trialTime) = (0, .zero)
+  }
+
   // MARK: Coming back
 
   private func mayReturn(at now: Instant) -> Bool {
@@ -433,7 +467,8 @@ struct Governor {
     let before = evidence.mean ?? 0
     for place in added.places { join(place, at: now) }
     change(mode == .all ? .everyPath : .pathsChanged, at: now)
-    phase = .probing(added: added, before: before, isSecond: false)
+    // Before the first traffic there is nothing that it could be held against.
+    phase = before > 0 ? .probing(added: added, before: before, isSecond: false) : .steady
     return true
   }
 

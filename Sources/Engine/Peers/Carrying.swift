@@ -83,17 +83,20 @@ extension Engine {
   @inline(__always)
   mutating func steerIfDue(_ index: Int, at now: Instant) {
     guard let steering = peers[index].steering else { return }
-    steering.pointee.sample(isCommitted: isAhead(index), at: now)
+    steering.pointee.sample(isCommitted: isAhead(index), loaded: peers[index].loaded, at: now)
     if steering.pointee.isDue(at: now) { steer(index, steering, at: now) }
   }
 
-  /// What waits for the paths takes them longer than twice the quantum that keeps them busy.
+  /// What waits for the fastest path takes it longer than twice the quantum that keeps it busy. What waits for others
+  /// says nothing as long as this one has room.
   private func isAhead(_ index: Int) -> Bool {
-    var waiting = 0
-    for place in (peers[index].loaded & peers[index].carrying).places {
-      waiting += peers[index].paths[place].bulk.bytes
+    var best: (place: Int, rate: UInt64)?
+    for place in peers[index].carrying.places {
+      let rate = peers[index].beliefs[place].controller.rate.bitsPerSecond
+      if best.map({ rate > $0.rate }) ?? true { best = (place, rate) }
     }
-    return waiting > Int(peers[index].rate.bitsPerSecond / 8_000 * 4)
+    guard let best else { return false }
+    return peers[index].paths[best.place].bulk.bytes > Int(best.rate / 8_000 * 4)
   }
 
   private mutating func steer(_ index: Int, _ steering: UnsafeMutablePointer<Steering>, at now: Instant) {

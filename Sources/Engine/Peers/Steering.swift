@@ -21,8 +21,8 @@
 //  use such a path when there would be no second one otherwise.
 //
 //  More waited.  The governor must not judge a set by what an application did not want to send. So an interval counts
-//  when more waited at half of its reports: a flow found no room (`noteWaiting`), or what is committed to the paths is
-//  more than the few milliseconds that keep them busy, as it is when a slow path lets the quick ones run ahead. But a set can do so much harm that nothing ever waits: a
+//  when more waited at half of its reports: a flow found no room (`noteWaiting`), or what is committed to the fastest path
+//  is more than the few milliseconds that keep it busy, as it is when a slow path lets the quick ones run ahead. But a set can do so much harm that nothing ever waits: a
 //  TCP that is told of a loss each second is too slow to fill even one path. What is given up for lost is such a word,
 //  and after it the flows are suspected to want more (`isSuspicious`), for as long as a TCP needs to recover. A set that
 //  is found wanting on suspicion alone has to be beaten by the smaller set, not equalled (Governor).
@@ -73,6 +73,9 @@ struct Steering {
   private(set) var losses = InlineArray<16, Double>(repeating: 0)
   private var standings = InlineArray<16, PathStanding>(repeating: PathStanding(.never, isUp: false))
 
+  /// How often each path had something waiting, and what it carries while it has, in bits a second.
+  private var busy = InlineArray<16, Int>(repeating: 0)
+  private var carried = InlineArray<16, Double>(repeating: 0)
   private var samples = 0
   private var waitingSamples = 0
   private var lastWait = Instant.zero
@@ -84,9 +87,11 @@ struct Steering {
   @inline(__always)
   mutating func noteWaiting(at now: Instant) { lastWait = now }
 
-  /// A report came; `isCommitted`: more than a few milliseconds wait for the paths.
-  mutating func sample(isCommitted: Bool, at now: Instant) {
+  /// A report came; `isCommitted`: more than a few milliseconds wait for the fastest path; `loaded`: for whom anything
+  /// waits.
+  mutating func sample(isCommitted: Bool, loaded: UInt32, at now: Instant) {
     samples += 1
+    for place in loaded.places { busy[place] += 1 }
     if isCommitted || now - lastWait <= Steering.isRecent { waitingSamples += 1 }
   }
 
@@ -125,6 +130,7 @@ struct Steering {
     let passed = lastAsked.map { now - $0 } ?? .zero
     lastAsked = now
     let hasBacklog = samples > 0 && waitingSamples * 2 >= samples
+    let busyFrom = max(1, samples * 3 / 4)
     (samples, waitingSamples) = (0, 0)
     var sum: UInt64 = 0
     var paths = InlineArray<16, Governor.Path>(
@@ -147,8 +153,17 @@ struct Steering {
       standings[place].carried = Steering.perSecond(arrived, passed)
       standings[place].isFull = view.isFull && hasBacklog
       if view.roundTrip > .zero { roundTrips[place] = view.roundTrip }
+      var rate = view.rate
+      // Who has enough to send shows what he carries; only of who lacks work the model must say it.
+      if busy[place] >= busyFrom {
+        carried[place] += 0.1 * (Double(standings[place].carried) * 8 - carried[place])
+        rate = rate.map { min($0, BitRate(measured: max(carried[place], 8_000))) }
+      } else if let believed = rate?.bitsPerSecond {
+        carried[place] += 0.1 * (Double(believed) - carried[place])
+      }
+      busy[place] = 0
       paths[place] = Governor.Path(
-        rate: view.rate, roundTrip: roundTrips[place], delay: view.delay, loss: losses[place], isFull: view.isFull,
+        rate: rate, roundTrip: roundTrips[place], delay: view.delay, loss: losses[place], isFull: view.isFull,
         isFresh: bulk.has(place))
       if !bulk.has(place) { continue }
       longest = max(longest, view.delay)
