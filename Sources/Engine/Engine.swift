@@ -53,6 +53,8 @@ public struct Engine: ~Copyable {
   let budgeted: Bool
   /// A path of ours is something else than primary, free and without a limit.
   let hasTerms: Bool
+  /// Of each class: what `Classes` has of it besides names.
+  let treatments: FixedArray<Treatment>
   var batches: SendBatches
   var resequencer: Resequencer
   /// Batches that were sent, until they were reported.
@@ -141,6 +143,8 @@ public struct Engine: ~Copyable {
     ledger = Ledger(settings.paths, today: settings.today)
     budgeted = settings.paths.contains { $0.budget != nil }
     hasTerms = settings.paths.contains { $0.tier != .primary || $0.price > 0 || $0.limit != nil || $0.budget != nil }
+    let classes = settings.classes.list
+    treatments = FixedArray(count: classes.count) { classes[$0].treatment }
     flows = FlowTable(
       memory: memory.flows.first(FlowTable.bytes(for: settings.mostFlows)), capacity: settings.mostFlows,
       random: cryptography.randomNumber())

@@ -46,6 +46,11 @@ public struct PathController: Sendable, BitwiseCopyable {
   static let probeEveryIfNoisy: Int64 = 500_000_000
   /// Shorter pauses are those of an application between two thoughts, or of a loop between two reports.
   static let idleAfter = Interval.milliseconds(200)
+  /// Who had little to send for so long knows the path's rate only from below.
+  static let untestedAfter = Interval.seconds(2)
+  /// Two full datagrams: what is less in a round is no test of a path, however slow it is believed to be.
+  static let leastTest = 2_800
+  static let leastBurst = 16.0 * 1_400
   static let roundTripIsOldAfter = Interval.seconds(10)
 
   public private(set) var state = State.startup
@@ -68,6 +73,9 @@ public struct PathController: Sendable, BitwiseCopyable {
   private var roundBegan: Instant
   private var rounds = 0
   private var wasFull = false
+  private var lastFull: Instant
+  /// It was not full for a while, see `untestedAfter`.
+  private(set) var isUntested = false
   private var roundBytes = 0
   /// Bytes a second: the slowest pace of this round.
   private var leastPaced = 0.0
@@ -110,6 +118,7 @@ public struct PathController: Sendable, BitwiseCopyable {
     roundBegan = now
     lastSend = now
     lastSample = now
+    lastFull = now
     nextProbe = now
     restEnded = now
   }
@@ -165,6 +174,7 @@ public struct PathController: Sendable, BitwiseCopyable {
     lastSample = now
     let length = max(queues.usualRoundTrip / 2, RateModel.leastSpan)
     if sample.priorSent >= roundBegan { closeRound(at: now) }
+    refresh(at: now)
 
     let arriving = rates.rate / (1 - losses.floor)
     queues.receive(sample, rate: arriving, isSteady: state == .cruise && rounds >= 2, at: now)
@@ -179,6 +189,14 @@ public struct PathController: Sendable, BitwiseCopyable {
     watch(sample, at: now)
     gainInRound = min(gainInRound, gain)
     leastPaced = min(leastPaced, paced)
+    window = wantedWindow
+  }
+
+  /// Time has passed: what was believed may be old.
+  public mutating func refresh(at now: Instant) {
+    let isOld = now - lastFull > max(PathController.untestedAfter, roundTrip * 8)
+    if isOld == isUntested { return }
+    isUntested = isOld
     window = wantedWindow
   }
 
@@ -203,7 +221,8 @@ public struct PathController: Sendable, BitwiseCopyable {
   private mutating func closeRound(at now: Instant) {
     let allowed = leastPaced * Double(max(0, (now - roundBegan).nanoseconds)) / 1e9
     wasFull = isFull
-    isFull = touchedWindow || Double(roundBytes) >= 0.85 * allowed
+    isFull = roundBytes >= PathController.leastTest && (touchedWindow || Double(roundBytes) >= 0.85 * allowed)
+    if isFull { lastFull = now }
     roundBytes = 0
     leastPaced = paced
     touchedWindow = false
@@ -337,7 +356,9 @@ public struct PathController: Sendable, BitwiseCopyable {
     let isDrained = queues.comingQueue <= queues.empty
     switch state {
     case .startup:
-      if rates.rate > 0 && queues.queue > max(queues.usualRoundTrip, 10_000_000) { leaveStartup(.queueGrew, at: now) }
+      if (isFull || wasFull) && rates.rate > 0 && queues.queue > max(queues.usualRoundTrip, 10_000_000) {
+        leaveStartup(.queueGrew, at: now)
+      }
     case .drain:
       if isDrained || queues.queue <= queues.empty || age > roundTrip * 3 { go(to: .cruise, .isDrained, at: now) }
     case .cruise:
@@ -406,7 +427,10 @@ public struct PathController: Sendable, BitwiseCopyable {
 
   private mutating func stepStartup(_ span: RateModel.Span, at now: Instant) {
     if span.marked > 0.3 { return leaveStartup(.wasMarked, at: now) }
-    let isCrowded = span.leastQueue > queues.threshold && span.received > span.sent * 1.25
+    // A burst that arrives more slowly than it was sent shows the line as well, if it is long; a trickle that radio has
+    // moved about does not.
+    let isProof = !span.isAppLimited || (span.bytes >= PathController.leastBurst && span.rate > rates.rate * 0.8)
+    let isCrowded = isProof && span.leastQueue > queues.threshold && span.received > span.sent * 1.25
     crowdedSpans = isCrowded ? crowdedSpans + 1 : 0
     if crowdedSpans >= 2 { return leaveStartup(.queueGrew, at: now) }
     if span.isAppLimited { return }

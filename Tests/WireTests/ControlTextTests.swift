@@ -158,7 +158,7 @@ extension ControlWriter {
     func bits<Number: FixedWidthInteger & UnsignedInteger>(_ random: inout SeededRandom) -> Number {
       Number(truncatingIfNeeded: random.next())
     }
-    switch random.below(5) {
+    switch random.below(6) {
     case 0, 1:
       let message = ControlMessage(random.below(2) == 0 ? .ping : .pong, mark: random.next())
       #expect(append(message) == true)
@@ -171,6 +171,10 @@ extension ControlWriter {
       let giving = GivingUp(lane: bits(&random), segment: bits(&random))
       #expect(append(giving) == true)
       return .giveUp(giving)
+    case 4:
+      let terms = PathTerms(path: bits(&random), tier: bits(&random), price: bits(&random), limit: random.next())
+      #expect(append(terms) == true)
+      return .terms(terms)
     default:
       var report = PathReport(
         path: bits(&random), newest: random.next(), span: bits(&random), arrival: bits(&random), hold: bits(&random),

@@ -380,6 +380,12 @@ struct FlowQueues: ~Copyable {
     insert(flow, into: .ordinary)
   }
 
+  /// Whether the first packet of a flow is a small one; one waits.
+  @inline(__always)
+  func beginsSmall(_ flow: UInt32) -> Bool {
+    entries[Int(queues[Int(flow)].head) - 1].packet.length <= UInt32(Rhythm.mostSmall)
+  }
+
   /// How many packets of a flow wait.
   func waiting(of flow: UInt32) -> Int { Int(queues[Int(flow)].count) }
 

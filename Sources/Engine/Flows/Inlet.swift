@@ -28,12 +28,14 @@ extension Engine {
       }
       flows[slot].peer = peer
       flows[slot].plan = rules.plan(for: packet.facts)
+      classify(slot, packet.key)
     }
+    if flows[slot].rhythm.note(packet.length, at: now) { classify(slot, packet.key) }
     let waiting = WaitingPacket(
       bytes: start + OffloadHeader.length, arrived: now, length: UInt32(packet.length),
       payloadLength: UInt16(clamping: packet.length - packet.view.headerLength), segmentSize: packet.segmentSize,
       buffer: buffer, needsChecksum: packet.needsChecksum)
-    switch queues.append(waiting, to: slot, isUrgent: packet.isUrgent, in: &flows) {
+    switch queues.append(waiting, to: slot, isUrgent: packet.isUrgent || isInteractive(slot), in: &flows) {
     case .queued: break
     case .full, .flowFull: refuse(.queueFull, buffer)
     }
@@ -58,6 +60,15 @@ extension Engine {
     if queues.append(waiting, to: slot, isUrgent: false, in: &flows) != .queued { refuse(.queueFull, buffer) }
   }
 
+  /// Its class is what its rule says, or what it is and does.
+  private mutating func classify(_ slot: UInt32, _ key: FiveTuple) {
+    flows[slot].classNumber = UInt8(
+      Classes.number(of: key, planned: flows[slot].plan.classNumber, flows[slot].rhythm))
+  }
+
+  @inline(__always)
+  private func isInteractive(_ slot: UInt32) -> Bool { treatments[Int(flows[slot].classNumber)] != .bulk }
+
   private mutating func refuse(_ verdict: Counters.Verdict, _ buffer: UInt16) {
     counters.count(verdict)
     freeBuffers.append(buffer)
@@ -68,6 +79,9 @@ extension Engine {
   static let turnMilliseconds = 2
   /// Two parts of four datagrams: shorter ones would make slow paths pay for each packet.
   static let leastSegment = 8 * 1_428
+
+  /// A question, and the first page of its answer: as much as a sender may send before he has heard anything.
+  static let firstBytes: UInt64 = 16_384
 
   /// Of an urgent flow's turn: what leaves before anybody else is short.
   static let mostUrgent = 4 * 1_428
@@ -87,18 +101,19 @@ extension Engine {
         drop(slot, peers[index].current == nil ? .noSession : .noPath, at: now)
         continue
       }
-      let isUrgent = queues.isUrgentTurn
-      if !isUrgent && peers[index].striper.horizon == 0 {
+      let isFirst = queues.isUrgentTurn
+      let isUrgent = isUrgentNow(slot)
+      if !(isFirst && isUrgent) && peers[index].striper.horizon == 0 {
         peers[index].steering?.pointee.noteWaiting(at: now)
         // Its paths have all that they can use: what comes now waits where a call may overtake it.
-        if peers.count == 1 || postponed == slot { break }
-        if postponed == nil { postponed = slot }
+        if postponed == slot || (peers.count == 1 && !isFirst) { break }
+        if postponed == nil && !isFirst { postponed = slot }
         queues.postpone(slot)
         continue
       }
       let pin =
         pinnedPath(of: slot, index)
-        ?? (isUrgent ? peers[index].striper.single(Engine.mostUrgent, urgent: true, among: peers[index].carrying) : nil)
+        ?? (isUrgent ? peers[index].striper.single(Engine.mostUrgent, urgent: true, among: mayCarry(slot, index)) : nil)
       // A segment is a turn of its flow: no longer than a few milliseconds of what the paths carry.
       let turn = Int(peers[index].rate.bitsPerSecond / 8 / 1_000) * Engine.turnMilliseconds
       let most = min(
@@ -116,6 +131,21 @@ extension Engine {
     }
     while let buffer = queues.nextGivenUp() { freeBuffers.append(buffer) }
     closeBatches()
+  }
+
+  /// What goes first on its path as well: calls and the like, the beginning of every flow, and what is small, since
+  /// that is mostly answers that others wait for. How much of it may go so is up to the queues: whoever has more than
+  /// his share waits there.
+  @inline(__always)
+  private func isUrgentNow(_ slot: UInt32) -> Bool {
+    isInteractive(slot) || flows[slot].bytes <= Engine.firstBytes || queues.beginsSmall(slot)
+  }
+
+  /// Calls may use paths that stand by, too.
+  @inline(__always)
+  private func mayCarry(_ slot: UInt32, _ index: Int) -> UInt32 {
+    let isCall = treatments[Int(flows[slot].classNumber)] == .realtime
+    return isCall ? peers[index].carrying | peers[index].helping : peers[index].carrying
   }
 
   private mutating func drop(_ slot: UInt32, _ verdict: Counters.Verdict, at now: Instant) {

@@ -1,8 +1,8 @@
 //  PathBelief.swift — what is known of a path beyond its name and its ends: what arrived on it, and what became of what
 //  we sent.
 //
-//  It lies apart from `PeerPath`, which is small and copied; this one is never copied, and never touched for a path that
-//  carries nothing.
+//  It lies apart from `PeerPath`, which is small and copied; this one is never copied, and never touched for a path
+//  that carries nothing.
 
 import PathHealth
 import Primitives
@@ -51,6 +51,12 @@ struct PathBelief: BitwiseCopyable {
   mutating func learn(from sample: DeliverySample, at now: Instant) {
     delays.note(sample.forwardDelay, at: now)
     controller.receive(sample, at: now)
+    pacer.setRate(controller.pacingRate, at: now)
+  }
+
+  /// Somebody is about to ask what this path can do.
+  mutating func refresh(at now: Instant) {
+    controller.refresh(at: now)
     pacer.setRate(controller.pacingRate, at: now)
   }
 

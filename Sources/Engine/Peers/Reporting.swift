@@ -135,9 +135,11 @@ extension Engine {
     for place in 0..<PeerPath.mostPaths where present & 1 << UInt32(place) != 0 {
       let path = peers[index].paths + place
       let belief = peers[index].beliefs + place
+      belief.pointee.refresh(at: now)
       let measured = areMeasured ? belief.pointee.delays.least(at: now) : nil
       let behind =
         measured.map { $0 - quickest } ?? (path.pointee.liveness.smoothedRoundTrip - quickestRoundTrip) / 2
+      let queue = belief.pointee.controller.standingQueue(inFlight: belief.pointee.log.inFlight, at: now)
       let datagram = path.pointee.payload + DataHeader.overhead
       let pieces = min(SendBatches.mostBytes / datagram, batches.mostPieces)
       // Ours is overhead: what a segment has is text.
@@ -148,7 +150,7 @@ extension Engine {
       peers[index].striper.setPath(
         place,
         Striper.Path(
-          rate: BitRate(bitsPerSecond: max(1_000, rate)), delay: behind + belief.pointee.controller.standingQueue,
+          rate: BitRate(bitsPerSecond: max(1_000, rate)), delay: behind + queue,
           mostBytes: batchesOfPart * pieces * path.pointee.payload, payload: path.pointee.payload,
           standsBy: standsBy))
     }

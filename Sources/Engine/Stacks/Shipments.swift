@@ -16,8 +16,8 @@
 //  again: what of it is on the way may still arrive, and what is lost is lost.
 //
 //  A buffer has room for the largest super-packet, so a small packet would hold forty times of what it needs: once all
-//  of its segment has left it moves into a cell of 2 KiB, and its buffer goes back at once. That is a copy of bytes that
-//  the cipher has just read: 40 ns, where a buffer is worth 64 KiB.
+//  of its segment has left it moves into a cell of 2 KiB, and its buffer goes back at once. That is a copy of bytes
+//  that the cipher has just read: 40 ns, where a buffer is worth 64 KiB.
 //
 //  What waits for news is bounded by `mostBytes`; beyond it the oldest shipments are forgotten as well.
 //

@@ -56,7 +56,7 @@ enum BondSettings {
   static func plan(paths: Int) -> GatewayPlan {
     var plan = GatewayPlan(sockets: paths)
     plan.batches = 64
-    plan.buffers = 128
+    plan.buffers = 1_024
     plan.segmentBytes = 64 << 20
     return plan
   }
