@@ -1,12 +1,13 @@
 //  BudgetKeeper.swift — what paths have used of their budgets, in a file, and the calendar that budgets go by.
 //
-//  Why.  A month's budget must survive a restart, a crash, and a reboot; and a month is the operator's, in his time zone.
+//  Why.  A month's budget must survive a restart, a crash, and a reboot; and a month is the operator's, in his time
+//  zone.
 //
-//  How.  One file for each gateway, `INTERFACE.budgets`, a line for each path (`BudgetRecord`), in $STATE_DIRECTORY where
-//  systemd gives one, else in /var/lib/hawser. It is written as a new file that takes the place of the old one, so
-//  whoever reads it sees one or the other. It is written when a path has used a thousandth of its budget, once a second
-//  at most, and at the end; only then do we wait for the disk, since the loop cannot. A power cut may so cost the last
-//  minute or two, and on a file system without order the file; a damaged line costs the count of its path.
+//  How.  One file for each gateway, `INTERFACE.budgets`, a line for each path (`BudgetRecord`), in $STATE_DIRECTORY
+//  where systemd gives one, else in /var/lib/hawser. It is written as a new file that takes the place of the old one,
+//  so whoever reads it sees one or the other. It is written when a path has used a thousandth of its budget, once a
+//  second at most, and at the end; only then do we wait for the disk, since the loop cannot. A power cut may so cost
+//  the last minute or two, and on a file system without order the file; a damaged line costs the count of its path.
 //
 //  The day is asked for once a second while there is something to do. An idle gateway is not woken at midnight: nothing
 //  is used meanwhile, and with the first packet the day is right.

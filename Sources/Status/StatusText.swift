@@ -68,7 +68,7 @@ extension StatusSnapshot {
     return rows.isEmpty ? "no paths\n" : alignedColumns([head] + rows, right: [5, 8, 9, 10, 11, 13, 14])
   }
 
-  /// What `hawser why` prints, and `hawser status` below its tables: for each peer why so many of its paths are used,
+  /// What `hawser status` prints below its tables: for each peer why so many of its paths are used,
   /// for each path why it carries or not and what its controller does; what budgets have left.
   public func whyText() -> String {
     var rows: [[String]] = []

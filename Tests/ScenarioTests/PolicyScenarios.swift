@@ -178,7 +178,9 @@ import Topology
     let other = try Self.world(["rate 20mbit delay 10ms", "rate 10mbit delay 30ms"]) { $0[0].price = 5 }
     for world in [quiet, other] { world.run(for: .seconds(15)) }
     #expect(quiet.sent("a", at: 0) < other.sent("a", at: 0))
-    #expect(other.use("a", at: 1) == .standby && other.use("b", at: 1) == .carrying, "\(String(describing: other.path("a", at: 1)))")
+    #expect(
+      other.use("a", at: 1) == .standby && other.use("b", at: 1) == .carrying,
+      "\(String(describing: other.path("a", at: 1)))")
   }
 }
 

@@ -1,4 +1,4 @@
-//  Explaining.swift — why a peer's paths are used as they are, in words: what `hawser why` and `hawser status` show.
+//  Explaining.swift — why a peer's paths are used as they are, in words: what `hawser status` shows.
 
 import PathHealth
 import Primitives

@@ -19,6 +19,10 @@
 //  the best path, which is always among those that are left. What was dropped is tried again when its pause is over,
 //  and sooner, 10 s from then, when its rate, delay or loss, or the best path's rate, are no more what they were.
 //
+//  A smaller set is on trial. That its path carries so much alone is what is believed, and jitter, loss or an old guess
+//  make beliefs wrong; then the set was not the harm. So in the end it must deliver a quarter of what it was believed
+//  to have more, whether anything waits or not, or the larger set is back, and not judged for 10 s, 20 s, ….
+//
 //  A set that makes bulk wait for more than `delayBudget` besides must bring 5 % more, not 2 % less.
 //
 //  Without more to send, nothing is judged: then the application is the limit, and any set is good enough. But there is

@@ -18,7 +18,8 @@ extension Engine {
   mutating func bill(_ place: Int, of index: Int) {
     let path = peers[index].paths + place
     let datagrams = path.pointee.sent.datagrams &+ path.pointee.received.datagrams
-    let bytes = path.pointee.sent.bytes &+ path.pointee.received.bytes &+ datagrams &* Engine.headers(path.pointee.route)
+    let bytes =
+      path.pointee.sent.bytes &+ path.pointee.received.bytes &+ datagrams &* Engine.headers(path.pointee.route)
     let fresh = bytes &- min(path.pointee.billed, bytes)
     path.pointee.billed = bytes
     if fresh > 0 { ledger.note(Int(clamping: fresh), on: Int(path.pointee.route.socket)) }

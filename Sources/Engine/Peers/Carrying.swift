@@ -61,7 +61,8 @@ extension Engine {
       view.isFull = belief.pointee.controller.isFull
       // Of one that is quiet, nothing is known but what it was.
       view.roundTrip = belief.pointee.log.roundTrip.least(at: now) ?? .zero
-      view.delay = belief.pointee.behind + belief.pointee.controller.standingQueue
+      let queue = belief.pointee.controller.standingQueue(inFlight: belief.pointee.log.inFlight, at: now)
+      view.delay = belief.pointee.behind + queue
       views[place] = view
     }
     return views

@@ -12,20 +12,24 @@
 //
 //      observed ten times a second while reports come: what was delivered, lost, believed; whether more waited
 //
-//  Who is up and in neither set is in no striper: it has no part in shares, horizon or delays, and its pings go on. What
-//  was learned of it stays, so it begins where it ended. Who is `helping` is in the striper, but segments are not cut
-//  for it (`standsBy`): it is there for whoever names it.
+//  Who is up and in neither set is in no striper: it has no part in shares, horizon or delays, and its pings go on.
+//  What was learned of it stays, so it begins where it ended. Who is `helping` is in the striper, but segments are not
+//  cut for it (`standsBy`): it is there for whoever names it.
 //
-//  What the governor dropped carries nothing that is interactive, and no repairs: both go to who lands first, by a model
-//  that knows delays and not losses, and the governor has just found the model wrong. A call is sent twice, so it may
-//  use such a path when there would be no second one otherwise.
+//  What the governor dropped carries nothing that is interactive, and no repairs: both go to who lands first, by a
+//  model that knows delays and not losses, and the governor has just found the model wrong. A call is sent twice, so it
+//  may use such a path when there would be no second one otherwise.
 //
 //  More waited.  The governor must not judge a set by what an application did not want to send. So an interval counts
-//  when more waited at half of its reports: a flow found no room (`noteWaiting`), or what is committed to the fastest path
-//  is more than the few milliseconds that keep it busy, as it is when a slow path lets the quick ones run ahead. But a set can do so much harm that nothing ever waits: a
-//  TCP that is told of a loss each second is too slow to fill even one path. What is given up for lost is such a word,
-//  and after it the flows are suspected to want more (`isSuspicious`), for as long as a TCP needs to recover. A set that
-//  is found wanting on suspicion alone has to be beaten by the smaller set, not equalled (Governor).
+//  when more waited at half of its reports: a flow found no room (`noteWaiting`), or what is committed to the fastest
+//  path is more than the few milliseconds that keep it busy, as it is when a slow path lets the quick ones run ahead.
+//  But a set can do so much harm that nothing ever waits: a TCP that is told of a loss each second is too slow to fill
+//  even one path. What is given up for lost is such a word, and after it the flows are suspected to want more
+//  (`isSuspicious`), for as long as a TCP needs to recover. A set that is found wanting on suspicion alone has to be
+//  beaten by the smaller set, not equalled (Governor).
+//
+//  A path that has something waiting at three of four reports shows what it carries; what its controller believes
+//  counts only beyond that, for who lacks work.
 //
 //  Rejected.  A timer (idle peers would wake up); asking with each report (a hundred answers a second to a question
 //  about seconds). Keeping those who stand by in the striper with a large delay: their delay is the horizon of others.

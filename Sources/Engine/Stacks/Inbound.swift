@@ -234,7 +234,9 @@ extension Engine {
         if isFirst {
           pathsChanged(of: index, at: now)
           if hasTerms { tellTerms(path, of: index, at: now) }
-        } else { roundTripsChanged(of: index) }
+        } else {
+          roundTripsChanged(of: index)
+        }
       }
     }
   }

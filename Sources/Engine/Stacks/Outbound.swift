@@ -266,7 +266,8 @@ extension Engine {
   /// up.
   private mutating func repair(_ bytes: Range<UInt32>, of number: UInt32, to index: Int, at now: Instant) -> Bool {
     guard let shipment = shipments[number], now - shipment.pointee.since < Engine.mostPatience,
-      parts.freeCount > 0, let place = peers[index].striper.single(bytes.count, urgent: true, among: peers[index].carrying)
+      parts.freeCount > 0,
+      let place = peers[index].striper.single(bytes.count, urgent: true, among: peers[index].carrying)
     else {
       counters.count(.unrepaired)
       peers[index].steering?.pointee.noteGivenUp(at: now)
