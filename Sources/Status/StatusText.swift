@@ -51,21 +51,21 @@ extension StatusSnapshot {
   /// What `hawser paths` prints.
   public func pathsText() -> String {
     let head = [
-      "PEER", "PATH", "STATE", "TIER", "USE", "RATE", "INTERFACE", "REMOTE", "RTT", "LOSS", "WEIGHT", "MTU",
-      "OFFLOAD", "RECEIVED", "SENT",
+      "PEER", "PATH", "STATE", "TIER", "USE", "RATE", "DEVICE", "REMOTE", "RTT", "LOSS", "MTU",
+      "RECEIVED", "SENT",
     ]
     let rows = peers.flatMap { peer in
       peer.paths.map { path in
         [
           peer.name, path.name, path.state.rawValue, path.tier.rawValue, path.use == .none ? "-" : path.use.rawValue,
           path.rate.map(rate) ?? "-", path.interface, path.remote ?? "-", milliseconds(path.roundTrip),
-          plainDecimal(path.loss * 100, decimals: 1) + " %", "\(path.weight)",
-          "\(path.mtu.value)", path.hasOffload ? "yes" : "no", amount(path.traffic.receivedBytes),
+          plainDecimal(path.loss * 100, decimals: 1) + " %",
+          "\(path.mtu.value)", amount(path.traffic.receivedBytes),
           amount(path.traffic.sentBytes),
         ]
       }
     }
-    return rows.isEmpty ? "no paths\n" : alignedColumns([head] + rows, right: [5, 8, 9, 10, 11, 13, 14])
+    return rows.isEmpty ? "no paths\n" : alignedColumns([head] + rows, right: [5, 8, 9, 10, 11, 12])
   }
 
   /// What `hawser status` prints below its tables: for each peer why so many of its paths are used,
