@@ -167,7 +167,8 @@ let package = Package(
     tests(
       "ScenarioTests",
       [
-        "Engine", "Handshake", "PathHealth", "Primitives", "Redundancy", "Simulation", "TestWorld", "Topology", "Wire",
+        "Engine", "Handshake", "PathHealth", "Primitives", "Redundancy", "Simulation", "Status", "TestWorld",
+        "Topology", "Wire",
       ]),
     tests("CryptoTests", ["Crypto", "Primitives", "Sealing"], data: ["Vectors"]),
     tests("ParityTests", ["Erasure", "Parity", "Primitives"]),

@@ -86,8 +86,11 @@ public enum Gateway {
     clerk.tellStart(of: loop)
     var endpoints = setup.endpoints
     let inquiry = Inquiry.start(setup.unresolved, wake: { waker.wake() })
+    var keeper = BudgetKeeper(interface: setup.configuration.interface, log: setup.log)
     while !stop.isRequested {
-      if loop.turn() {
+      let isWoken = loop.turn()
+      if loop.engine.hasBudgets { keeper.keep(&loop) }
+      if isWoken {
         if board.isAsked { board.publish(clerk.snapshot(of: loop)) }
         for answer in inquiry?.take() ?? [] {
           endpoints[answer.name.peer] += answer.endpoints
@@ -97,6 +100,7 @@ public enum Gateway {
       }
       clerk.tellEvents(of: &loop)
     }
+    keeper.end(&loop)
     clerk.tellEnd()
     _ = consume control
   }
@@ -184,9 +188,12 @@ public enum Gateway {
     settings.mostPieces = SegmentationOffload.kernelLimit
     settings.timing.renew(after: setup.configuration.rekeyAfter)
     settings.addresses = setup.configuration.addresses.map(\.address)
+    settings.today = BudgetKeeper.today()
+    let records = BudgetKeeper.records(of: setup.configuration.interface)
     settings.paths = try setup.configuration.paths.map { path throws(GatewayFailure) in
       var known = LocalPath(name: path.name, weight: path.weight, mtu: try mtu(of: path), address: path.bind)
       known.setPolicy(path)
+      known.used = records.first { $0.path == path.name }
       return known
     }
     settings.classes = Classes(setup.configuration.classes.map { TrafficClass($0, paths: setup.configuration.paths) })

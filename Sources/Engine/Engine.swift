@@ -50,6 +50,10 @@ public struct Engine: ~Copyable {
   var flows: FlowTable
   var queues: FlowQueues
   var rules: Rules
+  var ledger: Ledger
+  let budgeted: Bool
+  /// A path of ours is something else than primary, free and without a limit.
+  let hasTerms: Bool
   /// Of each class: what `Classes` has of it besides names.
   let treatments: FixedArray<Treatment>
   var batches: SendBatches
@@ -141,6 +145,9 @@ public struct Engine: ~Copyable {
     gatekeeper = Gatekeeper(identity, limits: settings.strangers)
     localPaths = settings.paths
     rules = Rules(settings.rules)
+    ledger = Ledger(settings.paths, today: settings.today)
+    budgeted = settings.paths.contains { $0.budget != nil }
+    hasTerms = settings.paths.contains { $0.tier != .primary || $0.price > 0 || $0.limit != nil || $0.budget != nil }
     let classes = settings.classes.list
     treatments = FixedArray(count: classes.count) { classes[$0].treatment }
     flows = FlowTable(

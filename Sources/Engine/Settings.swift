@@ -13,6 +13,8 @@ public struct GatewaySettings: Sendable {
   /// The first that matches a flow decides.
   public var rules: [Rule] = []
   public var classes = Classes()
+  /// In the operator's time zone, for budgets.
+  public var today = CalendarDay(number: 0)
   /// What the wall clock showed at the zero of the clock that all calls use.
   public var wallClockAtZero: WallTime
   public var timing = Handshake.Timing()
@@ -44,6 +46,8 @@ public struct LocalPath: Sendable {
   public var price: UInt32 = 0
   /// The most that it may carry, from here and to here.
   public var limit: (up: BitRate, down: BitRate)?
+  /// What it had used of its budget when the gateway ended.
+  public var used: BudgetRecord?
 
   public init(name: String, weight: UInt32 = 1, mtu: Int = 1500, address: IPAddress? = nil) {
     self.name = name

@@ -67,7 +67,7 @@ public struct PathController: Sendable, BitwiseCopyable {
   private(set) var rates = RateModel()
   private(set) var losses = LossModel()
   /// Bytes a second.
-  let limit: Double
+  private(set) var limit: Double
 
   private var since: Instant
   private var wasStarting = false
@@ -115,7 +115,7 @@ public struct PathController: Sendable, BitwiseCopyable {
 
   /// `limit` is an upper bound and nothing else.
   public init(limit: BitRate?, at now: Instant) {
-    self.limit = limit.map { Double($0.bitsPerSecond) / 8 } ?? RateModel.mostRate
+    self.limit = PathController.bytes(limit)
     since = now
     roundBegan = now
     lastSend = now
@@ -123,6 +123,10 @@ public struct PathController: Sendable, BitwiseCopyable {
     lastFull = now
     nextProbe = now
     restEnded = now
+  }
+
+  private static func bytes(_ limit: BitRate?) -> Double {
+    limit.map { Double($0.bitsPerSecond) / 8 } ?? RateModel.mostRate
   }
 
   // MARK: Outputs (the rest is in PathAllowance.swift)
@@ -134,6 +138,15 @@ public struct PathController: Sendable, BitwiseCopyable {
   }
 
   // MARK: Inputs
+
+  /// Somebody wants less of the path used, or more. What is known of it stays.
+  public mutating func setLimit(_ limit: BitRate?) {
+    let limit = PathController.bytes(limit)
+    if limit == self.limit { return }
+    self.limit = limit
+    leastPaced = min(leastPaced, paced)
+    window = wantedWindow
+  }
 
   /// `inFlight` counts these bytes, too.
   public mutating func sent(bytes: Int, inFlight: Int, at now: Instant) {

@@ -71,12 +71,15 @@ public struct Striper: ~Copyable {
     public var mostBytes: Int
     /// Of a full datagram.
     public var payload: Int
+    /// Segments are not cut for it: it is there for what goes over a single path, when its caller names it.
+    public var standsBy: Bool
 
-    public init(rate: BitRate, delay: Interval, mostBytes: Int, payload: Int) {
+    public init(rate: BitRate, delay: Interval, mostBytes: Int, payload: Int, standsBy: Bool = false) {
       self.rate = rate
       self.delay = delay
       self.mostBytes = mostBytes
       self.payload = payload
+      self.standsBy = standsBy
     }
   }
 
@@ -251,12 +254,14 @@ public struct Striper: ~Copyable {
     return part
   }
 
-  /// The one path for a segment that shall not be cut; nil when there is none. An urgent one may take any path.
-  public mutating func single(_ length: Int, urgent: Bool) -> UInt8? {
+  /// The one path for a segment that shall not be cut; nil when there is none. An urgent one may take any path of
+  /// `candidates`, a bit each.
+  public mutating func single(_ length: Int, urgent: Bool, among candidates: UInt32 = .max) -> UInt8? {
     precondition(waiting == 0, "drain the parts of a segment before the next one")
     var best: Int?
     var earliest = Interval(nanoseconds: .max)
     for index in 0..<Striper.mostPaths where accounts[index].mostBytes >= length {
+      if candidates & 1 << UInt32(index) == 0 { continue }
       if !urgent && usable & 1 << UInt32(index) == 0 { continue }
       if let landing = arrival(of: length, on: index, urgent: urgent), landing < earliest {
         earliest = landing

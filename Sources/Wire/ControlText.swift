@@ -21,6 +21,7 @@ enum ControlKind: UInt8 {
   case report = 3
   case plan = 4
   case giveUp = 5
+  case terms = 6
   case sizeQuestion = 7
   case sizeAnswer = 8
 }
@@ -64,6 +65,7 @@ public struct GivingUp: Equatable, Sendable, BitwiseCopyable {
     case plan(SendingPlan)
     case giveUp(GivingUp)
     case size(SizeMessage)
+    case terms(PathTerms)
   }
 
   private let text: UnsafeRawBufferPointer
@@ -109,6 +111,13 @@ public struct GivingUp: Equatable, Sendable, BitwiseCopyable {
         lane: unsafe UInt16(littleEndian: rest.loadUnaligned(fromByteOffset: 2, as: UInt16.self)),
         segment: unsafe UInt32(littleEndian: rest.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
       return (.giveUp(giving), GivingUp.length)
+    case .terms:
+      guard rest.count >= PathTerms.length else { return nil }
+      let terms = PathTerms(
+        path: unsafe rest[1], tier: unsafe rest[2],
+        price: unsafe UInt32(littleEndian: rest.loadUnaligned(fromByteOffset: 4, as: UInt32.self)),
+        limit: unsafe UInt64(littleEndian: rest.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+      return (.terms(terms), PathTerms.length)
     case .sizeQuestion:
       guard rest.count >= SizeMessage.length else { return nil }
       let message = unsafe SizeMessage(rest, isAnswer: false)
@@ -163,6 +172,15 @@ public struct GivingUp: Equatable, Sendable, BitwiseCopyable {
   public mutating func append(_ message: SizeMessage) -> Bool {
     guard let length = message.length(after: written), let place = unsafe place(for: length) else { return false }
     unsafe message.write(to: place, length: length)
+    return true
+  }
+
+  public mutating func append(_ terms: PathTerms) -> Bool {
+    guard let place = unsafe place(for: PathTerms.length) else { return false }
+    let head = UInt32(ControlKind.terms.rawValue) | UInt32(terms.path) << 8 | UInt32(terms.tier) << 16
+    unsafe place.storeBytes(of: head.littleEndian, toByteOffset: 0, as: UInt32.self)
+    unsafe place.storeBytes(of: terms.price.littleEndian, toByteOffset: 4, as: UInt32.self)
+    unsafe place.storeBytes(of: terms.limit.littleEndian, toByteOffset: 8, as: UInt64.self)
     return true
   }
 

@@ -197,7 +197,7 @@ private struct Call {
     let links = lines.enumerated().map { "link p\($0.offset) branch -- hq \($0.element)\n" }.joined()
     let text = "topology test\nnode branch gateway\nnode hq gateway\n\(links)\(events)\n"
     let topology = try Topology(parsing: Array(text.utf8), file: "test")
-    world = try BondWorld(topology, seed: seed) { Call.protect(&$0, protection) }
+    world = try BondWorld(topology, seed: seed) { Call.protect(&$1, protection) }
     datagrams = world.addUDP(
       from: 0, starting: .seconds(3), rate: BitRate(bitsPerSecond: 80_000), length: 200)
   }

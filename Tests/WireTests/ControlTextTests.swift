@@ -184,7 +184,7 @@ extension ControlWriter {
     func bits<Number: FixedWidthInteger & UnsignedInteger>(_ random: inout SeededRandom) -> Number {
       Number(truncatingIfNeeded: random.next())
     }
-    switch random.below(6) {
+    switch random.below(7) {
     case 0, 1:
       let message = ControlMessage(random.below(2) == 0 ? .ping : .pong, mark: random.next())
       #expect(append(message) == true)
@@ -198,6 +198,10 @@ extension ControlWriter {
       #expect(append(giving) == true)
       return .giveUp(giving)
     case 4:
+      let terms = PathTerms(path: bits(&random), tier: bits(&random), price: bits(&random), limit: random.next())
+      #expect(append(terms) == true)
+      return .terms(terms)
+    case 5:
       let message = SizeMessage(isAnswer: true, size: bits(&random), mark: random.next())
       #expect(append(message) == true)
       return .size(message)

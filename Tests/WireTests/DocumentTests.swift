@@ -8,7 +8,7 @@ import Wire
     #expect(
       try WireExample.all().map(\.name) == [
         "clear-header", "location", "mask", "resume-record", "protected-member", "parity", "member-image",
-        "parity-coefficients", "control-message", "report", "plan", "give-up", "size-question",
+        "parity-coefficients", "control-message", "report", "plan", "give-up", "terms", "size-question",
         "size-answer", "initiation", "response", "cookie-reply", "initiation-payload", "response-payload",
       ])
   }
@@ -114,6 +114,15 @@ import Wire
     var writer = TextRoom(report.length)
     #expect(writer.write { $0.append(report) } == (try example.bytes("text")))
     #expect(try messages(example.bytes("text")) == [.report(report)])
+  }
+
+  @Test func `shows terms`() throws {
+    let told = try WireExample.named("terms")
+    let terms = try PathTerms(
+      path: told.number("path"), tier: told.number("tier"), price: told.number("price"), limit: told.number("limit"))
+    var writer = TextRoom(PathTerms.length)
+    #expect(writer.write { $0.append(terms) } == (try told.bytes()))
+    #expect(try messages(told.bytes()) == [.terms(terms)])
   }
 
   @Test func `shows a plan and a giving up`() throws {

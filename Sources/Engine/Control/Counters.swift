@@ -20,6 +20,8 @@ public struct Counters: Sendable {
     case tooManyPaths
     /// A report about a path that we do not have (any more).
     case unknownReport
+    /// Wishes about such a path.
+    case unknownTerms
     /// A gateway that nobody configured.
     case unknownPeer
     /// As many flows as may be, and all of them busy.

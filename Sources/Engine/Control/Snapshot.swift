@@ -93,7 +93,9 @@ extension Engine {
     peer.traffic.sentPackets = peers[index].sent.packets
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) && isWorthTelling(place, of: index, working) {
       peer.paths.append(path(peers[index].paths[place], peers[index].beliefs[place].size))
+      explain(&peer.paths[peer.paths.count - 1], place, of: index, at: now)
     }
+    explain(&peer, index, at: now)
     return peer
   }
 

@@ -104,6 +104,7 @@ extension Engine {
       let isFirst = queues.isUrgentTurn
       let isUrgent = isUrgentNow(slot)
       if !(isFirst && isUrgent) && peers[index].striper.horizon == 0 {
+        peers[index].steering?.pointee.noteWaiting(at: now)
         // Its paths have all that they can use: what comes now waits where a call may overtake it.
         if postponed == slot || (peers.count == 1 && !isFirst) { break }
         if postponed == nil && !isFirst { postponed = slot }
@@ -112,7 +113,7 @@ extension Engine {
       }
       let pin =
         pinnedPath(of: slot, index)
-        ?? (isUrgent ? peers[index].striper.single(Engine.mostUrgent, urgent: true) : nil)
+        ?? (isUrgent ? peers[index].striper.single(Engine.mostUrgent, urgent: true, among: mayCarry(slot, index)) : nil)
       // A segment is a turn of its flow: no longer than a few milliseconds of what the paths carry.
       let turn = Int(peers[index].rate.bitsPerSecond / 8 / 1_000) * Engine.turnMilliseconds
       let isProtected =
@@ -150,6 +151,13 @@ extension Engine {
     isInteractive(slot) || flows[slot].bytes <= Engine.firstBytes || queues.beginsSmall(slot)
   }
 
+  /// Calls may use paths that stand by, too.
+  @inline(__always)
+  private func mayCarry(_ slot: UInt32, _ index: Int) -> UInt32 {
+    let isCall = treatments[Int(flows[slot].classNumber)] == .realtime
+    return isCall ? peers[index].carrying | peers[index].helping : peers[index].carrying
+  }
+
   private mutating func drop(_ slot: UInt32, _ verdict: Counters.Verdict, at now: Instant) {
     let run = queues.takeRun(of: slot, mostBytes: Engine.mostSegmentLength, in: &flows, at: now)
     counters.count(verdict, times: run.packets.count)
@@ -164,10 +172,12 @@ extension Engine {
   /// the shortest round trip at the time when one is needed; it stays with it, since to change means disorder.
   private mutating func pinnedPath(of slot: UInt32, _ index: Int) -> UInt8? {
     if flows[slot].plan.stack == .striped { return nil }
-    if let pin = flows[slot].pin, mayPin(Int(pin), index) { return pin }
     let wanted = flows[slot].plan.path
+    // Who names a path means it, whatever its tier, but for `never`.
+    let allowed = wanted == nil ? peers[index].carrying : peers[index].usable
+    if let pin = flows[slot].pin, allowed.has(Int(pin)), mayPin(Int(pin), index) { return pin }
     var best: (place: UInt8, roundTrip: Interval)?
-    for place in 0..<PeerPath.mostPaths where mayPin(place, index) {
+    for place in allowed.places where mayPin(place, index) {
       let path = peers[index].paths[place]
       if let wanted, path.route.socket != wanted { continue }
       if let best, best.roundTrip <= path.liveness.smoothedRoundTrip { continue }

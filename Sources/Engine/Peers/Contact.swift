@@ -128,6 +128,8 @@ extension Engine {
       disown(place, of: index)
       peers[index].beliefs[place] = PathBelief(
         path: peers[index].paths[place].id, size: peers[index].beliefs[place].size, at: now)
+      peers[index].paths[place].told = ToldTerms()
+      limitChanged(place, of: index, at: now)
     }
     peers[index].clock = PeerClock()
     for slot in index * Sessions.perPeer..<(index + 1) * Sessions.perPeer where slot != kept { sessions.destroy(slot) }
@@ -209,6 +211,7 @@ extension Engine {
     expireBeliefs(of: index, at: now)
     expireSizes(of: index, at: now)
     sendReports(of: index, at: now)
+    expireSteering(of: index, at: now)
     if peers[index].pathCount == 0 && peers[index].settings.endpoints.isEmpty {
       // Nobody knows where he is: he will come.
       peers[index].handshake.cease()

@@ -25,6 +25,8 @@ struct PathBelief: BitwiseCopyable {
   var sizeNotBefore = Instant.zero
   /// Of what we sent, lately.
   var loss = LossShare()
+  /// How much later than over the quickest path it arrives, as the striper was told.
+  var behind = Interval.zero
   /// Parts wait for the pacer.
   var isPaced = false
   /// Nothing was reported of what we sent lately: it carries nothing until something is, or a question is answered.
@@ -43,6 +45,11 @@ struct PathBelief: BitwiseCopyable {
     receipts = Receipts(path: path)
     controller = PathController(limit: nil, at: now)
     pacer = Pacer(rate: controller.pacingRate, at: now)
+  }
+
+  mutating func setLimit(_ limit: BitRate?, at now: Instant) {
+    controller.setLimit(limit)
+    pacer.setRate(controller.pacingRate, at: now)
   }
 
   /// When something is due, besides what `Liveness` wants.

@@ -30,6 +30,14 @@ struct Peer: ~Copyable {
   /// How many paths the striper has, and which, by their places.
   var carryingPaths = 0
   var carrying: UInt32 = 0
+  /// Those that only realtime flows may use besides.
+  var helping: UInt32 = 0
+  /// Those that may be sent on at all: what carries is chosen among them.
+  var usable: UInt32 = 0
+  /// From the first path that was heard on.
+  private(set) var steering: UnsafeMutablePointer<Steering>?
+  var lastTold = Instant.zero
+  var lastBilled = Instant.zero
   /// Those that the striper has.
   var striped: UInt32 = 0
   /// Those that are worth it, see `Worth`.
@@ -94,6 +102,15 @@ struct Peer: ~Copyable {
     places.deallocate()
     counters.deallocate()
     segments?.deallocate()
+    steering?.deallocate()
+  }
+
+  mutating func makeSteering() -> UnsafeMutablePointer<Steering> {
+    if let steering { return steering }
+    let made = UnsafeMutablePointer<Steering>.allocate(capacity: 1)
+    made.initialize(to: Steering())
+    steering = made
+    return made
   }
 
   // MARK: Lanes
@@ -170,6 +187,7 @@ struct Peer: ~Copyable {
 
   var deadline: Instant? {
     var earliest = handshake.deadline
+    if let due = steering?.pointee.deadline { earliest = min(earliest ?? due, due) }
     if let provesFrom { earliest = min(earliest ?? provesFrom, provesFrom) }
     for place in 0..<PeerPath.mostPaths where isUsed(place) {
       if let due = paths[place].liveness.deadline { earliest = min(earliest ?? due, due) }

@@ -42,6 +42,11 @@ struct PeerPath: BitwiseCopyable {
   var sent = Traffic()
   var received = Traffic()
   var replayed: UInt64 = 0
+  /// Of both, with headers, what the budget knows of.
+  var billed: UInt64 = 0
+  /// What the other side wants of it, and whether he was ever told what we want.
+  var told = ToldTerms()
+  var hasToldTerms = false
 
   init(
     id: UInt8, peer: UInt32, route: Route, size: PathMTU, isOurs: Bool, keepalive: Interval?, at now: Instant

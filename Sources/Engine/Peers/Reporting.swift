@@ -45,6 +45,7 @@ extension Engine {
     }
     guard isDue, let way = wayBack(to: index) else { return }
     peers[index].reports &+= 1
+    keepBooks(of: index, at: now)
     withUnsafeTemporaryAllocation(byteCount: Engine.mostControlText, alignment: 8) { room in
       // A narrow path takes fewer of them at once; one, of 96 bytes, fits every path.
       let room = UnsafeMutableRawBufferPointer(rebasing: room[..<min(room.count, peers[index].paths[way].payload)])
@@ -68,7 +69,10 @@ extension Engine {
   private func wayBack(to index: Int) -> Int? {
     var best: (place: Int, roundTrip: Interval)?
     var next: (place: Int, roundTrip: Interval)?
+    // Reports are bytes as well: who is kept for emergencies has none of them, unless there is no other way.
+    let carrying = peers[index].carrying
     for place in 0..<PeerPath.mostPaths where peers[index].isUp(place) {
+      if carrying != 0 && !carrying.has(place) { continue }
       let path = peers[index].paths + place
       let way = (place, path.pointee.liveness.smoothedRoundTrip)
       if let first = best, first.roundTrip <= way.1 {
@@ -90,6 +94,7 @@ extension Engine {
     let belief = peers[index].beliefs + place
     if let sample = belief.pointee.log.receive(report, clock: &peers[index].clock, in: &runs, at: now) {
       belief.pointee.learn(from: sample, at: now)
+      steerIfDue(index, at: now)
       if sample.delivered > 0 && belief.pointee.speak() {
         pathsChanged(of: index, at: now)
       } else {
@@ -122,6 +127,7 @@ extension Engine {
   /// behind by half of what its round trip is longer.
   mutating func beliefsChanged(of index: Int, at now: Instant) {
     let carrying = peers[index].carrying
+    let present = carrying | peers[index].helping
     var quickest = Interval.seconds(3_600)
     var quickestRoundTrip = Interval.seconds(3_600)
     var areMeasured = true
@@ -133,10 +139,14 @@ extension Engine {
         areMeasured = false
       }
     }
+    // Who stands by is seldom measured, and does not make the others any less so.
+    for place in peers[index].helping.places {
+      quickestRoundTrip = min(quickestRoundTrip, peers[index].paths[place].liveness.smoothedRoundTrip)
+    }
     let batchesOfPart = max(Engine.leastBatchesOfPart, Engine.leastBatches / max(1, carrying.nonzeroBitCount))
     var worth = Worth()
     var rates: UInt64 = 0
-    for place in 0..<PeerPath.mostPaths where carrying & 1 << UInt32(place) != 0 {
+    for place in 0..<PeerPath.mostPaths where present & 1 << UInt32(place) != 0 {
       let path = peers[index].paths + place
       let belief = peers[index].beliefs + place
       belief.pointee.refresh(at: now)
@@ -148,10 +158,13 @@ extension Engine {
       let pieces = min(SendBatches.mostBytes / datagram, batches.mostPieces)
       // Ours is overhead: what a segment has is text.
       let rate = belief.pointee.controller.rate.bitsPerSecond / UInt64(datagram) * UInt64(path.pointee.payload)
+      belief.pointee.behind = behind
       let known = Striper.Path(
         rate: BitRate(bitsPerSecond: max(1_000, rate)), delay: max(.zero, behind) + queue,
-        mostBytes: batchesOfPart * pieces * path.pointee.payload, payload: path.pointee.payload)
+        mostBytes: batchesOfPart * pieces * path.pointee.payload, payload: path.pointee.payload,
+        standsBy: !carrying.has(place))
       peers[index].striper.setPath(place, known)
+      if known.standsBy { continue }
       worth.add(
         place, rate: known.rate, delay: known.delay, least: Striper.leastDatagrams * known.payload,
         isUnknown: belief.pointee.controller.isUnknown(at: now))
@@ -163,7 +176,7 @@ extension Engine {
       rates += peers[index].beliefs[place].controller.rate.bitsPerSecond
     }
     // What waits for a path that is new to the striper, since it was its flow's only one, or the last resort.
-    var new = carrying & ~peers[index].striped
+    var new = present & ~peers[index].striped
     while new != 0 {
       let place = new.trailingZeroBitCount
       new &= new &- 1
@@ -171,7 +184,7 @@ extension Engine {
       peers[index].striper.committed(path.pointee.urgent.bytes, on: place, urgent: true)
       peers[index].striper.committed(path.pointee.bulk.bytes, on: place)
     }
-    peers[index].striped |= carrying
+    peers[index].striped |= present
     peers[index].rate = BitRate(bitsPerSecond: max(1_000, rates))
   }
 }

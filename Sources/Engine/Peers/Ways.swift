@@ -52,7 +52,8 @@ extension Engine {
         let path = PeerPath(
           id: id, peer: UInt32(index), route: route, size: size, isOurs: true,
           keepalive: peers[index].settings.keepalive, at: now)
-        guard peers[index].add(path, size, at: now) != nil else { return counters.count(.tooManyPaths) }
+        guard let place = peers[index].add(path, size, at: now) else { return counters.count(.tooManyPaths) }
+        limitChanged(place, of: index, at: now)
       }
     }
     peerDeadlineChanged(index, at: now)
@@ -83,13 +84,16 @@ extension Engine {
       counters.count(.tooManyPaths)
       return nil
     }
+    limitChanged(place, of: index, at: now)
     report(.pathFound, peer: index, path: place)
     return place
   }
 
   mutating func move(_ place: Int, of index: Int, to route: Route, at now: Instant) {
     let before = peers[index].paths[place].route
+    if hasBudgets { bill(place, of: index) }
     peers[index].paths[place].route = route
+    if before.socket != route.socket { limitChanged(place, of: index, at: now) }
     closeBatch(place, of: index)
     // A first answer from another address than we asked, or only our own address became known: nothing to tell.
     if before.remote != route.remote || before.socket != route.socket {
@@ -101,7 +105,10 @@ extension Engine {
 
   mutating func forget(_ place: Int, of index: Int, at now: Instant) {
     closeBatch(place, of: index)
+    if hasBudgets { bill(place, of: index) }
     peers[index].carrying &= ~(1 << UInt32(place))
+    peers[index].helping &= ~(1 << UInt32(place))
+    peers[index].usable &= ~(1 << UInt32(place))
     redirectParts(of: place, index)
     abandon(place, of: index, at: now)
     peers[index].remove(place)
@@ -110,34 +117,40 @@ extension Engine {
   /// Tells the cores which paths there are.
   mutating func pathsChanged(of index: Int, at now: Instant) {
     var arriving: UInt32 = 0
-    var answering: UInt32 = 0
-    var chosen: UInt32 = 0
+    var answered: UInt32 = 0
+    var silent: UInt32 = 0
     var lastHeard: (place: Int, at: Instant)?
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       let liveness = peers[index].paths[place].liveness
       if liveness.state == .up { arriving |= 1 << UInt32(place) }
-      if liveness.state == .up && liveness.isAnswered {
-        answering |= 1 << UInt32(place)
-        if !peers[index].beliefs[place].isSilent { chosen |= 1 << UInt32(place) }
-      }
+      if liveness.state == .up && liveness.isAnswered { answered |= 1 << UInt32(place) }
+      if peers[index].beliefs[place].isSilent { silent |= 1 << UInt32(place) }
       if let heard = liveness.lastHeard, heard > lastHeard?.at ?? .zero { lastHeard = (place, heard) }
     }
+    let (bulk, helpers) = chooseCarrying(
+      index, arriving: arriving, answered: answered, lastHeard: lastHeard?.place, at: now)
+    // Who is silent rests, and others stand in at once: nobody has to be declared dead for that.
+    var chosen = bulk & ~silent
+    if chosen == 0 { chosen = peers[index].usable & ~silent }
+    if chosen == 0 { chosen = bulk }
+    let helping = helpers & ~silent & ~chosen
     if arriving == 0, let lastHeard { arriving = 1 << UInt32(lastHeard.place) }
-    if chosen == 0 { chosen = answering }
-    if chosen == 0 { chosen = arriving & (~arriving &+ 1) }
-    peers[index].carryingPaths = chosen.nonzeroBitCount
     followReadiness(of: index, at: now)
-    var stranded = peers[index].loaded & ~chosen
+    let before = peers[index].carrying
+    peers[index].carryingPaths = chosen.nonzeroBitCount
+    // What waits for a path that carries no more, but for the urgent parts of one that stood by and still does.
+    var stranded = peers[index].loaded & (before & ~chosen | ~(chosen | helping))
     peers[index].carrying = chosen
+    peers[index].helping = helping
     beliefsChanged(of: index, at: now)
     while stranded != 0 {
       redirectParts(of: stranded.trailingZeroBitCount, index)
       stranded &= stranded &- 1
     }
-    for place in 0..<PeerPath.mostPaths where peers[index].striped & ~chosen & 1 << UInt32(place) != 0 {
+    for place in 0..<PeerPath.mostPaths where peers[index].striped & ~(chosen | helping) & 1 << UInt32(place) != 0 {
       peers[index].striper.setPath(place, nil)
     }
-    peers[index].striped = chosen
+    peers[index].striped = chosen | helping
     peers[index].arrivingPaths = arriving
     if let laneSet = peers[index].laneSet {
       // In the beginning the other side may send on a path that we have not heard yet.

@@ -236,6 +236,7 @@ extension Engine {
       case .probe(let probe): receive(probe, on: path, of: index, at: now)
       case .report(let report): receive(report, of: index, at: now)
       case .size(let message): receive(message, on: path, of: index, at: now)
+      case .terms(let terms): receive(terms, of: index, at: now)
       case .plan, .giveUp: counters.count(.malformed)
       }
     }
@@ -257,6 +258,7 @@ extension Engine {
         peers[index].beliefs[path].log.learn(roundTrip: now - sent, at: now)
         let isBack = peers[index].beliefs[path].speak()
         if isFirst || isBack { pathsChanged(of: index, at: now) } else { roundTripsChanged(of: index) }
+        if isFirst && hasTerms { tellTerms(path, of: index, at: now) }
       }
     }
   }

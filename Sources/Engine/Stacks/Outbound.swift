@@ -291,9 +291,11 @@ extension Engine {
   /// up.
   private mutating func repair(_ bytes: Range<UInt32>, of cargo: Cargo, to index: Int, at now: Instant) -> Bool {
     guard let shipment = shipments[cargo.shipment], now - shipment.pointee.since < Engine.mostPatience,
-      parts.freeCount > 0, let place = peers[index].striper.single(bytes.count, urgent: true)
+      parts.freeCount > 0,
+      let place = peers[index].striper.single(bytes.count, urgent: true, among: peers[index].carrying)
     else {
       counters.count(.unrepaired)
+      peers[index].steering?.pointee.noteGivenUp(at: now)
       return false
     }
     counters.count(.repaired)

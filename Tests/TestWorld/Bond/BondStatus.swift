@@ -1,9 +1,9 @@
 //  BondStatus.swift — what one may ask a BondWorld.
 
 public import Engine
-import Primitives
+public import Primitives
 public import Simulation
-import Status
+public import Status
 public import Topology
 
 extension BondWorld {
@@ -26,6 +26,17 @@ extension BondWorld {
   public func holes(at gateway: Int) -> UInt64 {
     ["holesByProof", "holesByPatience", "holesByOverrun", "holesByMemory"]
       .reduce(0) { $0 + count("resequencer", $1, at: gateway) }
+  }
+
+  /// What `hawser status` would show.
+  public func status(of gateway: Int) -> StatusSnapshot {
+    gateways[gateway].engine.snapshot(version: "", interface: "", uptime: .zero, at: now)
+  }
+
+  /// What a driver may tell an engine between two turns.
+  public func tell(_ gateway: Int, _ words: (inout Engine, Instant) -> Void) {
+    words(&gateways[gateway].engine, now)
+    turn(gateway)
   }
 
   /// All counters of an engine that are not zero, and how many buffers it has not given back, of how many.

@@ -35,7 +35,7 @@ public struct BondTrial {
     _ topology: Topology, seed: UInt64, time: Interval, prepare: (inout GatewaySettings) -> Void = { _ in }
   ) throws -> Outcome {
     var random = SeededRandom(seed: seed).stream(named: "trial")
-    let world = try BondWorld(topology, seed: seed, prepare: prepare)
+    let world = try BondWorld(topology, seed: seed, adjust: { _, settings in prepare(&settings) })
     var streams: [TCPFlow] = []
     let start = Interval.milliseconds(300)
     for number in 0..<Int(1 + random.below(3)) {

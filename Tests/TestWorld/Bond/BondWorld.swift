@@ -86,11 +86,11 @@ public final class BondWorld {
     var line: UInt32
   }
 
-  /// Gateways begin to greet each other now; what the file plans for its links happens that long from now. `prepare`
-  /// changes what stands in both configurations.
+  /// Gateways begin to greet each other now; what the file plans for its links happens that long from now.
+  /// `adjust` writes into the configurations what a topology does not say.
   public init(
     _ topology: Topology, seed: UInt64, over course: Course = .bond, traces: [String: DeliveryTrace] = [:],
-    prepare: (inout GatewaySettings) -> Void = { _ in }
+    adjust: (_ gateway: Int, inout GatewaySettings) -> Void = { _, _ in }
   ) throws {
     let lines = try BondLines(topology, traces: traces, seed: seed)
     let count = lines.links.count
@@ -105,11 +105,11 @@ public final class BondWorld {
     deadlines = DeadlineQueue(count: firstFlow)
     random = SeededRandom(seed: seed).stream(named: "hosts")
     self.lines = lines
-    if case .bond = course { try makeGateways(prepare) }
+    if case .bond = course { try makeGateways(adjust) }
     if let first = events.first { deadlines.set(0, BondWorld.origin + first.time) }
   }
 
-  private func makeGateways(_ prepare: (inout GatewaySettings) -> Void) throws {
+  private func makeGateways(_ adjust: (Int, inout GatewaySettings) -> Void) throws {
     let library = try GatewayWorld.library.get()
     let identities = (0..<2 as Range<UInt64>).map { gateway in
       let cryptography = CopyingCryptography(library, seed: seed &* 2 &+ gateway)
@@ -119,7 +119,7 @@ public final class BondWorld {
     }
     for gateway in 0..<2 {
       var settings = BondSettings.make(gateway, lines, peerKey: identities[1 - gateway].publicKey)
-      prepare(&settings)
+      adjust(gateway, &settings)
       let made = try TestGateway(
         gateway, run: 0, plan: BondSettings.plan(paths: lines.links.count), settings: settings,
         identity: identities[gateway])
