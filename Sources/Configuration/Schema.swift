@@ -138,7 +138,7 @@ public enum Schema {
       "Port", .port, elsewhere: ["ListenPort"], "the local UDP port of this path, instead of ListenPort")
     static let weight = Setting(
       "Weight", .number(1...1_000_000 as ClosedRange<UInt32>) { $0 }, default: "1",
-      "its share of the bytes, against the weights of the other paths")
+      "how fast it is beside the others, until that is measured")
     static let mtu = Setting(
       "MTU", .bytes(Schema.mtus), "the largest IP packet that it carries; without it, what its interface says")
     static let bind = Setting("Bind", .address, "the local address, where the interface has several")

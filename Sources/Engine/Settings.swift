@@ -34,7 +34,7 @@ public struct GatewaySettings: Sendable {
 /// One of our own ends: a socket on an interface.
 public struct LocalPath: Sendable {
   public var name: String
-  /// Its share when a segment is split.
+  /// How fast it is beside the others, until that is measured.
   public var weight: UInt32
   /// Of the IP packets that the interface carries.
   public var mtu: Int

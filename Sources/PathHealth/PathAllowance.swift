@@ -36,6 +36,9 @@ extension PathController {
   /// What the path is believed to carry: of what arrives at the other side.
   public var rate: BitRate { PathController.bitRate(believed) }
 
+  /// Something arrived that tells a rate; before that it is a guess.
+  public var isMeasured: Bool { rates.rate > 0 }
+
   public var pacingRate: BitRate { PathController.bitRate(paced) }
 
   public var leastRoundTrip: Interval { .nanoseconds(queues.leastRoundTrip) }

@@ -145,6 +145,8 @@ extension Engine {
     }
     let batchesOfPart = max(Engine.leastBatchesOfPart, Engine.leastBatches / max(1, carrying.nonzeroBitCount))
     var worth = Worth()
+    var weights: UInt64 = 0
+    for place in carrying.places { weights += UInt64(localPaths[Int(peers[index].paths[place].route.socket)].weight) }
     var rates: UInt64 = 0
     for place in 0..<PeerPath.mostPaths where present & 1 << UInt32(place) != 0 {
       let path = peers[index].paths + place
@@ -157,7 +159,12 @@ extension Engine {
       let datagram = path.pointee.payload + DataHeader.overhead
       let pieces = min(SendBatches.mostBytes / datagram, batches.mostPieces)
       // Ours is overhead: what a segment has is text.
-      let rate = belief.pointee.controller.rate.bitsPerSecond / UInt64(datagram) * UInt64(path.pointee.payload)
+      var rate = belief.pointee.controller.rate.bitsPerSecond / UInt64(datagram) * UInt64(path.pointee.payload)
+      if !belief.pointee.controller.isMeasured && weights > 0 {
+        // Until something was measured, the operator's word is the best there is.
+        let weight = UInt64(localPaths[Int(path.pointee.route.socket)].weight)
+        rate = rate * weight * UInt64(carrying.nonzeroBitCount) / weights
+      }
       belief.pointee.behind = behind
       let known = Striper.Path(
         rate: BitRate(bitsPerSecond: max(1_000, rate)), delay: max(.zero, behind) + queue,
