@@ -92,7 +92,8 @@ struct `Gateways of a topology that is up` {
       let stream = try lab.run("alice", ["iperf3", "-c", "10.1.0.2", "-n", "20M", "--connect-timeout", "5000"])
       #expect(stream.status.isSuccess, "\(stream.text)")
       let isFound = try eventually { try lab.status(of: "a").peers[0].paths[0].mtu_bytes == 1_400 }
-      #expect(isFound, "\(try lab.status(of: "a").peers[0].paths[0])")
+      let path = try lab.status(of: "a").peers[0].paths[0]
+      #expect(isFound, "\(path)")
     }
   }
 
