@@ -112,7 +112,8 @@ extension StatusSnapshot.Path {
   fileprivate var mtuText: String {
     switch search {
     case .complete, .stopped: "\(mtu.value)"
-    case .searching, .error: "\(mtu.value) (\(search.rawValue))"
+    case .searching: "\(mtu.value)?"
+    case .error: "\(mtu.value)!"
     }
   }
 }

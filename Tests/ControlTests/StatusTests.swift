@@ -35,9 +35,9 @@ import Testing
         hq    connected   1 h 1 min  12 s ago     1/2    1.5 GB  999 B  CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=
         lab   connecting        4 s  never        0/0       0 B    0 B  CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=
 
-        PEER  PATH   STATE  TIER       USE            RATE  DEVICE  REMOTE              RTT  LOSS               MTU  RECEIVED  SENT
-        hq    fibre  up     primary    carrying  88 Mbit/s  eth0    192.0.2.1:51820  8.1 ms   2 %  1500 (searching)       0 B   0 B
-        hq    lte    down   secondary  -                 -  wwan0   -                     -   0 %              1400       0 B   0 B
+        PEER  PATH   STATE  TIER       USE            RATE  DEVICE  REMOTE              RTT  LOSS    MTU  RECEIVED  SENT
+        hq    fibre  up     primary    carrying  88 Mbit/s  eth0    192.0.2.1:51820  8.1 ms   2 %  1500?       0 B   0 B
+        hq    lte    down   secondary  -                 -  wwan0   -                     -   0 %   1400       0 B   0 B
 
         hq         all       nothing is held against any
         hq  fibre  carrying  it is the first
