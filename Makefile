@@ -7,6 +7,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 # How long each fuzz target runs.
 SECONDS ?= 300
+# How often `make bench` measures the matrix.
+ROUNDS ?= 3
 
 PROGRAMS := $(shell sed -n 's/^ *program."\([^"]*\)".*/\1/p' Package.swift)
 MANUALS := $(wildcard docs/man/*.[1-8])
@@ -38,10 +40,10 @@ format: ## bring Swift files into the form that `make check` wants
 	@scripts/swift format --in-place --recursive --parallel Sources Tests benchmarks Package.swift
 	@find Sources Tests benchmarks -name '*.swift' -not -path '*/.build/*' -exec scripts/wrap-comments {} +
 
-bench: ## run the matrix of network profiles; the report goes to build/report (sudo)
+bench: ## run the matrix ROUNDS=3 times and MPTCP's once; docs/benchmarks/many-paths.md is written from it (sudo)
 	@scripts/bootstrap bench
 	@scripts/build release
-	@.build/release/netlab matrix --report build/report
+	@scripts/bench "$(ROUNDS)"
 
 fuzz: ## run every fuzz target for SECONDS=300 each
 	@scripts/bootstrap build

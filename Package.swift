@@ -90,7 +90,12 @@ let package = Package(
     pump("Resequencer", ["Packets", "Primitives", "Wire"]),
     sansIO("Striper", ["Primitives"]),
     // L3
-    pump("Engine", ["Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Status", "Striper", "Wire"]),
+    pump(
+      "Engine",
+      [
+        "Erasure", "Handshake", "Packets", "PathHealth", "PathMTU", "Primitives", "Redundancy", "Resequencer",
+        "Sealing", "Status", "Striper", "Wire",
+      ]),
     sansIO("Simulation", ["Primitives", "Topology"]),
     // E0
     .target(name: "CLinux", cSettings: glibc),
@@ -110,8 +115,8 @@ let package = Package(
     edge(
       "Driver",
       [
-        "Configuration", "Control", "Crypto", "Engine", "Handshake", "Netlink", "POSIX", "Packets", "Primitives",
-        "Resequencer", "Ring", "Sealing", "Status", "Underlay", "VNIC", "Wire",
+        "Configuration", "Control", "Crypto", "Engine", "Handshake", "Netlink", "POSIX", "Packets", "Parity",
+        "Primitives", "Resequencer", "Ring", "Sealing", "Status", "Underlay", "VNIC", "Wire",
       ]),
     edge(
       "Lab",
@@ -133,9 +138,10 @@ let package = Package(
     benchmark("bond-bench", ["Commands", "Primitives", "Simulation", "TestWorld", "Topology"]),
     benchmark(
       "engine-bench",
-      ["Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Wire"]),
+      ["Crypto", "Engine", "Handshake", "Packets", "Parity", "Primitives", "Resequencer", "Sealing", "Wire"]),
     benchmark("gateway-seeds", ["AllocationCount", "TestWorld"]),
     benchmark("parity-bench", ["Erasure", "Parity", "Primitives", "Redundancy", "Wire"]),
+    benchmark("paths-bench", ["Commands", "Lab", "Primitives", "Topology"]),
     benchmark("pipe-bench", ["Commands", "Lab", "Primitives", "Topology"]),
     benchmark("resequencer-bench", ["Packets", "Primitives", "Resequencer", "Wire"]),
     benchmark("seal-bench", ["Crypto", "Sealing"]),
@@ -158,7 +164,12 @@ let package = Package(
     tests("StriperTests", ["Primitives", "Striper"]),
     tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),
     tests("SimulationTests", ["Primitives", "Simulation", "Topology"]),
-    tests("ScenarioTests", ["Engine", "Handshake", "Primitives", "Simulation", "TestWorld", "Topology", "Wire"]),
+    tests(
+      "ScenarioTests",
+      [
+        "Engine", "Handshake", "PathHealth", "Primitives", "Redundancy", "Simulation", "Status", "TestWorld",
+        "Topology", "Wire",
+      ]),
     tests("CryptoTests", ["Crypto", "Primitives", "Sealing"], data: ["Vectors"]),
     tests("ParityTests", ["Erasure", "Parity", "Primitives"]),
     tests("NetlinkTests", ["CLinux", "Netlink", "Primitives"]),
@@ -182,8 +193,8 @@ let package = Package(
     .target(
       name: "TestWorld",
       dependencies: [
-        "Crypto", "Engine", "Handshake", "Packets", "Primitives", "Resequencer", "Sealing", "Simulation", "Status",
-        "Topology", "Wire",
+        "Crypto", "Engine", "Handshake", "Packets", "Parity", "Primitives", "Resequencer", "Sealing", "Simulation",
+        "Status", "Topology", "Wire",
       ],
       path: "Tests/TestWorld",
       cSettings: glibc, swiftSettings: base),

@@ -26,6 +26,8 @@ extension GatewayConfiguration {
     peersTwice(places, &findings)
     overlaps(places, &findings)
     ownAddresses(places, &findings)
+    tiersWithoutData(places, &findings)
+    classesWithoutPaths(places, isComplete: isComplete, &findings)
     rulesWithoutEffect(places, isComplete: isComplete, &findings)
     if isComplete, listenPort == nil, paths.allSatisfy({ $0.port == nil }), peers.allSatisfy({ $0.endpoints.isEmpty }) {
       findings.append(
@@ -167,13 +169,12 @@ extension GatewayConfiguration {
     for (index, rule) in rules.enumerated() {
       // A path that could not be read is missing here for another reason.
       if isComplete, case .single(let path?) = rule.stack, !names.contains(path) {
-        let hint =
-          nearestWord(to: path, in: names).map { "did you mean '\($0)'?" }
-          ?? "known are " + names.joined(separator: ", ")
         findings.append(
           Finding(
-            place: places.place(.rule(index), "Stack", 0), message: "Stack = single \(path): unknown path; \(hint)"))
+            place: places.place(.rule(index), "Stack", 0),
+            message: "Stack = single \(path): unknown path; \(hint(path, names))"))
       }
+      classOfRule(index, places, isComplete: isComplete, &findings)
       let withPorts: [UInt8] = [6, 17, 33, 132]
       if !rule.ports.isEmpty, let other = rule.protocols.first(where: { !withPorts.contains($0) }) {
         findings.append(

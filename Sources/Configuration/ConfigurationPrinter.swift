@@ -25,6 +25,10 @@ extension GatewayConfiguration {
       page.line(Schema.Path.weight.form, "\(path.weight)")
       page.line(Schema.Path.mtu.form, path.mtu.map { "\($0.value)" })
       page.line(Schema.Path.bind.form, path.bind?.description)
+      page.line(Schema.Path.tier.form, path.tier.rawValue)
+      page.line(Schema.Path.budget.form, path.budget?.printed)
+      page.line(Schema.Path.cost.form, path.cost.thousandths == 0 ? nil : path.cost.printed)
+      page.line(Schema.Path.limit.form, path.limit?.printed)
     }
     for peer in peers {
       page.header(Schema.peer, peer.name)
@@ -33,6 +37,12 @@ extension GatewayConfiguration {
       page.list(Schema.Peer.endpoint.form, peer.endpoints.map(\.description))
       page.list(Schema.Peer.allowedIPs.form, peer.allowedIPs.map(\.description))
       page.line(Schema.Peer.keepalive.form, peer.keepalive.map { "\($0.nanoseconds / 1_000_000_000)" })
+    }
+    for known in classes {
+      page.header(Schema.trafficClass, known.name)
+      page.line(Schema.Class.treatment.form, known.treatment.rawValue)
+      page.line(Schema.Class.redundancy.form, known.protection.printed)
+      page.list(Schema.Class.paths.form, known.paths)
     }
     for rule in rules {
       page.header(Schema.rule, rule.name)
@@ -45,7 +55,9 @@ extension GatewayConfiguration {
         rule.ports.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" })
       page.list(Schema.Rule.dscp.form, rule.dscp.map { KnownNumbers.name(of: $0, among: KnownNumbers.dscp) })
       page.line(Schema.Rule.maxSize.form, rule.maxSize.map { "\($0.value)" })
-      page.line(Schema.Rule.stack.form, rule.stack.printed)
+      page.line(Schema.Rule.className.form, rule.className)
+      let isStriped = rule.className != nil && rule.stack == .striped
+      page.line(Schema.Rule.stack.form, isStriped ? nil : rule.stack.printed)
     }
     if controlSocket != GatewayConfiguration.defaultSocket(of: interface) {
       page.header(Schema.control)

@@ -34,6 +34,7 @@ public struct ConfigurationFile: Sendable {
     case gateway
     case path(Int)
     case peer(Int)
+    case trafficClass(Int)
     case rule(Int)
     case control
   }
@@ -112,6 +113,9 @@ struct ConfigurationReader {
       case Schema.peer.name:
         guard let peer = peer(section, index) else { continue }
         configuration.peers.append(peer)
+      case Schema.trafficClass.name:
+        guard let known = trafficClass(section, index) else { continue }
+        configuration.classes.append(known)
       case Schema.rule.name:
         guard let rule = rule(section, index) else { continue }
         configuration.rules.append(rule)
@@ -156,12 +160,20 @@ struct ConfigurationReader {
     let weight = one(Schema.Path.weight, in: section, part)
     let mtu = one(Schema.Path.mtu, in: section, part)
     let bind = one(Schema.Path.bind, in: section, part)
+    let tier = one(Schema.Path.tier, in: section, part)
+    let budget = one(Schema.Path.budget, in: section, part)
+    let cost = one(Schema.Path.cost, in: section, part)
+    let limit = one(Schema.Path.limit, in: section, part)
     guard let interface else { return nil }
     var path = GatewayConfiguration.Path(name: section.name, interface: interface)
     path.port = port
     path.weight = weight ?? path.weight
     path.mtu = mtu
     path.bind = bind
+    path.tier = tier ?? path.tier
+    path.budget = budget
+    path.cost = cost ?? path.cost
+    path.limit = limit
     return path
   }
 
@@ -184,19 +196,37 @@ struct ConfigurationReader {
     return peer
   }
 
+  private mutating func trafficClass(_ section: Section, _ index: Int) -> GatewayConfiguration.Class? {
+    let part = ConfigurationFile.Part.trafficClass(index)
+    places.note(part, "", 0, section.place)
+    let treatment = one(Schema.Class.treatment, in: section, part)
+    let protection = one(Schema.Class.redundancy, in: section, part)
+    let paths = list(Schema.Class.paths, in: section, part)
+    guard let treatment else { return nil }
+    var known = GatewayConfiguration.Class(name: section.name, treatment)
+    known.protection = protection ?? known.protection
+    known.paths = paths
+    return known
+  }
+
   private mutating func rule(_ section: Section, _ index: Int) -> GatewayConfiguration.Rule? {
     let part = ConfigurationFile.Part.rule(index)
     places.note(part, "", 0, section.place)
-    var rule = GatewayConfiguration.Rule(name: section.name, stack: .striped)
+    var rule = GatewayConfiguration.Rule(name: section.name)
     rule.from = list(Schema.Rule.from, in: section, part)
     rule.to = list(Schema.Rule.to, in: section, part)
     rule.protocols = list(Schema.Rule.protocols, in: section, part)
     rule.ports = list(Schema.Rule.ports, in: section, part)
     rule.dscp = list(Schema.Rule.dscp, in: section, part)
     rule.maxSize = one(Schema.Rule.maxSize, in: section, part)
-    guard let stack = one(Schema.Rule.stack, in: section, part) else { return nil }
-    rule.stack = stack
-    return rule
+    rule.className = one(Schema.Rule.className, in: section, part)
+    let stack = one(Schema.Rule.stack, in: section, part)
+    rule.stack = stack ?? rule.stack
+    if stack != nil || rule.className != nil { return rule }
+    if !has(Schema.Rule.stack.form, section) && !has(Schema.Rule.className.form, section) {
+      note(section.place, "[Rule \"\(section.name)\"] has no Class and no Stack: expected one of them, or both")
+    }
+    return nil
   }
 
   private mutating func control(_ section: Section, into configuration: inout GatewayConfiguration) {

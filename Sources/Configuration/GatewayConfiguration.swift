@@ -18,6 +18,7 @@ public struct GatewayConfiguration: Equatable, Sendable {
   public var rekeyAfter = GatewayConfiguration.defaultRekeyAfter
   public var paths: [Path] = []
   public var peers: [Peer] = []
+  public var classes: [Class] = []
   /// The first that matches a flow decides.
   public var rules: [Rule] = []
   /// Where `hawser status` asks.
@@ -56,6 +57,13 @@ public struct GatewayConfiguration: Equatable, Sendable {
     public var mtu: ByteCount?
     /// The local address; nil: what the kernel chooses on that interface.
     public var bind: IPAddress?
+    public var tier = Tier.primary
+    /// Both ways; nil: as much as it can.
+    public var budget: Budget?
+    /// Orders the paths of one tier.
+    public var cost = Price(thousandths: 0)
+    /// nil: what is measured.
+    public var limit: RateLimit?
 
     public init(name: String, interface: String) {
       self.name = name
@@ -93,10 +101,13 @@ public struct GatewayConfiguration: Equatable, Sendable {
     /// The largest IP packet for which it holds.
     public var maxSize: ByteCount?
     public var stack: Stack
+    /// The class of these flows; nil: what they are and do says it.
+    public var className: String?
 
-    public init(name: String, stack: Stack) {
+    public init(name: String, stack: Stack = .striped, className: String? = nil) {
       self.name = name
       self.stack = stack
+      self.className = className
     }
 
     public var matchesEverything: Bool {

@@ -72,7 +72,7 @@ struct Setting<Value: Sendable>: Sendable {
 
 public enum Schema {
   /// In the order in which a file is best read.
-  public static let sections = [gateway, path, peer, rule, control]
+  public static let sections = [gateway, path, peer, trafficClass, rule, control]
 
   /// A hub with a thousand branches needs a quarter of a megabyte.
   public static let mostBytes = 4 << 20
@@ -87,18 +87,24 @@ public enum Schema {
     ])
   static let path = SectionForm(
     "Path", hasName: true, isRequired: true, most: 16, "one way out of this machine",
-    [Path.interface.form, Path.port.form, Path.weight.form, Path.mtu.form, Path.bind.form])
+    [
+      Path.interface.form, Path.port.form, Path.weight.form, Path.mtu.form, Path.bind.form, Path.tier.form,
+      Path.budget.form, Path.cost.form, Path.limit.form,
+    ])
   static let peer = SectionForm(
     "Peer", hasName: true, isRequired: true, most: 4_096, "a gateway at the other side",
     [
       Peer.publicKey.form, Peer.presharedKey.form, Peer.presharedKeyFile.form, Peer.endpoint.form,
       Peer.allowedIPs.form, Peer.keepalive.form,
     ])
+  static let trafficClass = SectionForm(
+    "Class", hasName: true, most: 32, "how flows are treated that a rule gives its name to",
+    [Class.treatment.form, Class.redundancy.form, Class.paths.form])
   static let rule = SectionForm(
     "Rule", hasName: true, most: 256, "how some flows are carried; the first rule that matches decides",
     [
       Rule.from.form, Rule.to.form, Rule.protocols.form, Rule.ports.form, Rule.dscp.form, Rule.maxSize.form,
-      Rule.stack.form,
+      Rule.className.form, Rule.stack.form,
     ])
   static let control = SectionForm("Control", "how others speak to this gateway", [Control.socket.form])
 
@@ -132,10 +138,20 @@ public enum Schema {
       "Port", .port, elsewhere: ["ListenPort"], "the local UDP port of this path, instead of ListenPort")
     static let weight = Setting(
       "Weight", .number(1...1_000_000 as ClosedRange<UInt32>) { $0 }, default: "1",
-      "its share of the bytes, against the weights of the other paths")
+      "how fast it is beside the others, until that is measured")
     static let mtu = Setting(
       "MTU", .bytes(Schema.mtus), "the largest IP packet that it carries; without it, what its interface says")
     static let bind = Setting("Bind", .address, "the local address, where the interface has several")
+    static let tier = Setting(
+      "Tier", SettingKind<GatewayConfiguration.Tier>.word, default: GatewayConfiguration.Tier.primary.rawValue,
+      elsewhere: ["Priority"], "when it carries data: always, when those before it are full, when they are down, never")
+    static let budget = Setting(
+      "Budget", .budget, elsewhere: ["Quota", "DataLimit"], "how many bytes it may carry, both ways, in each period")
+    static let cost = Setting(
+      "Cost", .price, elsewhere: ["Price"], "what a gigabyte costs; within a tier the cheaper path is used first")
+    static let limit = Setting(
+      "Limit", .rateLimit, elsewhere: ["Bandwidth", "Rate"],
+      "the most that it may carry, from here and to here; without it, what is measured")
   }
 
   enum Peer {
@@ -153,6 +169,15 @@ public enum Schema {
       "how often to send something at least, for a translator on the way; without it, only when needed")
   }
 
+  enum Class {
+    static let treatment = Setting(
+      "Treatment", SettingKind<GatewayConfiguration.Treatment>.word, isRequired: true, "how urgent these flows are")
+    static let redundancy = Setting(
+      "Redundancy", .protection, default: "none", "what is sent besides, so that a loss costs nothing")
+    static let paths = Setting(
+      "Paths", .name(of: "path"), most: 16, "the paths that these flows keep to as long as one of them is up")
+  }
+
   enum Rule {
     static let from = Setting("From", .network, most: 64, "networks that the flow's source is in")
     static let to = Setting("To", .network, most: 64, "networks that the flow's destination is in")
@@ -160,8 +185,10 @@ public enum Schema {
     static let ports = Setting("Ports", .ports, most: 64, "a port of either side, for tcp, udp, dccp and sctp")
     static let dscp = Setting("DSCP", .dscp, most: 64, "what the flow's packets are marked with")
     static let maxSize = Setting("MaxSize", .bytes(1...65_535), "the largest IP packet for which the rule holds")
+    static let className = Setting(
+      "Class", .name(of: "class"), "the class of these flows: bulk, interactive, realtime, or one of the file's")
     static let stack = Setting(
-      "Stack", .stack, isRequired: true, "how these flows are carried: over all paths, over one, or as they come")
+      "Stack", .stack, "how these flows are carried: over all paths, over one, or as they come")
   }
 
   enum Control {

@@ -55,8 +55,12 @@ extension SettingKind {
 
 extension SettingKind where Value: CaseIterable & RawRepresentable<String> {
   static var word: SettingKind {
-    SettingKind(Value.allCases.map(\.rawValue).joined(separator: " or ")) { text in
-      Value.allCases.first { $0.rawValue == text.lowercased() }
+    let words = Value.allCases.map(\.rawValue)
+    return SettingKind(listed(words)) { (bytes) throws(Complaint) in
+      let text = String(decoding: bytes, as: UTF8.self).lowercased()
+      if let value = Value(rawValue: text) { return value }
+      let near = nearestWord(to: text, in: words).map { "; did you mean '\($0)'?" }
+      throw Complaint("expected \(listed(words))" + (near ?? ""))
     }
   }
 }

@@ -48,6 +48,7 @@ struct Clerk {
         case .pathMoved: "peer \(peer): it has moved to \(path)"
         case .pathUp: "peer \(peer): \(path) is up"
         case .pathDown: "peer \(peer): \(path) does not answer any more"
+        case .budgetSpent, .budgetFresh: loop.engine.sentence(about: event.kind, ofLocalPath: event.path ?? 0)
         }
       setup.log(line)
     }

@@ -12,6 +12,7 @@ import Glibc
 import Handshake
 import Netlink
 import POSIX
+import Parity
 public import Primitives
 import Ring
 import Sealing
@@ -85,8 +86,11 @@ public enum Gateway {
     clerk.tellStart(of: loop)
     var endpoints = setup.endpoints
     let inquiry = Inquiry.start(setup.unresolved, wake: { waker.wake() })
+    var keeper = BudgetKeeper(interface: setup.configuration.interface, log: setup.log)
     while !stop.isRequested {
-      if loop.turn() {
+      let isWoken = loop.turn()
+      if loop.engine.hasBudgets { keeper.keep(&loop) }
+      if isWoken {
         if board.isAsked { board.publish(clerk.snapshot(of: loop)) }
         for answer in inquiry?.take() ?? [] {
           endpoints[answer.name.peer] += answer.endpoints
@@ -96,6 +100,7 @@ public enum Gateway {
       }
       clerk.tellEvents(of: &loop)
     }
+    keeper.end(&loop)
     clerk.tellEnd()
     _ = consume control
   }
@@ -114,7 +119,7 @@ public enum Gateway {
       throw GatewayFailure("there is not enough memory: raise the process's limits (ulimit -v)")
     }
     let engine = try attempt { () throws(SettingsConflict) in
-      try Engine.make(settings, identity: identity, memory: memory.engine)
+      try Engine.make(settings, identity: identity, erasure: ReedSolomon.code, memory: memory.engine)
     }
     var ring = try attempt { () throws(RingFailure) in
       try Ring.make(entries: 1024, completions: 4096, bufferGroups: configuration.paths.count + 1)
@@ -126,7 +131,7 @@ public enum Gateway {
           name: configuration.interface, addresses: configuration.addresses, mtu: Int(configuration.mtu.value),
           routes: configuration.routes == .auto ? configuration.peers.flatMap(\.allowedIPs) : []))
     }
-    let packets = try buffers(GatewayLoop.smallBuffers, GatewayLoop.packetLength, in: &ring)
+    let packets = try buffers(GatewayLoop.packetBuffers, GatewayLoop.packetLength, in: &ring)
     return GatewayLoop(
       ring: ring, engine: engine, device: device, packets: packets, sockets: sockets, memory: memory, at: now)
   }
@@ -183,9 +188,15 @@ public enum Gateway {
     settings.mostPieces = SegmentationOffload.kernelLimit
     settings.timing.renew(after: setup.configuration.rekeyAfter)
     settings.addresses = setup.configuration.addresses.map(\.address)
+    settings.today = BudgetKeeper.today()
+    let records = BudgetKeeper.records(of: setup.configuration.interface)
     settings.paths = try setup.configuration.paths.map { path throws(GatewayFailure) in
-      LocalPath(name: path.name, weight: path.weight, mtu: try mtu(of: path), address: path.bind)
+      var known = LocalPath(name: path.name, weight: path.weight, mtu: try mtu(of: path), address: path.bind)
+      known.setPolicy(path)
+      known.used = records.first { $0.path == path.name }
+      return known
     }
+    settings.classes = Classes(setup.configuration.classes.map { TrafficClass($0, paths: setup.configuration.paths) })
     for (index, peer) in setup.configuration.peers.enumerated() {
       var known = PeerSettings(
         name: peer.name, publicKey: peer.publicKey, endpoints: setup.endpoints[index], allowed: peer.allowedIPs)
@@ -193,7 +204,9 @@ public enum Gateway {
       known.keepalive = peer.keepalive
       settings.peers.append(known)
     }
-    settings.rules = setup.configuration.rules.map { Rule($0, paths: setup.configuration.paths) }
+    settings.rules = setup.configuration.rules.map { [classes = settings.classes] in
+      Rule($0, paths: setup.configuration.paths, classes: classes)
+    }
     return settings
   }
 
@@ -226,25 +239,5 @@ public enum Gateway {
     } catch {
       throw GatewayFailure("\(error)")
     }
-  }
-}
-
-extension Rule {
-  /// The configuration's rule with paths as their places.
-  init(_ rule: GatewayConfiguration.Rule, paths: [GatewayConfiguration.Path]) {
-    let action: Action =
-      switch rule.stack {
-      case .striped: .striped
-      case .single(let name):
-        .single(path: name.flatMap { name in paths.firstIndex { $0.name == name } }.map { UInt8($0) })
-      case .raw: .raw
-      }
-    self.init(name: rule.name, action)
-    from = rule.from
-    to = rule.to
-    protocols = rule.protocols
-    ports = rule.ports
-    dscp = rule.dscp
-    lengths = rule.maxSize.map { 0...Int($0.value) }
   }
 }

@@ -50,6 +50,9 @@ struct GatewayLoop: ~Copyable {
   static let bulkBuffers = 16
   /// Of small packets: what one turn can bundle.
   static let smallBuffers = 128
+  /// In all: what is lent, and what the engine keeps until its peers have reported it. Of each only what was ever read
+  /// into it takes memory.
+  static let packetBuffers = 1_024
   /// Packets that are shorter on average are small.
   static let smallLength = 4096
   static let socketBuffers = 8
@@ -173,6 +176,7 @@ struct GatewayLoop: ~Copyable {
       case .sendSingly: break
       case .failed(let error):
         sockets[index].lastError = error
+        if error == EMSGSIZE { engine.tooLarge(number, at: now) }
         hasFailed[Int(number)] = true
         handed[Int(number)] += message.bytes.count
       }

@@ -21,8 +21,10 @@
 //  Always true.  (1) What arrives from outside ends in a verdict and a counter. (2) Everything that waits is bounded:
 //  packets by their buffers, datagrams by batches, segments by the resequencer's memory.
 
+public import Erasure
 public import Handshake
 import Packets
+import PathHealth
 public import Primitives
 public import Resequencer
 import Sealing
@@ -48,9 +50,28 @@ public struct Engine: ~Copyable {
   var flows: FlowTable
   var queues: FlowQueues
   var rules: Rules
+  var ledger: Ledger
+  let budgeted: Bool
+  /// A path of ours is something else than primary, free and without a limit.
+  let hasTerms: Bool
+  /// Of each class: what `Classes` has of it besides names.
+  let treatments: FixedArray<Treatment>
   var batches: SendBatches
   var resequencer: Resequencer
-  var draft = SegmentDraft()
+  /// Batches that were sent, until they were reported.
+  var runs = SentRuns(capacity: Engine.mostRuns)
+  var cargoes = Cargoes()
+  var shipments = Shipments()
+  var parts = PartQueues()
+  /// What was looked at last, and which shipment it is.
+  var draft: SegmentDraft
+  var drafted: UInt32?
+  /// By the number of a class, see `Classes`, and a bit for each that has any.
+  let protections: InlineArray<64, Protection>
+  let protectedClasses: UInt64
+  var guarded: GuardedLanes
+  /// Peers for which parts wait that could not leave in their turn.
+  var loadedPeers = RingBuffer<UInt32>(minimumCapacity: 16)
   var freeBuffers = RingBuffer<UInt16>(minimumCapacity: 256)
   /// Paths with an open batch.
   var openBatches = RingBuffer<OpenBatch>(minimumCapacity: 64)
@@ -73,7 +94,7 @@ public struct Engine: ~Copyable {
 
   /// What settings contradict is said before anything is made.
   public static func make(
-    _ settings: GatewaySettings, identity: Identity, memory: Memory
+    _ settings: GatewaySettings, identity: Identity, erasure: ErasureCode, memory: Memory
   ) throws(SettingsConflict) -> Engine {
     let list = settings.peers
     var claims: [AllowedAddresses.Claim] = []
@@ -92,15 +113,15 @@ public struct Engine: ~Copyable {
     }
     do throws(AllowedAddresses.Conflict) {
       let allowed = try AllowedAddresses(claims)
-      return Engine(settings, identity, memory, keys, allowed)
+      return Engine(settings, identity, erasure, memory, keys, allowed)
     } catch {
       throw .samePrefix(error.prefix, list[Int(error.first)].name, list[Int(error.second)].name)
     }
   }
 
   private init(
-    _ settings: GatewaySettings, _ identity: Identity, _ memory: Memory, _ keys: [PublicKey: Int],
-    _ allowed: consuming AllowedAddresses
+    _ settings: GatewaySettings, _ identity: Identity, _ erasure: ErasureCode, _ memory: Memory,
+    _ keys: [PublicKey: Int], _ allowed: consuming AllowedAddresses
   ) {
     let cryptography = identity.cryptography
     let incarnation = cryptography.randomNumber()
@@ -124,6 +145,11 @@ public struct Engine: ~Copyable {
     gatekeeper = Gatekeeper(identity, limits: settings.strangers)
     localPaths = settings.paths
     rules = Rules(settings.rules)
+    ledger = Ledger(settings.paths, today: settings.today)
+    budgeted = settings.paths.contains { $0.budget != nil }
+    hasTerms = settings.paths.contains { $0.tier != .primary || $0.price > 0 || $0.limit != nil || $0.budget != nil }
+    let classes = settings.classes.list
+    treatments = FixedArray(count: classes.count) { classes[$0].treatment }
     flows = FlowTable(
       memory: memory.flows.first(FlowTable.bytes(for: settings.mostFlows)), capacity: settings.mostFlows,
       random: cryptography.randomNumber())
@@ -133,12 +159,19 @@ public struct Engine: ~Copyable {
       Resequencer.Limits(
         laneSets: max(1, list.count), mostSegmentLength: Engine.mostSegmentLength, memory: memory.segments))
     refusals = Refusals(from: settings.addresses)
+    let (protections, protectedClasses) = Engine.protections(of: settings.classes)
+    self.protections = protections
+    self.protectedClasses = protectedClasses
+    guarded = GuardedLanes(code: erasure)
+    draft = shipments.nothing
     masks = .allocate(byteCount: Engine.mostMasks * SealingKey.sampleLength, alignment: 64)
     timers = DeadlineQueue(count: list.count)
   }
 
   deinit { masks.deallocate() }
 
+  /// 1.4 GB in full batches, or 32,768 single datagrams: 300 ms of the fastest flood of single packets.
+  static let mostRuns = 32_768
   /// Eight batches of 44 full datagrams: more paths than that share them.
   static let mostSegmentLength = 8 * 44 * 1428
 
@@ -149,7 +182,8 @@ public struct Engine: ~Copyable {
 
   public var deadline: Instant? {
     // Asked in every turn: no list, which would be an object.
-    Engine.earlier(resequencer.deadline, Engine.earlier(timers.first?.deadline, flows.deadline))
+    Engine.earlier(
+      Engine.earlier(resequencer.deadline, guarded.deadline), Engine.earlier(timers.first?.deadline, flows.deadline))
   }
 
   @inline(__always)
@@ -165,6 +199,7 @@ public struct Engine: ~Copyable {
       timers.set(first.machine, nil)
       expirePeer(first.machine, at: now)
     }
+    if let due = guarded.deadline, due <= now { expireGroups(at: now) }
     if let slot = sessions.takeExhausted() {
       let index = slot / Sessions.perPeer
       peers[index].handshake.begin(at: now)
@@ -231,7 +266,7 @@ public struct Engine: ~Copyable {
   }
 
   /// A buffer whose packet has left, for the driver to read into again.
-  public mutating func nextFreeBuffer() -> UInt16? { freeBuffers.popFirst() }
+  public mutating func nextFreeBuffer() -> UInt16? { freeBuffers.popFirst() ?? shipments.nextFreeBuffer() }
 }
 
 extension UnsafeMutableRawBufferPointer {

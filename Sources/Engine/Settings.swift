@@ -12,6 +12,9 @@ public struct GatewaySettings: Sendable {
   public var addresses: [IPAddress] = []
   /// The first that matches a flow decides.
   public var rules: [Rule] = []
+  public var classes = Classes()
+  /// In the operator's time zone, for budgets.
+  public var today = CalendarDay(number: 0)
   /// What the wall clock showed at the zero of the clock that all calls use.
   public var wallClockAtZero: WallTime
   public var timing = Handshake.Timing()
@@ -31,12 +34,20 @@ public struct GatewaySettings: Sendable {
 /// One of our own ends: a socket on an interface.
 public struct LocalPath: Sendable {
   public var name: String
-  /// Its share when a segment is split.
+  /// How fast it is beside the others, until that is measured.
   public var weight: UInt32
   /// Of the IP packets that the interface carries.
   public var mtu: Int
   /// Our address for it; nil: whatever the kernel chooses.
   public var address: IPAddress?
+  public var tier = Tier.primary
+  public var budget: Budget?
+  /// For a gigabyte, in thousandths; it orders the paths of one tier.
+  public var price: UInt32 = 0
+  /// The most that it may carry, from here and to here.
+  public var limit: (up: BitRate, down: BitRate)?
+  /// What it had used of its budget when the gateway ended.
+  public var used: BudgetRecord?
 
   public init(name: String, weight: UInt32 = 1, mtu: Int = 1500, address: IPAddress? = nil) {
     self.name = name

@@ -74,6 +74,15 @@ public final class Namespace: Sendable {
     }
   }
 
+  /// A new one that nobody else finds; it goes with this object, and what is in it too.
+  static func makeNameless() throws(LabError) -> Namespace {
+    try onThread(in: hawser_new_namespace, "make a namespace") { () throws(LabError) in
+      let fd = Glibc.open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
+      if fd < 0 { throw .failed("open a namespace", errno) }
+      return Namespace(name: "", descriptor: fd, stateDirectory: nil)
+    }
+  }
+
   /// Calls `body` on a thread inside the namespace, and waits for it.
   public func run<Result>(_ body: () throws(LabError) -> Result) throws(LabError) -> Result {
     try Namespace.onThread(in: descriptor, "enter the namespace \(name)", body)

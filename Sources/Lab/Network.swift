@@ -20,7 +20,7 @@ struct Network {
   let topology: Topology
   let addresses: AddressPlan
   private let state: LabState
-  private let routes: [RoutePlan]
+  let routes: [RoutePlan]
   private let linksAt: [[Int]]
 
   /// For the wire's interfaces this is the doorway before the model's own queue: shorter, and bursts are dropped that
@@ -95,7 +95,7 @@ struct Network {
     return all
   }
 
-  private func changes(forLink link: Int, at node: Int, _ interfaces: NodeInterfaces) throws(NetlinkError)
+  func changes(forLink link: Int, at node: Int, _ interfaces: NodeInterfaces) throws(NetlinkError)
     -> [NetlinkChange]
   {
     let own = addresses.interface(of: link, at: node)
@@ -198,7 +198,7 @@ struct Network {
     return changes
   }
 
-  private func route(
+  func route(
     _ entry: RoutePlan.Entry, _ table: RoutingTable, at node: Int, _ plan: RoutePlan, _ interfaces: NodeInterfaces
   ) throws(NetlinkError) -> Route {
     guard let link = entry.link else { return Route(to: entry.destination, kind: .notHere, table: table) }
@@ -216,7 +216,7 @@ struct Network {
 
   /// Who bound a socket to an interface means it, whatever address he has.
   private static let boundPriority: UInt32 = 1_000
-  private static let sourcePriority: UInt32 = 2_000
+  static let sourcePriority: UInt32 = 2_000
 
   // MARK: Small things
 
@@ -225,19 +225,19 @@ struct Network {
       hardware: HardwareAddress(bytes: interface.hardware), mtu: mtu, queueLength: Network.queueLength, isUp: true)
   }
 
-  private func neighbour(
+  func neighbour(
     _ address: AddressPlan.Address, _ interface: AddressPlan.Interface, on index: InterfaceIndex
   ) -> Neighbour {
     Neighbour(IPAddress(bytes: address.bytes), at: HardwareAddress(bytes: interface.hardware), on: index)
   }
 
-  private func wrapped(_ place: String, _ body: () throws(NetlinkError) -> Void) throws(LabError) {
+  func wrapped(_ place: String, _ body: () throws(NetlinkError) -> Void) throws(LabError) {
     do throws(NetlinkError) { try body() } catch { throw .network(place, error) }
   }
 }
 
 /// The interfaces that a node has, by name.
-private struct NodeInterfaces {
+struct NodeInterfaces {
   private let indices: [String: InterfaceIndex]
 
   init(_ indices: [String: InterfaceIndex]) { self.indices = indices }

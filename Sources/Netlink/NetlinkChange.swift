@@ -45,11 +45,14 @@ public struct LinkSettings: Hashable, Sendable {
   /// Whether IPv6 gives it a link-local address by itself.
   public var makesLinkLocalAddress: Bool?
   public var isUp: Bool?
+  /// A descriptor of the namespace that it moves to: switched off there, and without addresses.
+  public var namespace: Int32?
 
   public init(
     name: String? = nil, hardware: HardwareAddress? = nil, mtu: UInt32? = nil, queueLength: UInt32? = nil,
-    longestSuperPacket: UInt32? = nil, makesLinkLocalAddress: Bool? = nil, isUp: Bool? = nil
+    longestSuperPacket: UInt32? = nil, makesLinkLocalAddress: Bool? = nil, isUp: Bool? = nil, namespace: Int32? = nil
   ) {
+    self.namespace = namespace
     self.name = name
     self.hardware = hardware
     self.mtu = mtu

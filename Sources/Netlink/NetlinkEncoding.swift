@@ -100,6 +100,7 @@ struct NetlinkEncoder {
 
   private func put(_ settings: LinkSettings) {
     if let name = settings.name { put(IFLA_IFNAME, name) }
+    if let namespace = settings.namespace { put(IFLA_NET_NS_FD, UInt32(bitPattern: namespace)) }
     if let hardware = settings.hardware { put(IFLA_ADDRESS, hardware.bytes) }
     if let mtu = settings.mtu { put(IFLA_MTU, mtu) }
     if let queueLength = settings.queueLength { put(IFLA_TXQLEN, queueLength) }

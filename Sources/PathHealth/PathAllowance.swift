@@ -36,11 +36,18 @@ extension PathController {
   /// What the path is believed to carry: of what arrives at the other side.
   public var rate: BitRate { PathController.bitRate(believed) }
 
+  /// Something arrived that tells a rate; before that it is a guess.
+  public var isMeasured: Bool { rates.rate > 0 }
+
   public var pacingRate: BitRate { PathController.bitRate(paced) }
 
   public var leastRoundTrip: Interval { .nanoseconds(queues.leastRoundTrip) }
 
-  public var standingQueue: Interval { .nanoseconds(queues.queue) }
+  /// What stands in front of the next datagram. While nothing is on its way a queue of ours only drains.
+  public func standingQueue(inFlight: Int, at now: Instant) -> Interval {
+    let queue = Interval.nanoseconds(queues.queue)
+    return inFlight > 0 ? queue : max(.zero, queue - (now - queues.queueSeen))
+  }
 
   /// The share of what is lost whatever we do.
   public var lossAtRest: Double { losses.floor }
@@ -64,13 +71,16 @@ extension PathController {
     let wanted = Int(min(rate * time / 1e9 + batch, Double(RateModel.mostBytes)))
     let bounded =
       state == .probeRoundTrip ? wanted : losses.bounded(wanted, isCruise: state == .cruise, least: leastFull)
-    return max(state == .startup ? PathController.firstWindow : PathController.leastWindow, bounded)
+    return max(isGuess ? PathController.firstWindow : PathController.leastWindow, bounded)
   }
+
+  /// Nothing was proven yet, or not lately.
+  private var isGuess: Bool { state == .startup || isUntested }
 
   /// Until something was proven, pings and handshakes say nothing: a path is good for a first window in a round trip.
   private var believed: Double {
     let seen = rates.rate > 0 ? rates.rate : PathController.firstRate
-    if state != .startup || queues.usualRoundTrip <= 0 { return min(limit, seen) }
+    if !isGuess || queues.usualRoundTrip <= 0 { return min(limit, seen) }
     let least = Double(PathController.firstWindow) / Double(max(queues.usualRoundTrip, 1_000_000)) * 1e9
     return min(limit, max(seen, min(least, PathController.firstRate)))
   }

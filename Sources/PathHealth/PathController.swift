@@ -46,6 +46,13 @@ public struct PathController: Sendable, BitwiseCopyable {
   static let probeEveryIfNoisy: Int64 = 500_000_000
   /// Shorter pauses are those of an application between two thoughts, or of a loop between two reports.
   static let idleAfter = Interval.milliseconds(200)
+  /// Who had little to send for so long knows the path's rate only from below.
+  static let untestedAfter = Interval.seconds(2)
+  /// Two full datagrams: what is less in a round is no test of a path, however slow it is believed to be.
+  static let leastTest = 2_800
+  /// Lines are repaired, and neighbours go to bed; but to try a path costs some round trips of everybody's delay.
+  static let unknownAfter = Interval.seconds(60)
+  static let leastBurst = 16.0 * 1_400
   static let roundTripIsOldAfter = Interval.seconds(10)
 
   public private(set) var state = State.startup
@@ -60,13 +67,17 @@ public struct PathController: Sendable, BitwiseCopyable {
   private(set) var rates = RateModel()
   private(set) var losses = LossModel()
   /// Bytes a second.
-  let limit: Double
+  private(set) var limit: Double
 
   private var since: Instant
+  private var wasStarting = false
   /// A round ends when something was reported that was sent after it began.
   private var roundBegan: Instant
   private var rounds = 0
   private var wasFull = false
+  private var lastFull: Instant
+  /// It was not full for a while, see `untestedAfter`.
+  private(set) var isUntested = false
   private var roundBytes = 0
   /// Bytes a second: the slowest pace of this round.
   private var leastPaced = 0.0
@@ -104,13 +115,18 @@ public struct PathController: Sendable, BitwiseCopyable {
 
   /// `limit` is an upper bound and nothing else.
   public init(limit: BitRate?, at now: Instant) {
-    self.limit = limit.map { Double($0.bitsPerSecond) / 8 } ?? RateModel.mostRate
+    self.limit = PathController.bytes(limit)
     since = now
     roundBegan = now
     lastSend = now
     lastSample = now
+    lastFull = now
     nextProbe = now
     restEnded = now
+  }
+
+  private static func bytes(_ limit: BitRate?) -> Double {
+    limit.map { Double($0.bitsPerSecond) / 8 } ?? RateModel.mostRate
   }
 
   // MARK: Outputs (the rest is in PathAllowance.swift)
@@ -122,6 +138,15 @@ public struct PathController: Sendable, BitwiseCopyable {
   }
 
   // MARK: Inputs
+
+  /// Somebody wants less of the path used, or more. What is known of it stays.
+  public mutating func setLimit(_ limit: BitRate?) {
+    let limit = PathController.bytes(limit)
+    if limit == self.limit { return }
+    self.limit = limit
+    leastPaced = min(leastPaced, paced)
+    window = wantedWindow
+  }
 
   /// `inFlight` counts these bytes, too.
   public mutating func sent(bytes: Int, inFlight: Int, at now: Instant) {
@@ -151,6 +176,7 @@ public struct PathController: Sendable, BitwiseCopyable {
     lastSample = now
     let length = max(queues.usualRoundTrip / 2, RateModel.leastSpan)
     if sample.priorSent >= roundBegan { closeRound(at: now) }
+    refresh(at: now)
 
     let arriving = rates.rate / (1 - losses.floor)
     queues.receive(sample, rate: arriving, isSteady: state == .cruise && rounds >= 2, at: now)
@@ -165,6 +191,19 @@ public struct PathController: Sendable, BitwiseCopyable {
     watch(sample, at: now)
     gainInRound = min(gainInRound, gain)
     leastPaced = min(leastPaced, paced)
+    window = wantedWindow
+  }
+
+  /// Nobody knows what it could carry: it was never full, or not for a while.
+  public func isUnknown(at now: Instant) -> Bool {
+    state == .startup || now - lastFull > PathController.unknownAfter
+  }
+
+  /// Time has passed: what was believed may be old.
+  public mutating func refresh(at now: Instant) {
+    let isOld = now - lastFull > max(PathController.untestedAfter, roundTrip * 8)
+    if isOld == isUntested { return }
+    isUntested = isOld
     window = wantedWindow
   }
 
@@ -189,7 +228,8 @@ public struct PathController: Sendable, BitwiseCopyable {
   private mutating func closeRound(at now: Instant) {
     let allowed = leastPaced * Double(max(0, (now - roundBegan).nanoseconds)) / 1e9
     wasFull = isFull
-    isFull = touchedWindow || Double(roundBytes) >= 0.85 * allowed
+    isFull = roundBytes >= PathController.leastTest && (touchedWindow || Double(roundBytes) >= 0.85 * allowed)
+    if isFull { lastFull = now }
     roundBytes = 0
     leastPaced = paced
     touchedWindow = false
@@ -235,6 +275,8 @@ public struct PathController: Sendable, BitwiseCopyable {
 
   private mutating func go(to new: State, _ reason: Reason, at now: Instant) {
     let old = state
+    // Whoever fell silent before the rate was proven still has to find it.
+    if new == .silent { wasStarting = old == .startup }
     state = new
     why = reason
     since = now
@@ -295,7 +337,7 @@ public struct PathController: Sendable, BitwiseCopyable {
   }
 
   private mutating func comeBack(at now: Instant) {
-    go(to: rates.rate > 0 ? .cruise : .startup, .cameBack, at: now)
+    go(to: rates.rate > 0 && !wasStarting ? .cruise : .startup, .cameBack, at: now)
     beginEpoch(at: now)
     // The rate is what it was, until we know better; and we ask soon.
     nextProbe = now + roundTrip
@@ -321,7 +363,9 @@ public struct PathController: Sendable, BitwiseCopyable {
     let isDrained = queues.comingQueue <= queues.empty
     switch state {
     case .startup:
-      if rates.rate > 0 && queues.queue > max(queues.usualRoundTrip, 10_000_000) { leaveStartup(.queueGrew, at: now) }
+      if (isFull || wasFull) && rates.rate > 0 && queues.queue > max(queues.usualRoundTrip, 10_000_000) {
+        leaveStartup(.queueGrew, at: now)
+      }
     case .drain:
       if isDrained || queues.queue <= queues.empty || age > roundTrip * 3 { go(to: .cruise, .isDrained, at: now) }
     case .cruise:
@@ -369,7 +413,7 @@ public struct PathController: Sendable, BitwiseCopyable {
         counters.overloads += 1
         losses.boundLong(at: max(inFlight, leastFull))
         go(to: .down, .lostTooMuch, at: now)
-      } else if span.marked > 0.05 {
+      } else if span.marked > 0.05 && !span.isAppLimited {
         go(to: .down, .wasMarked, at: now)
       } else if rates.epochTime * 1e9 > Double(queues.tolerance * 5 + queues.usualRoundTrip / 4) {
         losses.growLongBound()
@@ -379,7 +423,7 @@ public struct PathController: Sendable, BitwiseCopyable {
         go(to: .down, .foundNothing, at: now)
       }
     case .cruise:
-      if span.marked > 0.05 { losses.boundShort(below: wantedWindow, by: losses.markedShare / 3) }
+      if span.marked > 0.05 && !span.isAppLimited { losses.boundShort(below: wantedWindow, by: losses.markedShare / 3) }
       if losses.isOverloaded && span.leastQueue > queues.threshold {
         counters.overloads += 1
         losses.boundShort(below: wantedWindow, by: 0.3)
@@ -389,8 +433,11 @@ public struct PathController: Sendable, BitwiseCopyable {
   }
 
   private mutating func stepStartup(_ span: RateModel.Span, at now: Instant) {
-    if span.marked > 0.3 { return leaveStartup(.wasMarked, at: now) }
-    let isCrowded = span.leastQueue > queues.threshold && span.received > span.sent * 1.25
+    // A burst that arrives more slowly than it was sent shows the line as well, if it is long; a trickle that radio has
+    // moved about does not.
+    let isProof = !span.isAppLimited || (span.bytes >= PathController.leastBurst && span.rate > rates.rate * 0.8)
+    if isProof && span.marked > 0.3 { return leaveStartup(.wasMarked, at: now) }
+    let isCrowded = isProof && span.leastQueue > queues.threshold && span.received > span.sent * 1.25
     crowdedSpans = isCrowded ? crowdedSpans + 1 : 0
     if crowdedSpans >= 2 { return leaveStartup(.queueGrew, at: now) }
     if span.isAppLimited { return }

@@ -94,6 +94,8 @@ struct RateModel: BitwiseCopyable, Sendable {
   private var epochBytes = 0.0
   private var epochReceived = 0.0
   private var epochSent = 0.0
+  /// In some of it the sender had no more to send.
+  private var wasHungry = false
 
   /// In seconds.
   var epochTime: Double { max(epochReceived, epochSent) }
@@ -106,6 +108,7 @@ struct RateModel: BitwiseCopyable, Sendable {
     epochBytes = 0
     epochReceived = 0
     epochSent = 0
+    wasHungry = false
     clearAhead()
     clearBehind()
     clearSpan()
@@ -159,6 +162,7 @@ struct RateModel: BitwiseCopyable, Sendable {
     epochBytes += span.bytes
     epochReceived += span.received
     epochSent += span.sent
+    if span.isAppLimited { wasHungry = true }
     let tolerance = Double(queues.tolerance) / 1e9
     if isAhead(span, by: tolerance) { return .rose }
     let isQueued = span.leastQueue > queues.threshold
@@ -206,11 +210,11 @@ struct RateModel: BitwiseCopyable, Sendable {
   }
 
   /// The line was busy in this epoch: what arrived is what it carries. `onlyMore`: somebody else's packets were among
-  /// ours, so less would be his share and not the line's rate.
+  /// ours, so less would be his share and not the line's rate; nor is it when we had less to send.
   mutating func adoptEpoch(jitter: Int64, onlyMore: Bool) {
     guard epochTime > 0, rate > 0 else { return }
     let measured = epochBytes / epochTime
-    if onlyMore && measured < rate { return }
+    if (onlyMore || wasHungry) && measured < rate { return }
     // Jitter moves the first and the last arrival. A weight of one half when the epoch is 16 times as long keeps the
     // error within a few per cent.
     let weight = epochTime / (epochTime + 16e-9 * Double(jitter))

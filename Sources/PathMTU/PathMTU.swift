@@ -99,7 +99,7 @@ public struct PathMTU: Sendable, BitwiseCopyable {
   private var phase = Phase.disabled
   private var search: SizeSearch
   private var watch = FullSizeWatch()
-  private let family: IPAddress.Family
+  public let family: IPAddress.Family
   private var isBaseMissing = false
   /// The first search goes on without data.
   private var isFirst = true
@@ -361,8 +361,8 @@ public struct PathMTU: Sendable, BitwiseCopyable {
       why = .baseUnanswered
       search.restart(at: promised, wish: 0)
       search.failed(base)
-      phase = promised < base ? .searching : .complete
-      raiseAt = now + raisePause
+      phase = .searching
+      if promised == base { complete(at: now) }
     } else {
       search.failed(size)
     }
@@ -399,7 +399,10 @@ public struct PathMTU: Sendable, BitwiseCopyable {
   }
 
   private mutating func settle(at now: Instant) {
-    guard phase == .searching, search.next == nil else { return }
+    if phase == .searching && search.next == nil { complete(at: now) }
+  }
+
+  private mutating func complete(at now: Instant) {
     phase = .complete
     isFirst = false
     hint = 0

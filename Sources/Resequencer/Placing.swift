@@ -167,6 +167,7 @@ extension Resequencer {
         recent.upper = upper
         pool.ranges(of: recent.slot)[recent.range].upper = upper
         pool.slots[Int(recent.slot)].received &+= upper &- recent.lower
+        pool.slots[Int(recent.slot)].touched = now.nanoseconds
         heldBytes &+= claimed.textLength
         return .accepted
       }
@@ -199,6 +200,7 @@ extension Resequencer {
     let set = Int(slot.pointee.set)
     let isNew = slot.pointee.state == .claimed
     let grown = pool.insert(range, in: number, before: index)
+    slot.pointee.touched = now.nanoseconds
     heldBytes += Int(range.upper - range.lower)
     if isNew {
       let lane = lanes.lane(slot.pointee.lane, of: set)

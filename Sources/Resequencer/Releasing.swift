@@ -39,6 +39,38 @@ extension Resequencer {
     }
   }
 
+  /// The oldest of a set counts from a later moment: to where that is in the list, or behind its end when that is far.
+  /// The deadline is the caller's.
+  mutating func postpone(_ number: Number, in set: Int, to moment: UInt64) {
+    let slot = pool.slots + Int(number)
+    slot.pointee.since = moment
+    var before = slot.pointee.next
+    if before == .none { return }
+    // Out of the list's beginning.
+    sets[set].oldest = before
+    pool.slots[Int(before)].previous = .none
+    var steps = 0
+    while before != .none, pool.slots[Int(before)].since < slot.pointee.since, steps < Resequencer.mostSteps {
+      before = pool.slots[Int(before)].next
+      steps += 1
+    }
+    if steps == Resequencer.mostSteps { before = .none }
+    let previous = before == .none ? sets[set].newest : pool.slots[Int(before)].previous
+    slot.pointee.previous = previous
+    slot.pointee.next = before
+    if previous != .none {
+      pool.slots[Int(previous)].next = number
+      if before == .none { slot.pointee.since = max(slot.pointee.since, pool.slots[Int(previous)].since) }
+    } else {
+      sets[set].oldest = number
+    }
+    if before != .none { pool.slots[Int(before)].previous = number } else { sets[set].newest = number }
+  }
+
+  /// Among the segments of some milliseconds. Somebody who makes all of ours grow a little at a time shall not make us
+  /// walk over all of them for each.
+  static let mostSteps = 64
+
   /// Out of the ring and the set's list. The deadline is the caller's.
   mutating func leaveWindow(_ number: Number) {
     let slot = pool.slots + Int(number)

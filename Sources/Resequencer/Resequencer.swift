@@ -15,9 +15,9 @@
 //  A complete segment leaves when it is owed, and its packets come out of `nextDelivery` one by one, in one write for
 //  each super-packet. A hole ends in one of five ways: it is filled; its loss is *proven*, since every path that the
 //  set uses has delivered something that was sent later (paths keep their order, nearly); something has waited behind
-//  it for as long as *patience*; the sender is a window further (*overrun*); or *memory* is short. Then all that did
-//  arrive is delivered: packets between the holes as they are, and of a cut super-packet every piece whose headers are
-//  known, from the segment or from a resume record (Salvage.swift).
+//  it, and not grown, for as long as *patience*; the sender is a window further (*overrun*); or *memory* is short. Then
+//  all that did arrive is delivered: packets between the holes as they are, and of a cut super-packet every piece whose
+//  headers are known, from the segment or from a resume record (Salvage.swift).
 //
 //      datagram ──▶ place ──▶ (opened) ──▶ accept ──▶ window ──▶ ready ──▶ nextDelivery ──▶ (TUN write) ──▶ finish
 //                     │                       │                                                              │
@@ -244,6 +244,13 @@ public struct Resequencer: ~Copyable {
     settleRecent()
     while let (index, deadline) = deadlines.first, deadline <= now {
       let slot = pool.slots + Int(sets[index].oldest)
+      // What still grows is not lost: a long segment takes its time on a slow path, and who is behind it waits.
+      let owed = lanes.entry(lanes.lane(slot.pointee.lane, of: index).pointee.next, of: slot.pointee.laneState).pointee
+      if owed != .none, pool.slots[Int(owed)].touched > slot.pointee.since {
+        postpone(sets[index].oldest, in: index, to: pool.slots[Int(owed)].touched)
+        refreshDeadline(index)
+        continue
+      }
       giveUp(through: slot.pointee.segment, state: slot.pointee.laneState, reason: .patience)
       refreshDeadline(index)
     }

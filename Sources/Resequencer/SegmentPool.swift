@@ -75,8 +75,10 @@ struct Slot {
   /// Of its set's held slots, from the oldest on. While ready: the next that leaves. While free: the next free one.
   var next = Number.none
   var previous = Number.none
-  /// When its first byte came.
+  /// When its first byte came, or a later one, see `expire`.
   var since: UInt64 = 0
+  /// When its last one came.
+  var touched: UInt64 = 0
   /// Where the packet begins that leaves next, and how much of it is settled already.
   var walk: UInt32 = 0
   var within: UInt32 = 0

@@ -74,6 +74,8 @@ extension StatusSnapshot.Peer {
     object.member("since_ms", since.nanoseconds / 1_000_000)
     object.member("last_handshake_ms", lastHandshake.map { $0.nanoseconds / 1_000_000 })
     traffic.write(to: &object)
+    object.member("mode", mode?.rawValue)
+    object.member("mode_reason", mode == nil ? nil : modeReason)
     if withPaths {
       object.array("paths") { for path in paths { $0.object { path.write(to: &$0) } } }
     } else {
@@ -93,7 +95,27 @@ extension StatusSnapshot.Path {
     object.member("weight", weight)
     traffic.write(to: &object)
     object.member("mtu_bytes", mtu.value)
+    object.member("mtu_search", search.rawValue)
+    object.member("mtu_reason", mtuReason)
     object.member("offload", hasOffload)
+    object.member("tier", tier.rawValue)
+    object.member("use", use.rawValue)
+    object.member("use_reason", useReason)
+    object.member("rate_bps", rate)
+    object.member("limit_bps", limit)
+    object.member("rtt_least_ms", leastRoundTrip?.inMilliseconds, decimals: 3)
+    object.member("loss_percent", loss * 100, decimals: 3)
+    object.member("control", control)
+    object.member("control_reason", controlReason)
+    if let budget {
+      object.object("budget") {
+        $0.member("budget_bytes", budget.bytes)
+        $0.member("used_bytes", budget.used)
+        $0.member("left_bytes", budget.left)
+        $0.member("since", budget.since)
+        $0.member("until", budget.until)
+      }
+    }
   }
 }
 

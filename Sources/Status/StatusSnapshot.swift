@@ -59,6 +59,11 @@ public struct StatusSnapshot: Equatable, Sendable {
     public var lastHandshake: Interval?
     public var traffic = Traffic()
     public var paths: [Path] = []
+    /// How many of its usable paths the governor lets carry, and why it is so many; nil: it has none.
+    public var mode: Mode?
+    public var modeReason = ""
+
+    public enum Mode: String, CaseIterable, Sendable { case all, some, single }
 
     public init(name: String, publicKey: PublicKey, state: State, since: Interval) {
       self.name = name
@@ -86,10 +91,69 @@ public struct StatusSnapshot: Equatable, Sendable {
     /// Its share of the bytes, against the weights of the others.
     public var weight: UInt32
     public var traffic = Traffic()
-    /// The largest IP packet that is sent on it.
+    /// How sure it is that no larger packet gets through.
+    public enum Search: String, CaseIterable, Sendable {
+      /// Nothing is asked: the path is not up.
+      case stopped
+      case searching
+      case complete
+      /// Not even what every path should carry was answered.
+      case error
+    }
+
+    /// The largest IP packet that is sent on it, as far as anybody found out.
     public var mtu: ByteCount
+    public var search = Search.stopped
+    /// Why it is what it is, in a few words.
+    public var mtuReason: String?
     /// Whether the kernel cuts our batches; if not, every datagram is a call of its own.
     public var hasOffload: Bool
+    /// What it is to us and the other side together, a spent budget included.
+    public var tier = Tier.primary
+    public var use = Use.none
+    /// A sentence: why it carries, or does not.
+    public var useReason = ""
+    /// What it is believed to carry from here, in bits a second; nil: nothing is known yet.
+    public var rate: UInt64?
+    /// The most that it may carry from here.
+    public var limit: UInt64?
+    public var leastRoundTrip: Interval?
+    /// Of what was sent lately, 0 ... 1.
+    public var loss = 0.0
+    /// What its controller does, and why.
+    public var control = ""
+    public var controlReason = ""
+    public var budget: Budget?
+
+    public enum Tier: String, CaseIterable, Sendable { case primary, secondary, backup, never }
+
+    public enum Use: String, CaseIterable, Sendable {
+      /// It does not work.
+      case none
+      case carrying
+      /// It could, and is not needed.
+      case standby
+      /// The others are better without it.
+      case dropped
+    }
+
+    /// Of the interface: other peers use it, too.
+    public struct Budget: Equatable, Sendable {
+      public var bytes: UInt64
+      public var used: UInt64
+      /// The first day of the period, and of the next one, as in ISO 8601.
+      public var since: String
+      public var until: String
+
+      public init(bytes: UInt64, used: UInt64, since: String, until: String) {
+        self.bytes = bytes
+        self.used = used
+        self.since = since
+        self.until = until
+      }
+
+      public var left: UInt64 { bytes - min(used, bytes) }
+    }
 
     public init(name: String, interface: String, state: State, weight: UInt32, mtu: ByteCount, hasOffload: Bool) {
       self.name = name

@@ -18,6 +18,7 @@ extension StatusSnapshot {
     var text = alignedColumns(facts, right: [])
     if !peers.isEmpty { text += "\n" + peersText() }
     if peers.contains(where: { !$0.paths.isEmpty }) { text += "\n" + pathsText() }
+    if peers.contains(where: { $0.mode != nil }) { text += "\n" + whyText() }
     let odd = counters.filter { $0.count > 0 }
     if !odd.isEmpty {
       text += "\n" + alignedColumns(odd.map { [$0.group, $0.verdict, "\($0.count)"] }, right: [2])
@@ -50,23 +51,71 @@ extension StatusSnapshot {
   /// What `hawser paths` prints.
   public func pathsText() -> String {
     let head = [
-      "PEER", "PATH", "STATE", "INTERFACE", "REMOTE", "RTT", "WEIGHT", "MTU", "OFFLOAD", "RECEIVED", "SENT",
+      "PEER", "PATH", "STATE", "TIER", "USE", "RATE", "DEVICE", "REMOTE", "RTT", "LOSS", "MTU",
+      "RECEIVED", "SENT",
     ]
     let rows = peers.flatMap { peer in
       peer.paths.map { path in
         [
-          peer.name, path.name, path.state.rawValue, path.interface, path.remote ?? "-",
-          path.roundTrip.map { plainDecimal($0.inMilliseconds, decimals: 1) + " ms" } ?? "-", "\(path.weight)",
-          "\(path.mtu.value)", path.hasOffload ? "yes" : "no", amount(path.traffic.receivedBytes),
+          peer.name, path.name, path.state.rawValue, path.tier.rawValue, path.use == .none ? "-" : path.use.rawValue,
+          path.rate.map(rate) ?? "-", path.interface, path.remote ?? "-", milliseconds(path.roundTrip),
+          plainDecimal(path.loss * 100, decimals: 1) + " %", path.mtuText, amount(path.traffic.receivedBytes),
           amount(path.traffic.sentBytes),
         ]
       }
     }
-    return rows.isEmpty ? "no paths\n" : alignedColumns([head] + rows, right: [5, 6, 7, 9, 10])
+    return rows.isEmpty ? "no paths\n" : alignedColumns([head] + rows, right: [5, 8, 9, 10, 11, 12])
+  }
+
+  /// What `hawser status` prints below its tables: for each peer why so many of its paths are used,
+  /// for each path why it carries or not and what its controller does; what budgets have left.
+  public func whyText() -> String {
+    var rows: [[String]] = []
+    for peer in peers {
+      if let mode = peer.mode { rows.append([peer.name, "", mode.rawValue, peer.modeReason]) }
+      for path in peer.paths where path.use != .none {
+        rows.append([peer.name, path.name, path.use.rawValue, path.useReason])
+        if !path.control.isEmpty { rows.append([peer.name, path.name, path.control, path.controlReason]) }
+      }
+    }
+    rows += budgetRows()
+    return rows.isEmpty ? "no peer has a path that is up\n" : alignedColumns(rows, right: [])
+  }
+
+  private func budgetRows() -> [[String]] {
+    var seen: Set<String> = []
+    return peers.flatMap(\.paths).compactMap { path in
+      guard let budget = path.budget, seen.insert(path.name).inserted else { return nil }
+      return [
+        "", path.name, "budget",
+        "\(amount(budget.used)) of \(amount(budget.bytes)) used since \(budget.since), \(amount(budget.left)) left "
+          + "until \(budget.until)",
+      ]
+    }
+  }
+
+  private func milliseconds(_ time: Interval?) -> String {
+    time.map { plainDecimal($0.inMilliseconds, decimals: 1) + " ms" } ?? "-"
+  }
+
+  private func rate(_ bitsPerSecond: UInt64) -> String {
+    let megabits = Double(bitsPerSecond) / 1e6
+    return plainDecimal(megabits, decimals: megabits < 10 ? 1 : 0) + " Mbit/s"
   }
 
   /// What `/healthz` answers to people.
   public func healthText() -> String { verdict.rawValue + "\n" }
+}
+
+extension StatusSnapshot.Path {
+  /// What was found is a number; what may change any moment says so.
+  fileprivate var mtuText: String {
+    switch search {
+    case .complete, .stopped: "\(mtu.value)"
+    case .searching: "\(mtu.value)?"
+    case .error: "\(mtu.value)!"
+    }
+  }
 }
 
 /// 1.5 MB: three digits are enough to see what is going on.

@@ -30,6 +30,7 @@ struct Account: BitwiseCopyable {
   var payload = 0
   /// When the least part would land if nothing waited.
   var idleArrival = 0
+  var standsBy = false
 
   /// What a part's length is a multiple of: a full datagram, or the whole packets that fit one.
   var unit = 1
@@ -54,6 +55,7 @@ struct Account: BitwiseCopyable {
     delay = Int(min(max(path.delay, .zero), Striper.mostDelay).nanoseconds)
     mostBytes = path.mostBytes
     payload = path.payload
+    standsBy = path.standsBy
     setUnit(1)
     idleArrival = delay + time(least)
   }

@@ -57,9 +57,11 @@ extension Striper {
   /// The paths that do not make a segment land later than the best one does by more than this, a bit each.
   public func paths(within budget: Interval) -> UInt32 {
     var best = Int.max
-    for index in 0..<Striper.mostPaths where accounts[index].rate > 0 { best = min(best, accounts[index].idleArrival) }
+    for index in 0..<Striper.mostPaths where accounts[index].rate > 0 && !accounts[index].standsBy {
+      best = min(best, accounts[index].idleArrival)
+    }
     var worthy: UInt32 = 0
-    for index in 0..<Striper.mostPaths where accounts[index].rate > 0 {
+    for index in 0..<Striper.mostPaths where accounts[index].rate > 0 && !accounts[index].standsBy {
       if accounts[index].idleArrival - best <= budget.nanoseconds { worthy |= 1 << UInt32(index) }
     }
     return worthy
@@ -68,6 +70,7 @@ extension Striper {
   /// Which paths segments are cut for: their number, their order, and what follows from them.
   mutating func choose() {
     usable = paths(within: budget)
+    if usable & worthy != 0 { usable &= worthy }
     count = 0
     capacity = 0
     shore = 0

@@ -71,12 +71,15 @@ public struct Striper: ~Copyable {
     public var mostBytes: Int
     /// Of a full datagram.
     public var payload: Int
+    /// Segments are not cut for it: it is there for what goes over a single path, when its caller names it.
+    public var standsBy: Bool
 
-    public init(rate: BitRate, delay: Interval, mostBytes: Int, payload: Int) {
+    public init(rate: BitRate, delay: Interval, mostBytes: Int, payload: Int, standsBy: Bool = false) {
       self.rate = rate
       self.delay = delay
       self.mostBytes = mostBytes
       self.payload = payload
+      self.standsBy = standsBy
     }
   }
 
@@ -107,6 +110,8 @@ public struct Striper: ~Copyable {
   /// The paths that segments are cut for, a bit each: those within the budget.
   public internal(set) var usable: UInt32 = 0
   public private(set) var budget = Striper.mostBudget
+  /// See `setWorthy`.
+  var worthy = UInt32.max
   /// No path is so slow: all of them are used.
   public static let mostBudget = Interval.seconds(3_600)
 
@@ -155,6 +160,14 @@ public struct Striper: ~Copyable {
   public mutating func setBudget(_ budget: Interval) {
     precondition(waiting == 0, "drain the parts of a segment before its paths change")
     self.budget = min(max(budget, .zero), Striper.mostBudget)
+    choose()
+  }
+
+  /// Only these carry what is not urgent, a bit each, as long as one of them is within the budget.
+  public mutating func setWorthy(_ paths: UInt32) {
+    precondition(waiting == 0, "drain the parts of a segment before its paths change")
+    if paths == worthy { return }
+    worthy = paths
     choose()
   }
 
@@ -241,12 +254,14 @@ public struct Striper: ~Copyable {
     return part
   }
 
-  /// The one path for a segment that shall not be cut; nil when there is none. An urgent one may take any path.
-  public mutating func single(_ length: Int, urgent: Bool) -> UInt8? {
+  /// The one path for a segment that shall not be cut; nil when there is none. An urgent one may take any path of
+  /// `candidates`, a bit each.
+  public mutating func single(_ length: Int, urgent: Bool, among candidates: UInt32 = .max) -> UInt8? {
     precondition(waiting == 0, "drain the parts of a segment before the next one")
     var best: Int?
     var earliest = Interval(nanoseconds: .max)
     for index in 0..<Striper.mostPaths where accounts[index].mostBytes >= length {
+      if candidates & 1 << UInt32(index) == 0 { continue }
       if !urgent && usable & 1 << UInt32(index) == 0 { continue }
       if let landing = arrival(of: length, on: index, urgent: urgent), landing < earliest {
         earliest = landing

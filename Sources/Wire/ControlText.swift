@@ -1,7 +1,7 @@
 //  ControlText.swift — the text of a control datagram: one message behind the other, read and written where it lies.
 //
-//      │ report of path 0, 32 … 96 bytes │ report of path 2 │ pong, 16 │ plan, 16 │ give up, 8 │
-//      └─────────────────────────────────┴──────────────────┴──────────┴──────────┴────────────┘
+//      │ report of path 0, 32 … 96 bytes │ report of path 2 │ pong, 16 │ plan, 16 │ give up, 8 │ size, 16 or the rest │
+//      └─────────────────────────────────┴──────────────────┴──────────┴──────────┴────────────┴──────────────────────┘
 //
 //  Why.  A datagram costs 72 bytes and a turn of the kernel before it says anything, so what several paths have to
 //  report leaves together, with whatever else is due.
@@ -21,6 +21,9 @@ enum ControlKind: UInt8 {
   case report = 3
   case plan = 4
   case giveUp = 5
+  case terms = 6
+  case sizeQuestion = 7
+  case sizeAnswer = 8
 }
 
 /// What a sender tells the receiver about how he sends.
@@ -61,6 +64,8 @@ public struct GivingUp: Equatable, Sendable, BitwiseCopyable {
     case report(PathReport)
     case plan(SendingPlan)
     case giveUp(GivingUp)
+    case size(SizeMessage)
+    case terms(PathTerms)
   }
 
   private let text: UnsafeRawBufferPointer
@@ -74,7 +79,7 @@ public struct GivingUp: Equatable, Sendable, BitwiseCopyable {
   public mutating func next() -> Message? {
     if unsafe isBroken || offset == text.count { return nil }
     let rest = unsafe UnsafeRawBufferPointer(rebasing: text[offset...])
-    guard let (message, length) = unsafe ControlReader.read(rest) else {
+    guard let (message, length) = unsafe ControlReader.read(rest, of: text.count) else {
       isBroken = true
       return nil
     }
@@ -82,7 +87,8 @@ public struct GivingUp: Equatable, Sendable, BitwiseCopyable {
     return message
   }
 
-  private static func read(_ rest: UnsafeRawBufferPointer) -> (Message, Int)? {
+  /// `whole` is how long the text is.
+  private static func read(_ rest: UnsafeRawBufferPointer, of whole: Int) -> (Message, Int)? {
     switch unsafe ControlKind(rawValue: rest[0]) {
     case .ping, .pong:
       guard rest.count >= ControlMessage.length else { return nil }
@@ -105,6 +111,20 @@ public struct GivingUp: Equatable, Sendable, BitwiseCopyable {
         lane: unsafe UInt16(littleEndian: rest.loadUnaligned(fromByteOffset: 2, as: UInt16.self)),
         segment: unsafe UInt32(littleEndian: rest.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
       return (.giveUp(giving), GivingUp.length)
+    case .terms:
+      guard rest.count >= PathTerms.length else { return nil }
+      let terms = PathTerms(
+        path: unsafe rest[1], tier: unsafe rest[2],
+        price: unsafe UInt32(littleEndian: rest.loadUnaligned(fromByteOffset: 4, as: UInt32.self)),
+        limit: unsafe UInt64(littleEndian: rest.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+      return (.terms(terms), PathTerms.length)
+    case .sizeQuestion:
+      guard rest.count >= SizeMessage.length else { return nil }
+      let message = unsafe SizeMessage(rest, isAnswer: false)
+      return Int(message.size) == DataHeader.overhead + whole ? (.size(message), rest.count) : nil
+    case .sizeAnswer:
+      guard rest.count >= SizeMessage.length else { return nil }
+      return unsafe (.size(SizeMessage(rest, isAnswer: true)), SizeMessage.length)
     case nil:
       return nil
     }
@@ -145,6 +165,22 @@ public struct GivingUp: Equatable, Sendable, BitwiseCopyable {
     let head = UInt32(ControlKind.giveUp.rawValue) | UInt32(giving.lane) << 16
     unsafe place.storeBytes(of: head.littleEndian, toByteOffset: 0, as: UInt32.self)
     unsafe place.storeBytes(of: giving.segment.littleEndian, toByteOffset: 4, as: UInt32.self)
+    return true
+  }
+
+  /// A question takes all that its datagram has left, so nothing can follow it.
+  public mutating func append(_ message: SizeMessage) -> Bool {
+    guard let length = message.length(after: written), let place = unsafe place(for: length) else { return false }
+    unsafe message.write(to: place, length: length)
+    return true
+  }
+
+  public mutating func append(_ terms: PathTerms) -> Bool {
+    guard let place = unsafe place(for: PathTerms.length) else { return false }
+    let head = UInt32(ControlKind.terms.rawValue) | UInt32(terms.path) << 8 | UInt32(terms.tier) << 16
+    unsafe place.storeBytes(of: head.littleEndian, toByteOffset: 0, as: UInt32.self)
+    unsafe place.storeBytes(of: terms.price.littleEndian, toByteOffset: 4, as: UInt32.self)
+    unsafe place.storeBytes(of: terms.limit.littleEndian, toByteOffset: 8, as: UInt64.self)
     return true
   }
 

@@ -115,7 +115,11 @@ private struct Slip: CustomStringConvertible, Sendable {
       "Ports = 5\nProtocol = icmp\nStack = raw",
       "10:9: Ports together with Protocol = icmp, which has none: expected tcp, udp, dccp or sctp"
     ),
-    ("Protocol = tcp", "9:1: [Rule \"r\"] has no Stack: expected striped, single, single PATH or raw"),
+    ("Protocol = tcp", "9:1: [Rule \"r\"] has no Class and no Stack: expected one of them, or both"),
+    ("Class = interactiv", "10:9: Class = interactiv: unknown class; did you mean 'interactive'?"),
+    ("Class = games", "10:9: Class = games: unknown class; known are bulk, interactive, realtime"),
+    ("Class = a b", "10:9: Class = a b: expected the name of a class"),
+    ("Clas = bulk", "10:1: unknown key 'Clas' in [Rule]; did you mean 'Class'?"),
     (
       "Stack = raw\n[Rule \"s\"]\nStack = raw",
       "9:1: [Rule \"r\"] has no condition, so [Rule \"s\"] in line 11 never decides: expected this one to be the last"
@@ -141,8 +145,9 @@ private struct Slip: CustomStringConvertible, Sendable {
     Slip("[Peer", "[Pear", "branch.conf:6:1: unknown section [Pear \"hq\"]; did you mean 'Peer'?"),
     Slip("[Gateway]", "[Interface]", "branch.conf:1:1: unknown section [Interface]; it is called 'Gateway' here"),
     Slip(
-      "[Path", "[Class \"voip\"]\n[Path",
-      "branch.conf:4:1: unknown section [Class \"voip\"]; known are Gateway, Path, Peer, Rule, Control"),
+      "[Path", "[Oracle]\n[Path",
+      "branch.conf:4:1: unknown section [Oracle]; known are Gateway, Path, Peer, Class, Rule, Control"),
+    Slip("[Path", "[Clas \"voip\"]\n[Path", "branch.conf:4:1: unknown section [Clas \"voip\"]; did you mean 'Class'?"),
   ])
   private func `an unknown word gets the known one that was meant`(slip: Slip) {
     #expect(mistakes(in: slip.text) == slip.told)

@@ -60,7 +60,34 @@ private func randomConfiguration(_ random: inout SeededRandom) -> GatewayConfigu
     if chance(&random) { path.weight = UInt32.random(in: 1...1_000_000, using: &random) }
     if chance(&random) { path.mtu = ByteCount(number(1_280...9_000, &random)) }
     if chance(&random) { path.bind = IPAddress(.ipv6, high: 0x2001_0db8 << 32, low: UInt64(index + 2)) }
+    path.tier = GatewayConfiguration.Tier.allCases[index == 0 ? number(0...2, &random) : number(0...3, &random)]
+    if chance(&random) {
+      let weekday = GatewayConfiguration.Weekday.allCases[number(0...6, &random)]
+      let periods: [GatewayConfiguration.Budget.Period] = [
+        .day, .week(from: weekday), .month(from: UInt8(number(1...31, &random))),
+      ]
+      path.budget = .init(
+        bytes: ByteCount(number(1_000_000...1_000_000_000_000_000, &random)), per: periods[number(0...2, &random)])
+    }
+    if chance(&random) { path.cost = .init(thousandths: UInt32(number(0...1_000_000_000, &random))) }
+    if chance(&random) {
+      let up = BitRate(bitsPerSecond: UInt64(number(64...1_000_000, &random)) * 1_000)
+      let down = BitRate(bitsPerSecond: UInt64(number(64_000...1_000_000_000_000, &random)))
+      path.limit = .init(up: up, down: chance(&random) ? up : down)
+    }
     return path
+  }
+  let usable = gateway.paths.filter { $0.tier != .never }.map(\.name)
+  gateway.classes = (0..<number(0...3, &random)).map { index in
+    var known = GatewayConfiguration.Class(
+      name: index == 0 ? "realtime" : "class\(index)", GatewayConfiguration.Treatment.allCases[number(0...2, &random)])
+    known.protection =
+      [
+        .none, .copies, .adaptive, .parity(data: UInt8(number(1...16, &random)), parity: UInt8(number(1...4, &random))),
+      ][number(0...3, &random)]
+    known.paths = chance(&random) ? usable : []
+    if known.paths.count == 1 { known.paths = [] }
+    return known
   }
   gateway.peers = (0..<number(1...8, &random)).map { index in
     var peer = GatewayConfiguration.Peer(name: "peer_\(index).x", publicKey: publicKey(UInt8(index + 1)))
@@ -81,6 +108,11 @@ private func randomConfiguration(_ random: inout SeededRandom) -> GatewayConfigu
   gateway.rules = (0..<number(0...5, &random)).map { index in
     let stacks: [GatewayConfiguration.Stack] = [.striped, .raw, .single(path: nil), .single(path: "path-0")]
     var rule = GatewayConfiguration.Rule(name: "rule\(index)", stack: stacks[number(0...3, &random)])
+    if chance(&random) {
+      // A class that keeps to its paths would not agree with a path of the rule's own.
+      let free = gateway.classes.filter { $0.paths.isEmpty || $0.paths.contains("path-0") }.map(\.name)
+      rule.className = (["bulk", "interactive"] + free)[number(0...(1 + free.count), &random)]
+    }
     // A condition that every rule has, so that none hides those behind it.
     rule.maxSize = ByteCount(number(1...65_535, &random))
     rule.from = (0..<number(0...2, &random)).map { network($0, &random) }

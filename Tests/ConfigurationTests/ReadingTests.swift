@@ -39,7 +39,17 @@ import Testing
     #expect(
       calls.protocols == [17, 132] && calls.ports == [5_060...5_090, 16_384...16_384] && calls.dscp == [46, 12])
     #expect(calls.maxSize?.value == 300 && calls.stack == .single(path: "fibre") && gateway.rules[1].stack == .raw)
+    #expect(calls.className == "voip" && gateway.rules[1].className == nil)
+    #expect(gateway.rules[2].className == "bulk" && gateway.rules[2].stack == .striped)
     #expect(gateway.controlSocket == "/run/branch.sock")
+    let lte = gateway.paths[1]
+    #expect(fibre.tier == .primary && fibre.budget == nil && fibre.cost.thousandths == 0 && fibre.limit == nil)
+    #expect(lte.tier == .secondary && lte.cost.thousandths == 15)
+    #expect(lte.budget == .init(bytes: ByteCount(20_000_000_000), per: .month(from: 5)))
+    #expect(lte.limit?.up.bitsPerSecond == 20_000_000 && lte.limit?.down.bitsPerSecond == 100_000_000)
+    let voip = try #require(gateway.classes.first)
+    #expect(voip.name == "voip" && voip.treatment == .realtime && voip.paths == ["fibre", "lte"])
+    #expect(voip.protection == .parity(data: 2, parity: 1))
   }
 
   @Test
@@ -74,7 +84,7 @@ import Testing
     let file = try read(everything)
     #expect(
       file.mistake(.path(1), "Interface", "no such interface").description == "branch.conf:20:13: no such interface")
-    #expect(file.mistake(.peer(0), "Endpoint", item: 1, "x").place == Place(line: 25, column: 34))
+    #expect(file.mistake(.peer(0), "Endpoint", item: 1, "x").place == Place(line: 29, column: 34))
     // A key that is not there stands for its section.
     #expect(file.mistake(.path(1), "MTU", "too small").place == Place(line: 19, column: 1))
   }

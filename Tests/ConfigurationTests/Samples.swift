@@ -52,6 +52,10 @@ let everything = """
 
   [Path "lte"]
   Interface = wwan0
+  Tier = secondary
+  Budget = 20 GB per month from day 5
+  Cost = 0.015 per GB
+  Limit = 20mbit/100mbit
 
   [Peer "hq"]
   PublicKey = \(keyText(2))
@@ -66,6 +70,11 @@ let everything = """
   PresharedKeyFile = /etc/hawser/lab.psk
   AllowedIPs = 0.0.0.0/0
 
+  [Class "voip"]
+  Treatment = realtime
+  Redundancy = parity 2+1
+  Paths = fibre, "lte"
+
   [Rule "calls"]
   From = 10.1.0.0/16
   To = fd00:1::/64
@@ -73,11 +82,16 @@ let everything = """
   Ports = 5060-5090, 16384
   DSCP = ef, 12
   MaxSize = 300
+  Class = voip
   Stack = single fibre
 
   [Rule "odd"]
   Protocol = gre
   Stack = raw
+
+  [Rule "backups"]
+  Ports = 873
+  Class = bulk
 
   [Control]
   Socket = /run/branch.sock

@@ -35,9 +35,14 @@ import Testing
         hq    connected   1 h 1 min  12 s ago     1/2    1.5 GB  999 B  CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=
         lab   connecting        4 s  never        0/0       0 B    0 B  CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=
 
-        PEER  PATH   STATE  INTERFACE  REMOTE              RTT  WEIGHT   MTU  OFFLOAD  RECEIVED  SENT
-        hq    fibre  up     eth0       192.0.2.1:51820  8.1 ms       3  1500  yes           0 B   0 B
-        hq    lte    down   wwan0      -                     -       1  1400  no            0 B   0 B
+        PEER  PATH   STATE  TIER       USE            RATE  DEVICE  REMOTE              RTT  LOSS    MTU  RECEIVED  SENT
+        hq    fibre  up     primary    carrying  88 Mbit/s  eth0    192.0.2.1:51820  8.1 ms   2 %  1500?       0 B   0 B
+        hq    lte    down   secondary  -                 -  wwan0   -                     -   0 %   1400       0 B   0 B
+
+        hq         all       nothing is held against any
+        hq  fibre  carrying  it is the first
+        hq  fibre  cruising  all is well
+            lte    budget    1.5 GB of 20 GB used since 2026-11-01, 18.5 GB left until 2026-12-01
 
         resequencer  duplicate  12
         handshake    badMAC      3
@@ -75,8 +80,20 @@ let sample: StatusSnapshot = {
     name: "fibre", interface: "eth0", state: .up, weight: 3, mtu: ByteCount(1_500), hasOffload: true)
   fibre.remote = "192.0.2.1:51820"
   fibre.roundTrip = .microseconds(8_125)
-  let lte = StatusSnapshot.Path(
+  fibre.search = .searching
+  fibre.mtuReason = "a probe of this size was answered"
+  fibre.use = .carrying
+  fibre.useReason = "it is the first"
+  fibre.rate = 88_000_000
+  fibre.loss = 0.02
+  fibre.control = "cruising"
+  fibre.controlReason = "all is well"
+  hq.mode = .all
+  hq.modeReason = "nothing is held against any"
+  var lte = StatusSnapshot.Path(
     name: "lte", interface: "wwan0", state: .down, weight: 1, mtu: ByteCount(1_400), hasOffload: false)
+  lte.tier = .secondary
+  lte.budget = .init(bytes: 20_000_000_000, used: 1_500_000_000, since: "2026-11-01", until: "2026-12-01")
   hq.paths = [fibre, lte]
   let lab = StatusSnapshot.Peer(name: "lab", publicKey: key(9), state: .connecting, since: .seconds(4))
   snapshot.peers = [hq, lab]

@@ -15,7 +15,10 @@ func checkConfiguration(_ bytes: [UInt8]) throws(Violation) {
   }
   let gateway = file.gateway
   for form in Schema.sections {
-    let counts = ["Path": gateway.paths.count, "Peer": gateway.peers.count, "Rule": gateway.rules.count]
+    let counts = [
+      "Path": gateway.paths.count, "Peer": gateway.peers.count, "Class": gateway.classes.count,
+      "Rule": gateway.rules.count,
+    ]
     let count = counts[form.name] ?? 1
     try demand(count <= form.most && (count > 0 || !form.isRequired), "\(count) sections [\(form.name)]")
   }

@@ -92,6 +92,8 @@ private func write(_ messages: [ControlReader.Message], room: Int) -> (bytes: [U
         case .report(let report): writer.append(report)
         case .plan(let plan): writer.append(plan)
         case .giveUp(let giving): writer.append(giving)
+        case .size(let message): writer.append(message)
+        case .terms(let terms): writer.append(terms)
         }
       if !fits { break }
       count += 1

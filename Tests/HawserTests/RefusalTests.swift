@@ -122,7 +122,7 @@ struct `A gateway that cannot start` {
     let file = try folder.write("first.conf", first)
     let before = """
       \(program) gateway --config \(file) 2>\(folder.path)/first.log & other=$!
-      for i in $(seq 500); do grep -q ': up' \(folder.path)/first.log && break; sleep 0.01; done
+      for i in $(seq 500); do grep -qs ': up' \(folder.path)/first.log && break; sleep 0.01; done
       """
     return try start(folder, Self.right(folder), before: before)
   }

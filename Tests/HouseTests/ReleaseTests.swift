@@ -6,7 +6,7 @@ struct `Release programs` {
   /// The C library's parts, the C++ and compiler runtime that Swift links, and the Debian libraries that we chose.
   private static let allowed = [
     "libc.so", "libm.so", "libstdc++.so", "libgcc_s.so", "ld-linux", "libpthread.so", "libdl.so", "librt.so",
-    "libutil.so", "liburing.so", "libmnl.so", "libnftables.so", "libcrypto.so", "libIPSec_MB.so",
+    "libutil.so", "liburing.so", "libmnl.so", "libnftables.so", "libcrypto.so", "libIPSec_MB.so", "libisal.so",
     "libmicrohttpd.so",
   ]
 

@@ -74,6 +74,29 @@ struct `Gateways of a topology that is up` {
     #expect(traces(of: topology.name) == [])
   }
 
+  @Test func `find out that a line in the middle is narrow, and TCP passes`() throws {
+    let topology = try Lab.topology(
+      """
+      node a gateway
+      node b gateway
+      node r router
+      node alice host behind a
+      node bob host behind b
+      link near a -- r
+      link far r -- b mtu 1400
+      """)
+    try withGateways(topology) { lab throws in
+      #expect(try lab.pings("alice", "bob"))
+      // Both ends of a stream think that they may send 1,500 bytes.
+      #expect(try lab.run("bob", ["iperf3", "-s", "-1", "-D"]).status.isSuccess)
+      let stream = try lab.run("alice", ["iperf3", "-c", "10.1.0.2", "-n", "20M", "--connect-timeout", "5000"])
+      #expect(stream.status.isSuccess, "\(stream.text)")
+      let isFound = try eventually { try lab.status(of: "a").peers[0].paths[0].mtu_bytes == 1_400 }
+      let path = try lab.status(of: "a").peers[0].paths[0]
+      #expect(isFound, "\(path)")
+    }
+  }
+
   @Test(arguments: [
     ("echo 'hawser: no TUN' >&2; exit 2", "ended; the last line of its log: hawser: no TUN"),
     ("exec sleep 1000", "is not connected to anybody"),
@@ -121,7 +144,11 @@ struct `Gateways of a topology that is up` {
 /// What `hawser status --json` says, as far as it matters here.
 private struct Status: Decodable {
   struct Peer: Decodable {
-    struct Path: Decodable { var state: String }
+    struct Path: Decodable {
+      var state: String
+      var mtu_bytes: Int
+      var mtu_search: String
+    }
     var name: String
     var state: String
     var sent_packets: Int

@@ -13,6 +13,15 @@ import Testing
     #expect(path.probes.count == first && first <= 25)
   }
 
+  /// Over IPv6, IP promises more than the base: nothing below it is searched.
+  @Test(arguments: [IPAddress.Family.ipv4, .ipv6])
+  func `are asked no more on an idle path without the base`(family: IPAddress.Family) {
+    var path = PathUnderTest(family: family, truth: 0)
+    path.dataEvery = nil
+    path.run(for: .seconds(60))
+    #expect(path.mtu.state == .error && path.mtu.deadline == nil)
+  }
+
   @Test func `take little memory, since a thousand peers have a path or two each`() {
     #expect(MemoryLayout<PathMTU>.size <= 136, "\(MemoryLayout<PathMTU>.size)")
   }
@@ -93,9 +102,13 @@ import Testing
       case 7 where random.below(50) == 0: mtu.setLimit(600 + Int(random.below(9_000)), at: now)
       default:
         mtu.expire(at: now)
-        guard let size = mtu.nextProbe(at: now) else { break }
+        guard let size = mtu.nextProbe(at: now) else {
+          #expect(mtu.deadline.map { $0 > now } ?? true, "seed \(seed): who looked when it was due looks for ever")
+          break
+        }
         #expect((1...mtu.limit).contains(size))
         mtu.probeSent(size, roundTrip: .milliseconds(Int64(random.below(4_000))), at: now)
+        #expect(mtu.deadline.map { $0 > now } ?? true, "seed \(seed)")
         if random.below(2) == 0 { _ = mtu.probeAnswered(size, sentAt: now, at: now + .milliseconds(1)) }
       }
       #expect(mtu.payload >= 1 && mtu.payload <= mtu.limit, "seed \(seed)")

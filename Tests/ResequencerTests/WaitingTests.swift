@@ -46,6 +46,27 @@ import Wire
     #expect(receiver.core.counters.holesByPatience == 2)
   }
 
+  @Test func `a segment that still grows is not given up, nor what waits behind it`() {
+    let receiver = Receiver()
+    receiver.core.setPatience(.milliseconds(50), for: receiver.set)
+    let whole = packet(0)
+    receiver.receive(packet(1), at: milliseconds(1))
+    var now: Int64 = 0
+    for offset in stride(from: 0, to: whole.text.count - 4, by: 4) {
+      var piece = whole
+      piece.range = offset..<offset + 4
+      piece.text = Array(whole.text[piece.range])
+      piece.location.offset = UInt32(offset)
+      receiver.receive(piece, at: milliseconds(now))
+      now += 40
+      receiver.core.expire(at: milliseconds(now - 1))
+      receiver.core.audit()
+    }
+    #expect(receiver.core.counters.holesByPatience == 0 && receiver.core.deadline != nil)
+    receiver.core.expire(at: milliseconds(now + 10))
+    #expect(receiver.core.counters.holesByPatience == 1 && receiver.core.deadline == nil)
+  }
+
   @Test func `a late part that comes in time fills the hole`() {
     let receiver = Receiver()
     for segment in [1, 2, 3] as [UInt32] { receiver.receive(packet(segment), at: .zero) }

@@ -54,7 +54,11 @@ import Topology
     #expect(world.run(atMost: .seconds(60)) { world.areFlowsDone })
     #expect(world.failures.isEmpty, "\(world.failures.joined(separator: "\n"))")
     #expect(world.counters(of: 0, from: 0).corrupted > 10)
-    #expect(stream.received > 500_000 && stream.retransmissions > 5)
+    #expect(stream.received > 500_000)
+    // Over one path the users' TCP notices; the gateways send again what they lose.
+    var isBond = false
+    if case .bond = course { isBond = true }
+    #expect(isBond ? stream.retransmissions <= 5 : stream.retransmissions > 5)
   }
 
   /// As many as fit ten seconds without optimisation; `swift run -c release bond-bench trial` runs thousands.

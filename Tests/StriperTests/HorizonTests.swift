@@ -203,3 +203,20 @@ private struct Line: ~Copyable {
     return longest
   }
 }
+
+@Suite struct `A path that stands by` {
+  @Test func `is in no segment, makes nobody wait, and carries what names it`() {
+    var striper = Striper([.usual(50, 20), .usual(50, 20)])
+    let before = Striper([.usual(50, 20)])
+    var path = Striper.Path.usual(500, 0)
+    path.standsBy = true
+    striper.setPath(1, path)
+    #expect(striper.usable == 0b01 && striper.horizon == before.horizon)
+    #expect(striper.mostSegmentLength == before.mostSegmentLength)
+    striper.split(60_000)
+    while let part = striper.nextPart() { #expect(part.path == 0) }
+    #expect(striper.single(1_000, urgent: true, among: 0b01) == 0)
+    #expect(striper.single(1_000, urgent: true, among: 0b11) == 1)
+    #expect(striper.single(1_000, urgent: false, among: 0b10) == nil)
+  }
+}

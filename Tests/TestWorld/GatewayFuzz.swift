@@ -12,6 +12,7 @@
 //  Whatever comes: nothing traps, no nonce is used twice, no buffer comes back twice, and in the end everything is at
 //  rest and a ping passes in both directions.
 
+public import Engine
 import Primitives
 
 public enum GatewayFuzz {
@@ -79,11 +80,14 @@ public enum GatewayFuzz {
   }
 
   /// Gateway 1 has true keys and means no good: the first bytes say what its hosts send, the others what becomes of it
-  /// (Tampering.swift). In the end it is replaced, and all is as it should be.
-  public static func crook(_ bytes: [UInt8]) throws -> [String] {
+  /// (Tampering.swift). In the end it is replaced, and all is as it should be. `protection`: of all flows.
+  public static func crook(_ bytes: [UInt8], _ protection: Protection = .none) throws -> [String] {
     let tampering = Tampering()
     let world = try GatewayWorld.pair(seed: 1, tampering: tampering) { plans in
-      for index in plans.indices { plans[index].segmentBytes = 3 << 20 }
+      for index in plans.indices {
+        plans[index].segmentBytes = 3 << 20
+        if protection != .none { plans[index].protect(protection) }
+      }
     }
     world.lingering = 0
     world.joins = false

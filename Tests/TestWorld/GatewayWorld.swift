@@ -42,6 +42,8 @@ public final class GatewayWorld {
   /// Share of batches and deliveries that stay with the driver for a while, and that the kernel refuses.
   public var lingering = 0.1
   public var refusal = 0.0
+  /// What the gateways' interfaces take, when that is not what they were told.
+  public var interfaceMTU: Int?
   /// The last datagrams that were sent, for who wants to send them again.
   public private(set) var overheard: [[UInt8]] = []
   public var mostOverheard = 0
@@ -132,6 +134,7 @@ public final class GatewayWorld {
         allowed: peer.allowed ?? innerPrefixes(behind: peer.gateway))
     }
     settings.rules = plan.rules
+    settings.classes = plan.classes
     settings.mostFlows = plan.mostFlows
     settings.mostPieces = plan.mostPieces
     settings.strangers = plan.strangers
@@ -352,7 +355,10 @@ public final class GatewayWorld {
   private func take(_ number: UInt16, of gateway: TestGateway) {
     let batch = gateway.engine.batch(number)
     let from = Place(gateway.number, Int(batch.route.socket))
-    let isRefused = refusal > 0 && random.unit() < refusal
+    let packet = batch.pieceLength + (batch.route.remote.address.family == .ipv6 ? 48 : 28)
+    let isTooLarge = packet > interfaceMTU ?? .max
+    if isTooLarge { gateway.engine.tooLarge(number, at: now) }
+    let isRefused = isTooLarge || refusal > 0 && random.unit() < refusal
     let bytes = UnsafeMutableRawBufferPointer(start: batch.bytes, count: batch.length)
     var offset = 0
     while offset < batch.length {
@@ -466,7 +472,8 @@ public final class GatewayWorld {
     while offset < bytes.count {
       var piece = Array(bytes[offset..<min(offset + batch.pieceLength, bytes.count)])
       offset += piece.count
-      if random.unit() < line.loss {
+      let headers = batch.route.remote.address.family == .ipv6 ? 48 : 28
+      if piece.count + headers > line.mostPacket ?? .max || random.unit() < line.loss {
         lost += 1
         continue
       }

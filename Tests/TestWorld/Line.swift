@@ -16,6 +16,8 @@ public struct Line: Sendable {
   public var detour = Interval.milliseconds(3)
   /// Share of batches that a router marks instead of dropping.
   public var marking = 0.0
+  /// IP packets that are larger are lost without a word; nil: none is too large.
+  public var mostPacket: Int?
   /// nil: as fast as you like.
   public var rate: BitRate?
   /// What waits for the rate at most.
@@ -26,7 +28,9 @@ public struct Line: Sendable {
   public init(delay: Interval) { self.delay = delay }
 
   /// Nothing is lost on it, and nothing overtakes.
-  public var isClean: Bool { isUp && loss == 0 && corruption == 0 && reordering == 0 && duplication == 0 }
+  public var isClean: Bool {
+    isUp && mostPacket == nil && loss == 0 && corruption == 0 && reordering == 0 && duplication == 0
+  }
 }
 
 /// A socket of a gateway.

@@ -5,6 +5,7 @@ public import Engine
 import Glibc
 public import Handshake
 import Packets
+import Parity
 public import Primitives
 import Resequencer
 import Sealing
@@ -33,6 +34,7 @@ public struct GatewayPlan: Sendable {
   public var weights: [UInt32] = []
   public var peers: [Peer] = []
   public var rules: [Rule] = []
+  public var classes = Classes()
   public var batches = 64
   public var segmentBytes = 8 << 20
   public var mostFlows = 256
@@ -45,6 +47,12 @@ public struct GatewayPlan: Sendable {
   public init(sockets: Int = 1, peers: [Peer] = []) {
     self.sockets = sockets
     self.peers = peers
+  }
+
+  /// Every flow is of a class with this protection.
+  public mutating func protect(_ protection: Protection) {
+    classes = Classes([TrafficClass("protected", .realtime, protection)])
+    rules = [Rule(name: "all", .striped, classNumber: classes.number(named: "protected").map { UInt8($0) })]
   }
 }
 
@@ -97,7 +105,7 @@ public final class TestGateway {
     freeBuffers = (0..<UInt16(plan.buffers)).map { $0 }
     isLent = Array(repeating: false, count: plan.buffers)
     engine = try Engine.make(
-      settings, identity: identity,
+      settings, identity: identity, erasure: ReedSolomon.code,
       memory: Engine.Memory(batches: batches.bytes, segments: segments.bytes, flows: flows.bytes))
   }
 
@@ -119,6 +127,12 @@ public final class TestGateway {
     return true
   }
 
+  /// The memory for what waits to be put in order.
+  var segmentBytes: Int { plan.segmentBytes }
+
+  /// How many buffers there are for packets from the virtual NIC.
+  var buffers: Int { plan.buffers }
+
   public var lentBuffers: Int { plan.buffers - freeBuffers.count }
 
   // MARK: Questions
@@ -127,6 +141,24 @@ public final class TestGateway {
   public func count(_ group: String, _ name: String, at now: Instant) -> UInt64 {
     let snapshot = engine.snapshot(version: "", interface: "", uptime: .zero, at: now)
     return snapshot.counters.first { $0.group == group && $0.verdict == name }?.count ?? 0
+  }
+
+  /// A path that is up.
+  public struct SizedPath: Sendable {
+    public var name: String
+    /// The largest IP packet that it is sent.
+    public var mtu: Int
+    public var isSearching: Bool
+    public var hasFailed: Bool
+  }
+
+  public func sizes(at now: Instant) -> [SizedPath] {
+    engine.snapshot(version: "", interface: "", uptime: .zero, at: now).peers.flatMap(\.paths)
+      .filter { $0.state == .up }
+      .map {
+        SizedPath(
+          name: $0.name, mtu: $0.mtu.value, isSearching: $0.search == .searching, hasFailed: $0.search == .error)
+      }
   }
 
   public func heldBytes(at now: Instant) -> UInt64 {

@@ -40,7 +40,7 @@ import Wire
     var random = SeededRandom(seed: 1)
     var room = TextRoom(200)
     let known = room.write { _ = $0.appendAny(&random) }
-    for kind in [0, 6, 7, 0x80, 0xff] as [UInt8] {
+    for kind in [0, 9, 0x80, 0xff] as [UInt8] {
       let bytes = known + [kind] + [UInt8](repeating: 0, count: 40)
       #expect(messages(bytes).count == 1)
       bytes.withUnsafeBytes { bytes in
@@ -65,6 +65,32 @@ import Wire
     bytes += [0, 0, 0, 0]
     bytes[2] = 17
     #expect(messages(bytes) == [])
+  }
+
+  @Test(arguments: [60, 61, 548, 1_472, 65_507] as [UInt16])
+  func `that asks for a size is as long as that, and any other length of it is no question`(size: UInt16) {
+    let question = SizeMessage.question(size, mark: 7)
+    var room = TextRoom(70_000)
+    let bytes = room.write { #expect($0.append(question) == true) }
+    #expect(bytes.count == Int(size) - DataHeader.overhead)
+    #expect(messages(bytes) == [.size(question)])
+    #expect(bytes[16...].allSatisfy { $0 == 0 })
+    #expect(messages(bytes + [0]) == [] && messages(bytes.dropLast()) == [])
+    // What is in the padding is nobody's business.
+    if bytes.count > 16 { #expect(messages(bytes.dropLast() + [0xff]) == [.size(question)]) }
+  }
+
+  @Test func `may ask for a size behind other messages, and for none that is too short for them`() {
+    var room = TextRoom(200)
+    let question = SizeMessage.question(100, mark: 7)
+    let bytes = room.write { writer in
+      #expect(writer.append(ControlMessage(.pong, mark: 1)) == true)
+      #expect(writer.append(SizeMessage.question(75, mark: 8)) == false, "15 bytes are left for it")
+      #expect(writer.append(question) == true)
+      #expect(writer.append(SizeMessage.question(100, mark: 8)) == false)
+    }
+    #expect(bytes.count == 56)
+    #expect(messages(bytes) == [.probe(ControlMessage(.pong, mark: 1)), .size(question)])
   }
 
   @Test func `takes no message that there is no room for, and no half of one`() {
@@ -158,7 +184,7 @@ extension ControlWriter {
     func bits<Number: FixedWidthInteger & UnsignedInteger>(_ random: inout SeededRandom) -> Number {
       Number(truncatingIfNeeded: random.next())
     }
-    switch random.below(5) {
+    switch random.below(7) {
     case 0, 1:
       let message = ControlMessage(random.below(2) == 0 ? .ping : .pong, mark: random.next())
       #expect(append(message) == true)
@@ -171,6 +197,14 @@ extension ControlWriter {
       let giving = GivingUp(lane: bits(&random), segment: bits(&random))
       #expect(append(giving) == true)
       return .giveUp(giving)
+    case 4:
+      let terms = PathTerms(path: bits(&random), tier: bits(&random), price: bits(&random), limit: random.next())
+      #expect(append(terms) == true)
+      return .terms(terms)
+    case 5:
+      let message = SizeMessage(isAnswer: true, size: bits(&random), mark: random.next())
+      #expect(append(message) == true)
+      return .size(message)
     default:
       var report = PathReport(
         path: bits(&random), newest: random.next(), span: bits(&random), arrival: bits(&random), hold: bits(&random),

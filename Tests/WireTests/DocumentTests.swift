@@ -8,8 +8,8 @@ import Wire
     #expect(
       try WireExample.all().map(\.name) == [
         "clear-header", "location", "mask", "resume-record", "protected-member", "parity", "member-image",
-        "parity-coefficients", "control-message", "report", "plan", "give-up", "initiation", "response",
-        "cookie-reply", "initiation-payload", "response-payload",
+        "parity-coefficients", "control-message", "report", "plan", "give-up", "terms", "size-question",
+        "size-answer", "initiation", "response", "cookie-reply", "initiation-payload", "response-payload",
       ])
   }
 
@@ -116,6 +116,15 @@ import Wire
     #expect(try messages(example.bytes("text")) == [.report(report)])
   }
 
+  @Test func `shows terms`() throws {
+    let told = try WireExample.named("terms")
+    let terms = try PathTerms(
+      path: told.number("path"), tier: told.number("tier"), price: told.number("price"), limit: told.number("limit"))
+    var writer = TextRoom(PathTerms.length)
+    #expect(writer.write { $0.append(terms) } == (try told.bytes()))
+    #expect(try messages(told.bytes()) == [.terms(terms)])
+  }
+
   @Test func `shows a plan and a giving up`() throws {
     let planned = try WireExample.named("plan")
     let plan = try SendingPlan(
@@ -129,6 +138,21 @@ import Wire
     writer = TextRoom(GivingUp.length)
     #expect(writer.write { $0.append(giving) } == (try given.bytes()))
     #expect(try messages(given.bytes()) == [.giveUp(giving)])
+  }
+
+  @Test func `shows a question for a size, and its answer`() throws {
+    let asked = try WireExample.named("size-question")
+    let question = try SizeMessage.question(asked.number("size"), mark: asked.number("mark"))
+    var writer = TextRoom(Int(question.size))
+    #expect(writer.write { $0.append(question) } == (try asked.bytes()))
+    #expect(try messages(asked.bytes()) == [.size(question)])
+
+    let answered = try WireExample.named("size-answer")
+    let answer = try SizeMessage(isAnswer: true, size: answered.number("size"), mark: answered.number("mark"))
+    #expect(answer == question.answer)
+    writer = TextRoom(SizeMessage.length)
+    #expect(writer.write { $0.append(answer) } == (try answered.bytes()))
+    #expect(try messages(answered.bytes()) == [.size(answer)])
   }
 
   @Test func `shows the heads of the three handshake messages`() throws {
@@ -168,6 +192,7 @@ import Wire
       #expect(text.contains("| \(kind) | \(length) |"))
     }
     #expect(text.contains("| 5 | give up | \(GivingUp.length) |"))
+    #expect(text.contains("| 8 | size answer | \(SizeMessage.length) |"))
     #expect(
       text.contains("| 3 | report | \(PathReport.fixedLength), and \(PathReport.runLength) for each missing run |"))
     for (byte, length) in [("11", Initiation.length), ("12", Response.length), ("13", CookieReply.length)] {

@@ -72,7 +72,7 @@ import Wire
       var noise = bytes(length, &random)
       // Half of them get a first byte that means something, or none would come far.
       if length > 0, random.below(2) == 0 { noise[0] = UInt8(0x10 + random.below(6)) }
-      if length > 0, random.below(4) == 0 { noise[0] = UInt8(random.below(7)) }
+      if length > 0, random.below(4) == 0 { noise[0] = UInt8(random.below(10)) }
       if length > 3, random.below(2) == 0 { noise.replaceSubrange(1..<4, with: [0, 0, 0]) }
       noise.withUnsafeBytes { bytes in
         if ClearHeader(bytes) != nil { #expect(length >= 44 && noise[0] == 0x14) }

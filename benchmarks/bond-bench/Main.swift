@@ -5,6 +5,7 @@
 //      bond-bench random --seed 17 > 17.topo                     a random topology, to look at and to change
 //      bond-bench sweep --seeds 1000 --weather fair              where is the bond worse than its best path?
 //      bond-bench trial --seeds 1000                             does everything arrive, and come to rest?
+//      bond-bench survey --seeds 10000                           both, with what the bad ones have in common
 //
 //  A seed gives the same figures each time, on any machine, in a small part of the time that they are about; what TCP
 //  does was compared with Linux's in the lab (Tests/TestWorld/Bond/TCPSender.swift says what it models).
@@ -24,13 +25,26 @@ import Topology
     case .run(let invocation):
       do {
         switch invocation.command {
-        case Words.random.name: print(randomTopology(invocation[Words.seed], invocation).printed(), terminator: "")
+        case Words.random.name: printRandom(invocation)
         case Words.sweep.name: try sweep(invocation)
         case Words.trial.name: try trial(invocation)
+        case Words.survey.name: exit(try Survey.run(invocation))
+        case Words.seedsOfSurvey.name: try lookAtSeeds(invocation)
         default: try run(invocation)
         }
       } catch { end("bond-bench: \(error)", 1) }
     }
+  }
+
+  private static func printRandom(_ invocation: Invocation) {
+    let seed = invocation[Words.seed]
+    var topology = randomTopology(seed, invocation)
+    if invocation[Words.measured] {
+      var measurement = BondMeasurement(topology, seed: seed)
+      measurement.time = .seconds(Int64(invocation[Words.seconds]))
+      topology = RandomBond.topology(seed: seed, invocation[Words.weather], time: measurement.duration)
+    }
+    print(topology.printed(), terminator: "")
   }
 
   private static func run(_ invocation: Invocation) throws {
@@ -101,6 +115,15 @@ import Topology
     }
     print("\(invocation[Words.seeds]) seeds, \(failed) failed; \(received >> 20) MiB arrived")
     exit(failed == 0 ? 0 : 1)
+  }
+
+  private static func lookAtSeeds(_ invocation: Invocation) throws {
+    for number in 0..<UInt64(invocation[Words.seeds]) {
+      let seed = invocation[Words.first] + number * UInt64(invocation[Words.step])
+      // Whoever waits must know which seed it was, should this be the last line.
+      tell("begin \(seed)")
+      tell(try Survey.look(at: seed, invocation).line)
+    }
   }
 
   private static func seeds(_ invocation: Invocation) -> Range<UInt64> {

@@ -115,7 +115,7 @@ enum Report {
   static func percent(_ share: Double) -> String { decimal(share * 100, 1) + " %" }
   private static func milliseconds(_ time: Double?) -> String { time.map { decimal($0, 1) } ?? "-" }
 
-  private static func decimal(_ value: Double, _ places: Int) -> String {
+  static func decimal(_ value: Double, _ places: Int) -> String {
     guard value.isFinite, value < 1e12 else { return "-" }
     var scale = 1.0
     for _ in 0..<places { scale *= 10 }

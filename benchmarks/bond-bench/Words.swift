@@ -30,6 +30,14 @@ enum Words {
     "ping", value: "MS", .number(in: 1...1_000), default: 50, "milliseconds from one ping to the next")
   static let weather = Option(
     "weather", .choice(of: RandomBond.Weather.self), default: .stormy, "how much goes wrong in random topologies")
+  static let processes = Option(
+    "processes", value: "N", .number(in: 1...64), default: 2, "how many seeds are looked at at a time")
+  static let minutes = Option(
+    "minutes", value: "N", .number(in: 1...10_000), default: 600, "no seed is begun after that")
+  static let trialSeconds = Option(
+    "trial-seconds", value: "S", .number(in: 1...600), default: 4, "how long the trial's traffic runs")
+  static let step = Option("step", value: "N", .number(in: 1...64), default: 1, "from one seed to the next")
+  static let measured = Flag("measured", "with events over all of a measurement, as sweep and survey have them")
   static let details = Flag("details", "what lines lost, and the counters of both gateways")
   static let json = Flag("json", "print one JSON value")
 
@@ -38,7 +46,8 @@ enum Words {
     [
       files, seed, direction, flows, udp, seconds, warmUp, pings, details, json,
     ])
-  static let random = Command("random", "prints the random topology of a seed, as a file", [seed, weather, seconds])
+  static let random = Command(
+    "random", "prints the random topology of a seed, as a file", [seed, weather, seconds, measured])
   static let sweep = Command(
     "sweep", "runs random topologies, and prints those where the bond is worse than its best path",
     [
@@ -50,7 +59,15 @@ enum Words {
       seeds, first, weather, seconds, details,
     ])
 
+  static let survey = Command(
+    "survey", "a trial and a measurement of each seed, in several processes, and what the bad ones have in common",
+    [seeds, first, weather, direction, flows, seconds, trialSeconds, processes, minutes])
+  static let seedsOfSurvey = Command(
+    "seeds", "a survey's worker", [seeds, first, step, weather, direction, flows, seconds, trialSeconds],
+    isHidden: true)
+
   static let program = Program(
-    "bond-bench", "asks in simulated time what a bond is worth", commands: [run, random, sweep, trial],
+    "bond-bench", "asks in simulated time what a bond is worth",
+    commands: [run, random, sweep, trial, survey, seedsOfSurvey],
     exitCodes: [0: "done", 1: "something did not hold", 64: "wrong usage, or a mistake in a file"])
 }

@@ -26,7 +26,7 @@ struct Case {
   func prepare() -> Runner {
     guard let library = try? LibraryCryptography.make() else { preconditionFailure("there is no cryptography here") }
     let runner = Runner(Pair(paths: paths, PlainCryptography(library)), packets: packets, length: bytes[0].count)
-    for buffer in 0..<packets { runner.pair.fill(buffer, with: bytes[buffer % bytes.count]) }
+    runner.pair.fill(with: bytes)
     return runner
   }
 }
@@ -51,7 +51,7 @@ func counted(_ runner: UnsafeMutableRawPointer, _ rounds: Int) {
 }
 
 @main struct EngineBench {
-  static let warmUp = 300
+  static let warmUp = 3_000
 
   static func main() {
     let arguments = Array(CommandLine.arguments.dropFirst())

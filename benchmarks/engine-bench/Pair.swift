@@ -3,6 +3,7 @@
 import Engine
 import Handshake
 import Packets
+import Parity
 import Primitives
 import Resequencer
 import Sealing
@@ -15,7 +16,11 @@ struct Pair: ~Copyable {
   /// What the first one's virtual NIC is read into.
   private let buffers: UnsafeMutableRawPointer
   private static let stride = 66_048
-  private static let bufferCount = 128
+  /// As many as the program lends: packets stay in theirs until the other side has reported them.
+  private static let bufferCount = 1_024
+  /// A path's round trip here, since what one sends in a turn the other reports in the next.
+  private static let step = Interval.microseconds(50)
+  private var freeBuffers = RingBuffer<UInt16>(minimumCapacity: Pair.bufferCount)
   private var now = Instant.zero + .seconds(1)
   /// Packets; a bundle of many counts as many.
   private(set) var delivered = 0
@@ -51,7 +56,7 @@ struct Pair: ~Copyable {
       let memory = Engine.Memory(
         batches: zeros(64 * 65_536), segments: zeros(16 << 20), flows: zeros(Engine.Memory.flowBytes(for: 1024)))
       do throws(SettingsConflict) {
-        return try Engine.make(settings, identity: identity, memory: memory)
+        return try Engine.make(settings, identity: identity, erasure: ReedSolomon.code, memory: memory)
       } catch {
         preconditionFailure("\(error)")
       }
@@ -72,28 +77,40 @@ struct Pair: ~Copyable {
 
   private static let endpoint = Endpoint(IPAddress(ipv4: 0x0a09_0002), port: 51820)
 
-  /// Writes a packet into a buffer, as the virtual NIC would. Returns its length with the offload header.
-  func fill(_ buffer: Int, with packet: [UInt8]) {
-    (buffers + buffer * Pair.stride).copyMemory(from: packet, byteCount: packet.count)
+  /// Writes these packets into the buffers in turn, as the virtual NIC would.
+  mutating func fill(with packets: [[UInt8]]) {
+    for buffer in 0..<Pair.bufferCount {
+      let packet = packets[buffer % packets.count]
+      (buffers + buffer * Pair.stride).copyMemory(from: packet, byteCount: packet.count)
+      freeBuffers.append(UInt16(buffer))
+    }
   }
 
-  /// One turn of both: packets in, everything across, deliveries out.
+  /// Packets in, everything across, deliveries out, for as many turns as the pace of the paths wants: that is one as
+  /// soon as they are known.
   mutating func round(packets: Int, length: Int) {
-    for buffer in 0..<packets {
+    for _ in 0..<packets {
+      guard let buffer = freeBuffers.popFirst() else { break }
       first.packet(
-        UnsafeMutableRawBufferPointer(start: buffers + buffer * Pair.stride, count: length), buffer: UInt16(buffer),
+        UnsafeMutableRawBufferPointer(start: buffers + Int(buffer) * Pair.stride, count: length), buffer: buffer,
         at: now)
     }
-    turn()
+    let wanted = delivered + packets
+    for _ in 0..<Pair.mostTurns {
+      turn()
+      if delivered >= wanted { break }
+    }
   }
 
+  private static let mostTurns = 100_000
+
   private mutating func turn() {
-    now += .microseconds(50)
+    now += Pair.step
     if let due = first.deadline, due <= now { first.expire(at: now) }
     if let due = second.deadline, due <= now { second.expire(at: now) }
     first.flush(at: now)
     second.flush(at: now)
-    while first.nextFreeBuffer() != nil {}
+    while let buffer = first.nextFreeBuffer() { freeBuffers.append(buffer) }
     while let index = first.nextBatch() {
       let batch = first.batch(index)
       second.receive(arrival(batch, from: 0x0a09_0001), at: now)

@@ -18,6 +18,10 @@ public struct Counters: Sendable {
     case twinPath
     /// A path more than a peer may have.
     case tooManyPaths
+    /// A report about a path that we do not have (any more).
+    case unknownReport
+    /// Wishes about such a path.
+    case unknownTerms
     /// A gateway that nobody configured.
     case unknownPeer
     /// As many flows as may be, and all of them busy.
@@ -34,6 +38,26 @@ public struct Counters: Sendable {
     case foreignSource
     /// No batch was free: the kernel takes our datagrams more slowly than they come.
     case noBatch
+    /// The answer to a question for a size that nobody asked, or that is not asked any more.
+    case oddSize
+    /// Full datagrams did not arrive any more, and small ones did.
+    case blackHole
+    /// Our own interface takes no datagrams of that size any more.
+    case tooLarge
+    /// Pieces of segments that were lost and sent again, and those that it was too late for.
+    case repaired
+    case unrepaired
+    /// Segments that were sent over a second path as well, and pieces of parity.
+    case copied
+    case parity
+    /// Pieces of parity whose path had no room.
+    case omitted
+    /// Segments of a protected class that went without: too long, no second path, or more lanes than have room.
+    case unprotected
+    /// Genuine datagrams whose bytes were there already, or are not waited for any more: second copies, mostly.
+    case needless
+    /// Datagrams that were lost and came out of parity.
+    case rebuilt
     /// The kernel refused a send.
     case unsent
     /// The virtual NIC refused a packet.
@@ -42,7 +66,7 @@ public struct Counters: Sendable {
     case unreported
   }
 
-  private var values = InlineArray<24, UInt64>(repeating: 0)
+  private var values = InlineArray<48, UInt64>(repeating: 0)
 
   public init() {}
 

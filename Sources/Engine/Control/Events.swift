@@ -12,6 +12,9 @@ public struct Event: BitwiseCopyable, Sendable {
     case pathMoved
     case pathUp
     case pathDown
+    /// Of one of our own paths, whose place `path` is then; `peer` says nothing.
+    case budgetSpent
+    case budgetFresh
   }
 
   public var kind: Kind
@@ -28,6 +31,11 @@ extension Engine {
   mutating func report(_ kind: Event.Kind, peer: Int, path: Int?) {
     if events.count >= Engine.mostEvents { return counters.count(.unreported) }
     events.append(Event(kind: kind, peer: UInt32(peer), path: path.map { UInt8($0) }))
+  }
+
+  mutating func report(_ kind: Event.Kind, ofLocalPath place: Int) {
+    if events.count >= Engine.mostEvents { return counters.count(.unreported) }
+    events.append(Event(kind: kind, peer: 0, path: UInt8(place)))
   }
 
   public mutating func nextEvent() -> Event? { events.popFirst() }

@@ -1,6 +1,7 @@
 //  Snapshot.swift — how the engine is, at one moment, for whoever asks.
 
 import Handshake
+import PathMTU
 public import Primitives
 import Resequencer
 import Sealing
@@ -91,12 +92,14 @@ extension Engine {
     peer.traffic.sentBytes = peers[index].sent.bytes
     peer.traffic.sentPackets = peers[index].sent.packets
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) && isWorthTelling(place, of: index, working) {
-      peer.paths.append(path(peers[index].paths[place]))
+      peer.paths.append(path(peers[index].paths[place], peers[index].beliefs[place].size))
+      explain(&peer.paths[peer.paths.count - 1], place, of: index, at: now)
     }
+    explain(&peer, index, at: now)
     return peer
   }
 
-  private func path(_ path: PeerPath) -> StatusSnapshot.Path {
+  private func path(_ path: PeerPath, _ size: PathMTU) -> StatusSnapshot.Path {
     let local = localPaths[Int(path.route.socket)]
     let state: StatusSnapshot.Path.State =
       switch path.liveness.state {
@@ -105,8 +108,16 @@ extension Engine {
       case .down: .down
       }
     var described = StatusSnapshot.Path(
-      name: local.name, interface: "", state: state, weight: local.weight, mtu: ByteCount(local.mtu),
+      name: local.name, interface: "", state: state, weight: local.weight, mtu: ByteCount(size.mtuInUse),
       hasOffload: true)
+    described.search =
+      switch size.state {
+      case .disabled: .stopped
+      case .base, .searching: .searching
+      case .complete: .complete
+      case .error: .error
+      }
+    described.mtuReason = "\(size.why)"
     described.remote = "\(path.route.remote)"
     described.roundTrip = path.liveness.smoothedRoundTrip == .zero ? nil : path.liveness.smoothedRoundTrip
     described.traffic.receivedBytes = path.received.bytes

@@ -157,6 +157,14 @@ public struct BudgetMeter: Sendable, BitwiseCopyable {
     return true
   }
 
+  /// The first day of the next period.
+  public var end: CalendarDay {
+    var day = CalendarDay(number: Int(start.number) + 1)
+    // No period is longer than 31 days.
+    for _ in 0..<31 where budget.start(of: day) == start { day = CalendarDay(number: Int(day.number) + 1) }
+    return day
+  }
+
   public var isSpent: Bool { used >= budget.bytes }
   public var remaining: UInt64 { isSpent ? 0 : budget.bytes - used }
 

@@ -85,9 +85,9 @@ struct Evidence {
   private func look(_ back: Int) -> Double { Double(looks[(next - back + Evidence.most) % Evidence.most]) }
 
   /// Whether the rate is below a bar, whose own error is `barError`; the rate if so. The longer the look, the smaller a
-  /// difference is told.
-  func isBelow(_ bar: Double, barError: Double = 0) -> Double? {
-    var number = Evidence.few
+  /// difference is told. Who knows that the rate swings asks only longer looks, of `least` and more.
+  func isBelow(_ bar: Double, barError: Double = 0, least: Int = Evidence.few) -> Double? {
+    var number = least
     while number <= Evidence.most, let (mean, error) = estimate(number) {
       let haste = Double(Evidence.most - number) / Double(Evidence.most - Evidence.few)
       let doubt = Evidence.errors * (error * error + barError * barError).squareRoot()

@@ -19,9 +19,16 @@
 //  the best path, which is always among those that are left. What was dropped is tried again when its pause is over,
 //  and sooner, 10 s from then, when its rate, delay or loss, or the best path's rate, are no more what they were.
 //
+//  A smaller set is on trial. That its path carries so much alone is what is believed, and jitter, loss or an old guess
+//  make beliefs wrong; then the set was not the harm. So in the end it must deliver a quarter of what it was believed
+//  to have more, whether anything waits or not, or the larger set is back, and not judged for 10 s, 20 s, ….
+//
 //  A set that makes bulk wait for more than `delayBudget` besides must bring 5 % more, not 2 % less.
 //
-//  Without more to send, nothing is judged: then the application is the limit, and any set is good enough.
+//  Without more to send, nothing is judged: then the application is the limit, and any set is good enough. But there is
+//  harm that leaves nothing waiting: a TCP that is told of a loss each second does not fill even one path. So while
+//  things are given up for lost (`isSuspicious`), what is clearly below the best path is judged as well; and since it
+//  may have been the application after all, the smaller set has to deliver a tenth more, in its first eight seconds.
 //
 //  Rejected.  Believing the sum of rates (the harm is what no path knows of itself); the mean of a fixed second (noise
 //  of ± 10 % would change the set every few minutes; hysteresis large enough for that would let 10 % of harm pass);
@@ -55,6 +62,13 @@ struct Governor {
   /// Bulk may wait that much longer; beyond it a page takes visibly longer to begin.
   static let delayBudget = Interval.milliseconds(150)
   static let leastGain = 1.05
+  /// On suspicion alone: what TCP gets of a path that loses nothing, and what the smaller set must bring.
+  static let suspectShare = 0.85
+  static let suspectGain = 1.1
+  /// Of what the best path was believed to carry beyond the set: less, and the belief was wrong.
+  static let leastHope = 0.25
+  /// How long a TCP may take until its rate shows that nothing is lost any more.
+  static let recoveryTime = Interval.seconds(4)
 
   /// What is believed of a path.
   struct Path: Equatable, Sendable {
@@ -67,6 +81,8 @@ struct Governor {
     var loss: Double
     /// As much is on its way as may be.
     var isFull: Bool
+    /// It was used since the last observation. If not, only its round trip is news.
+    var isFresh = true
   }
 
   enum Mode: Equatable, Sendable { case all, some, single }
@@ -76,6 +92,8 @@ struct Governor {
     var shrunk: UInt64 = 0
     /// A smaller set was no better.
     var restored: UInt64 = 0
+    /// Of those that were shrunk, the ones without a backlog.
+    var suspected: UInt64 = 0
     /// What was dropped was tried again.
     var probes: UInt64 = 0
     /// These, and who came up and was looked at in the same way: not below, or below.
@@ -98,6 +116,8 @@ struct Governor {
   private(set) var why = GovernorReason.noPath
   private(set) var counters = Counters()
 
+  /// Paths that are up, and that nobody wants to carry now.
+  var resting: UInt32 = 0
   private var usable: UInt32 = 0
   private var records = InlineArray<16, PathRecord>(repeating: PathRecord())
   private var phase = Phase.steady
@@ -112,6 +132,18 @@ struct Governor {
   private var settlesAt = Instant.zero
   private var judgesFrom = Instant.zero
   private var mistakes = 0
+  /// The same for what is judged on suspicion alone.
+  private var suspectsFrom = Instant.zero
+  private var suspectMistakes = 0
+  /// When the set was shrunk on suspicion, until that was found right or wrong.
+  private var suspectedAt: Instant?
+  private var trialBytes = 0.0
+  private var trialTime = Interval.zero
+  private var triedAt = Instant.zero
+  /// What the smaller set shall deliver in the end, in bits a second.
+  private var hope = 0.0
+  /// How much of the evidence has a backlog behind it, 0 ... 1.
+  private var backlogShare = 1.0
   private var lastReturn: Instant?
 
   var mode: Mode { used == usable ? .all : used.nonzeroBitCount == 1 ? .single : .some }
@@ -123,8 +155,22 @@ struct Governor {
     let gone = self.usable & ~usable
     let come = usable & ~self.usable
     self.usable = usable
-    for place in gone.places { records[place].isWaiting = false }
+    for place in gone.places {
+      if case .probing(let added, _, _) = phase, added.has(place), records[place].wasEverDropped {
+        // Who falls silent while it is tried again has failed.
+        counters.probesFailed += 1
+        records[place].drop(at: now)
+        records[place].wasDropped = true
+      } else {
+        records[place].wasDropped = !used.has(place) && !records[place].isWaiting
+      }
+      records[place].isWaiting = false
+      // It is not gone, it is only not meant to carry: who means it again need not wait.
+      if resting.has(place) { records[place].lastJoined = nil }
+    }
     for place in come.places {
+      // A path that loses much also loses its pings. To fall silent makes nobody better.
+      if records[place].wasDropped && now < records[place].returnsAt { continue }
       records[place] = PathRecord(lastJoined: records[place].lastJoined)
       records[place].isWaiting = true
     }
@@ -143,11 +189,12 @@ struct Governor {
 
   /// `delivered`: acknowledged since the last observation. `hasBacklog`: meanwhile there was more to send than went
   /// out.
+  /// `isSuspicious`: there was not, but what is given up for lost may be why.
   /// `extraDelay`: how much longer bulk waits than the best path alone would make it wait. Of `paths`, those count
   /// whose bit is in `usable`.
   mutating func observe(
-    delivered: ByteCount, hasBacklog: Bool, extraDelay: Interval, _ paths: borrowing InlineArray<16, Path>,
-    usable: UInt32, at now: Instant
+    delivered: ByteCount, hasBacklog: Bool, isSuspicious: Bool = false, extraDelay: Interval,
+    _ paths: borrowing InlineArray<16, Path>, usable: UInt32, at now: Instant
   ) {
     if usable != self.usable { pathsChanged(usable, at: now) }
     let interval = lastObserved.map { now - $0 } ?? .zero
@@ -155,13 +202,15 @@ struct Governor {
     if interval <= .zero { return }
     believe(paths, interval, extraDelay: extraDelay, at: now)
     if mayReturn(at: now) && admit(usable & ~used, at: now) { lastReturn = now }
-    if !hasBacklog || interval > decisionTime {
+    doubt(delivered, interval, at: now)
+    if !hasBacklog && !isSuspicious || interval > decisionTime {
       // What follows silence is not what the set can do.
       settlesAt = max(settlesAt, now + longestRoundTrip * Governor.settlingRoundTrips)
       if now - lastBacklog > decisionTime { evidence.clear() }
       return
     }
     lastBacklog = now
+    backlogShare += 0.1 * ((hasBacklog ? 1 : 0) - backlogShare)
     if now < settlesAt { return }
     if evidence.add(delivered, in: interval, decisionTime: decisionTime) { judge(at: now) }
   }
@@ -219,8 +268,27 @@ struct Governor {
     return best
   }
 
+  private var isSuspicion: Bool { backlogShare < 0.5 }
+
+  /// What the smaller set delivers, backlog or not: a path that was wrongly believed to be the best may be bad in a way
+  /// that leaves none. Who cannot show that the smaller set is better gets the larger one back.
+  private mutating func doubt(_ delivered: ByteCount, _ interval: Interval, at now: Instant) {
+    guard case .trying(let before, let worth) = phase else { return }
+    if now <= triedAt + longestRoundTrip * Governor.settlingRoundTrips { return }
+    trialBytes += Double(min(max(0, delivered.value), 1 << 40))
+    trialTime = trialTime + interval
+    let wait = max(Governor.recoveryTime, decisionTime)
+    let mean = trialBytes * 8 / trialTime.inSeconds
+    let isWorse = suspectedAt == nil && trialTime >= wait && mean < worth * Governor.leastShare
+    guard isWorse || trialTime >= wait * 2 && mean < max(worth * Governor.leastShare, hope) else { return }
+    restore(before, worth: worth, now: mean, at: now)
+  }
+
   private var isCostly: Bool { extraDelay > Double(Governor.delayBudget.nanoseconds) }
-  private var share: Double { isCostly ? Governor.leastGain : Governor.leastShare }
+  private var share: Double {
+    if isSuspicion { return Governor.suspectShare }
+    return isCostly ? Governor.leastGain : Governor.leastShare
+  }
 
   /// There is a look more.
   private mutating func judge(at now: Instant) {
@@ -228,11 +296,20 @@ struct Governor {
     var bar = records[best].rate
     switch phase {
     case .steady:
-      if used.nonzeroBitCount > 1, now >= judgesFrom, let rate = isBelow(bar, best) {
-        let worth = isCostly ? rate / Governor.leastGain : rate
+      if used.nonzeroBitCount > 1, now >= (isSuspicion ? suspectsFrom : judgesFrom), let rate = isBelow(bar, best) {
+        let isSuspicion = isSuspicion
+        let worth = isSuspicion ? rate * Governor.suspectGain : isCostly ? rate / Governor.leastGain : rate
         let before = used
         shrink(used & ~best.bit, best, rate, isLast: used.nonzeroBitCount == 2, at: now)
         phase = .trying(before: before, worth: worth)
+        beginTrial(at: now)
+        hope = isCostly ? worth : rate + Governor.leastHope * max(0, bar - rate)
+        suspectedAt = nil
+        if isSuspicion {
+          counters.suspected += 1
+          suspectedAt = now
+          settlesAt = max(settlesAt, now + Governor.recoveryTime)
+        }
       } else {
         probe(at: now)
       }
@@ -244,7 +321,16 @@ struct Governor {
       if suspects != 0, let rate = isBelow(bar, best) {
         let isLast = isSecond || suspects.nonzeroBitCount == 1
         if isLast { counters.probesFailed += 1 }
+        let former = used
         shrink(suspects, best, rate, isLast: isLast, at: now)
+        if isBestNew {
+          // That it is the best is what is believed of it, and was never seen.
+          phase = .trying(before: former, worth: rate)
+          suspectedAt = nil
+          beginTrial(at: now)
+          hope = rate + Governor.leastHope * max(0, bar - rate)
+          return
+        }
         phase = isLast ? .steady : .probing(added: added & used, before: before, isSecond: true)
       } else if evidence.count == Evidence.most {
         counters.probesKept += 1
@@ -256,17 +342,34 @@ struct Governor {
         let known = worth >= rate ? (before, worth) : (used, rate)
         shrink(used & ~best.bit, best, rate, isLast: true, at: now)
         phase = .trying(before: known.0, worth: known.1)
+        beginTrial(at: now)
+        if suspectedAt != nil {
+          suspectedAt = now
+          settlesAt = max(settlesAt, now + Governor.recoveryTime)
+        }
       } else if let rate = evidence.isBelow(worth * Governor.leastShare) {
         restore(before, worth: worth, now: rate, at: now)
       } else if evidence.count == Evidence.most {
-        mistakes = 0
+        if let recent = evidence.estimate(Evidence.most / 2)?.mean, recent < hope {
+          // Not worse, but nothing of what the best path was believed to carry has come either.
+          return restore(before, worth: worth, now: recent, at: now)
+        }
+        if suspectedAt == nil { mistakes = 0 } else { suspectMistakes = 0 }
+        suspectedAt = nil
         phase = .steady
       }
     }
   }
 
+  /// A TCP's rate swings after each loss, and a dip is no harm yet. What was just added is suspected for good reason.
+  private var leastLooks: Int {
+    if !isSuspicion { return Evidence.few }
+    if case .probing = phase { return Evidence.most / 2 }
+    return Evidence.most
+  }
+
   private func isBelow(_ bar: Double, _ best: Int) -> Double? {
-    evidence.isBelow(bar * share, barError: records[best].error * share)
+    evidence.isBelow(bar * share, barError: records[best].error * share, least: leastLooks)
   }
 
   /// Drops all of the suspects, or the worst of them.
@@ -308,6 +411,11 @@ struct Governor {
     return worst
   }
 
+  private mutating func beginTrial(at now: Instant) {
+    triedAt = now
+    (trialBytes, trialTime) = (0, .zero)
+  }
+
   // MARK: Coming back
 
   private func mayReturn(at now: Instant) -> Bool {
@@ -334,9 +442,17 @@ struct Governor {
   private mutating func restore(_ before: UInt32, worth: Double, now rate: Double, at now: Instant) {
     let back = before & usable & ~used
     guard mayReturn(at: now), back.places.allSatisfy({ !records[$0].wasIn(lately: now) }) else { return }
-    let until = now + Governor.pause(mistakes)
-    mistakes += 1
-    judgesFrom = until
+    let until: Instant
+    if suspectedAt != nil {
+      until = now + Governor.pause(suspectMistakes)
+      suspectMistakes += 1
+      suspectsFrom = until
+      suspectedAt = nil
+    } else {
+      until = now + Governor.pause(mistakes)
+      mistakes += 1
+      judgesFrom = until
+    }
     for place in back.places { join(place, at: now) }
     lastReturn = now
     counters.restored += 1
@@ -355,7 +471,8 @@ struct Governor {
     let before = evidence.mean ?? 0
     for place in added.places { join(place, at: now) }
     change(mode == .all ? .everyPath : .pathsChanged, at: now)
-    phase = .probing(added: added, before: before, isSecond: false)
+    // Before the first traffic there is nothing that it could be held against.
+    phase = before > 0 ? .probing(added: added, before: before, isSecond: false) : .steady
     return true
   }
 

@@ -17,6 +17,8 @@ struct PathRecord {
   var lastJoined: Instant?
   /// It came up and is not in the set yet.
   var isWaiting = false
+  /// It was out of the set when it went.
+  var wasDropped = false
   /// When it may be tried again.
   private(set) var returnsAt = Instant.zero
   private var timesDropped = 0
@@ -38,11 +40,13 @@ struct PathRecord {
   /// True when the path is suddenly much faster than it was: then there is nothing to average.
   mutating func believe(_ path: Governor.Path, _ weight: Double) -> Bool {
     self.weight = weight
-    isFull = path.isFull
     let isFirst = rate == 0
     let factor = isFirst ? 1 : weight
-    delay += factor * (Double(path.delay.nanoseconds) - delay)
     roundTrip += factor * (Double(path.roundTrip.nanoseconds) - roundTrip)
+    // What was held against it when it was dropped is not to change by itself.
+    if !path.isFresh && !isFirst { return false }
+    isFull = path.isFull
+    delay += factor * (Double(path.delay.nanoseconds) - delay)
     loss += factor * (min(max(0, path.loss), 1) - loss)
     guard let believed = path.rate.map({ Double($0.bitsPerSecond) }) else { return false }
     // ± 10 % of noise are never more than that.
@@ -57,6 +61,9 @@ struct PathRecord {
     variance += weight * (distance * distance - variance)
     return false
   }
+
+  /// Since it was forgiven.
+  var wasEverDropped: Bool { timesDropped > 0 }
 
   /// Not what it was when it was dropped.
   var isOther: Bool {

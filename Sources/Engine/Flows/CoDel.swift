@@ -13,7 +13,7 @@
 //      target ──┼───┼──┼───────────────────────────┼───
 //        │   ╭──╯   ╰──╯      ▲      ▲    ▲  ▲  ▲   ╰──╮
 //        └──────────┼─────────┼──────┼────┼──┼──┼──────┴──▶ time
-//              a burst│  100 ms │100/√1│ /√2│/√3  ╰ below: no more
+//              a burst│  200 ms │200/√1│ /√2│/√3  ╰ below: no more
 //
 //  1/√n, since the rate of a TCP goes with 1/√(losses): each step takes off about the same. If the queue is back soon,
 //  it begins near the rate that was needed the last time.
@@ -39,11 +39,14 @@ import Primitives
 
 struct CoDel: BitwiseCopyable {
   /// What may stand. Less, and a line runs dry between two bursts of one sender; more is delay that nobody profits
-  /// from. 5 % of the interval is where the RFC found the knee of that curve.
-  @inline(__always) static var target: Interval { .milliseconds(5) }
+  /// from. A tenth of the interval is the upper end of what the RFC recommends. It is delay of this flow alone, all
+  /// others have queues of their own; with 5 ms two equal paths carried 91 % of what they can, with 20 ms 96 %.
+  @inline(__always) static var target: Interval { .milliseconds(20) }
   /// A round trip that is long for most: senders need one to hear of it and to slow down. Shorter, and bursts of far
-  /// senders are punished; longer, and a queue stands for so long before anybody says so.
-  @inline(__always) static var interval: Interval { .milliseconds(100) }
+  /// senders are punished; longer, and a queue stands for so long before anybody says so. Behind a bond it is twice
+  /// what it is elsewhere: what was lost and repaired comes a round trip later, and all behind it with it, so what a
+  /// sender then sends at once stands here although nobody sends too much.
+  @inline(__always) static var interval: Interval { .milliseconds(200) }
   /// For so long a flow that comes back begins where it ended (16 intervals).
   static var memory: Interval { interval * 16 }
   /// An Ethernet packet: less than that behind it, and a packet was not waiting for others.

@@ -14,6 +14,9 @@ struct Flow {
   /// Packets in its queue; `FlowQueues` keeps it.
   var waiting: UInt32 = 0
   var plan = Plan(.striped, path: nil, rule: nil, revision: 0)
+  var rhythm = Rhythm()
+  /// Its class now: the plan's, or what it is and does.
+  var classNumber: UInt8 = 0
   /// The path that a single flow stays on while it can, as its place with the peer; nil: none is chosen.
   var pin: UInt8?
   var rest: FlowTable.Rest

@@ -273,6 +273,9 @@ struct FlowQueues: ~Copyable {
     }
   }
 
+  /// Whether the flow whose turn it is overtakes all others.
+  var isUrgentTurn: Bool { urgent.head != 0 }
+
   /// A run of packets, in a place of its own that is good until the next one is taken.
   struct Run {
     var packets: UnsafeBufferPointer<WaitingPacket>
@@ -375,6 +378,12 @@ struct FlowQueues: ~Copyable {
       (place == .urgent ? urgent.head : ordinary.head) == flow + 1, "only the flow whose turn it is can be postponed")
     removeHead(of: place)
     insert(flow, into: .ordinary)
+  }
+
+  /// Whether the first packet of a flow is a small one; one waits.
+  @inline(__always)
+  func beginsSmall(_ flow: UInt32) -> Bool {
+    entries[Int(queues[Int(flow)].head) - 1].packet.length <= UInt32(Rhythm.mostSmall)
   }
 
   /// How many packets of a flow wait.

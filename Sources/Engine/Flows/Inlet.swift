@@ -28,12 +28,14 @@ extension Engine {
       }
       flows[slot].peer = peer
       flows[slot].plan = rules.plan(for: packet.facts)
+      classify(slot, packet.key)
     }
+    if flows[slot].rhythm.note(packet.length, at: now) { classify(slot, packet.key) }
     let waiting = WaitingPacket(
       bytes: start + OffloadHeader.length, arrived: now, length: UInt32(packet.length),
       payloadLength: UInt16(clamping: packet.length - packet.view.headerLength), segmentSize: packet.segmentSize,
       buffer: buffer, needsChecksum: packet.needsChecksum)
-    switch queues.append(waiting, to: slot, isUrgent: packet.isUrgent, in: &flows) {
+    switch queues.append(waiting, to: slot, isUrgent: packet.isUrgent || isInteractive(slot), in: &flows) {
     case .queued: break
     case .full, .flowFull: refuse(.queueFull, buffer)
     }
@@ -58,6 +60,15 @@ extension Engine {
     if queues.append(waiting, to: slot, isUrgent: false, in: &flows) != .queued { refuse(.queueFull, buffer) }
   }
 
+  /// Its class is what its rule says, or what it is and does.
+  private mutating func classify(_ slot: UInt32, _ key: FiveTuple) {
+    flows[slot].classNumber = UInt8(
+      Classes.number(of: key, planned: flows[slot].plan.classNumber, flows[slot].rhythm))
+  }
+
+  @inline(__always)
+  private func isInteractive(_ slot: UInt32) -> Bool { treatments[Int(flows[slot].classNumber)] != .bulk }
+
   private mutating func refuse(_ verdict: Counters.Verdict, _ buffer: UInt16) {
     counters.count(verdict)
     freeBuffers.append(buffer)
@@ -65,8 +76,24 @@ extension Engine {
 
   // MARK: Once a turn
 
+  static let turnMilliseconds = 2
+  /// Two parts of four datagrams: shorter ones would make slow paths pay for each packet.
+  static let leastSegment = 8 * 1_428
+
+  /// A question, and the first page of its answer: as much as a sender may send before he has heard anything.
+  static let firstBytes: UInt64 = 16_384
+
+  /// Of an urgent flow's turn: what leaves before anybody else is short.
+  static let mostUrgent = 4 * 1_428
+
   /// Makes segments of what waits and seals them, as long as there are batches.
   public mutating func flush(at now: Instant) {
+    for _ in 0..<loadedPeers.count {
+      guard let index = loadedPeers.popFirst() else { break }
+      peers[Int(index)].isListed = false
+      transmit(to: Int(index), at: now)
+    }
+    var postponed: UInt32?
     while let slot = queues.nextFlow() {
       let index = Int(flows[slot].peer)
       let paths = peers[index].carryingPaths
@@ -74,23 +101,61 @@ extension Engine {
         drop(slot, peers[index].current == nil ? .noSession : .noPath, at: now)
         continue
       }
-      let pin = pinnedPath(of: slot, index)
-      let most = min(
-        pin == nil ? peers[index].striper.mostSegmentLength : SendBatches.mostBytes, Engine.mostSegmentLength)
+      let isFirst = queues.isUrgentTurn
+      let isUrgent = isUrgentNow(slot)
+      if !(isFirst && isUrgent) && peers[index].striper.horizon == 0 {
+        peers[index].steering?.pointee.noteWaiting(at: now)
+        // Its paths have all that they can use: what comes now waits where a call may overtake it.
+        if postponed == slot || (peers.count == 1 && !isFirst) { break }
+        if postponed == nil && !isFirst { postponed = slot }
+        queues.postpone(slot)
+        continue
+      }
+      let pin =
+        pinnedPath(of: slot, index)
+        ?? (isUrgent ? peers[index].striper.single(Engine.mostUrgent, urgent: true, among: mayCarry(slot, index)) : nil)
+      // A segment is a turn of its flow: no longer than a few milliseconds of what the paths carry.
+      let turn = Int(peers[index].rate.bitsPerSecond / 8 / 1_000) * Engine.turnMilliseconds
+      let isProtected =
+        protectedClasses >> UInt64(flows[slot].classNumber) & 1 != 0 && flows[slot].plan.stack == .striped
+      let most =
+        isProtected
+        ? mostProtected(of: index)
+        : min(
+          isUrgent ? Engine.mostUrgent : max(turn, Engine.leastSegment),
+          min(pin == nil ? peers[index].striper.mostSegmentLength : SendBatches.mostBytes, Engine.mostSegmentLength))
       // What leaves must leave whole; the rest waits for batches to come back.
       if batches.freeCount < Engine.batches(for: most, paths: paths) { break }
-      let run = queues.takeRun(of: slot, mostBytes: most, in: &flows, at: now)
-      draft.clear()
-      draft.segmentSize = run.segmentSize
-      draft.needsChecksum = run.needsChecksum
-      for packet in run.packets { draft.append(packet.bytes, length: Int(packet.length)) }
+      guard shipments.hasRoom(), parts.freeCount >= PeerPath.mostPaths else { break }
+      let run = queues.takeRun(of: slot, mostBytes: most, rate: peers[index].rate, in: &flows, at: now)
+      if run.packets.isEmpty { continue }
       let lane =
         flows[slot].plan.stack == .raw ? rawLane() : FlowTable.lane(of: slot, lanes: Peer.lanes - Engine.rawLanes)
-      sendDraft(to: index, lane: lane, pinned: pin, at: now)
-      for packet in run.packets { freeBuffers.append(packet.buffer) }
+      if isProtected {
+        let protection = protections[Int(flows[slot].classNumber)]
+        commit(run, as: protection, to: index, lane: lane, pinned: pin, isUrgent: isUrgent, at: now)
+      } else {
+        commit(run, to: index, lane: lane, pinned: pin, isUrgent: isUrgent, at: now)
+      }
+      transmit(to: index, at: now)
     }
     while let buffer = queues.nextGivenUp() { freeBuffers.append(buffer) }
     closeBatches()
+  }
+
+  /// What goes first on its path as well: calls and the like, the beginning of every flow, and what is small, since
+  /// that is mostly answers that others wait for. How much of it may go so is up to the queues: whoever has more than
+  /// his share waits there.
+  @inline(__always)
+  private func isUrgentNow(_ slot: UInt32) -> Bool {
+    isInteractive(slot) || flows[slot].bytes <= Engine.firstBytes || queues.beginsSmall(slot)
+  }
+
+  /// Calls may use paths that stand by, too.
+  @inline(__always)
+  private func mayCarry(_ slot: UInt32, _ index: Int) -> UInt32 {
+    let isCall = treatments[Int(flows[slot].classNumber)] == .realtime
+    return isCall ? peers[index].carrying | peers[index].helping : peers[index].carrying
   }
 
   private mutating func drop(_ slot: UInt32, _ verdict: Counters.Verdict, at now: Instant) {
@@ -107,10 +172,12 @@ extension Engine {
   /// the shortest round trip at the time when one is needed; it stays with it, since to change means disorder.
   private mutating func pinnedPath(of slot: UInt32, _ index: Int) -> UInt8? {
     if flows[slot].plan.stack == .striped { return nil }
-    if let pin = flows[slot].pin, peers[index].isUp(Int(pin)) { return pin }
     let wanted = flows[slot].plan.path
+    // Who names a path means it, whatever its tier, but for `never`.
+    let allowed = wanted == nil ? peers[index].carrying : peers[index].usable
+    if let pin = flows[slot].pin, allowed.has(Int(pin)), mayPin(Int(pin), index) { return pin }
     var best: (place: UInt8, roundTrip: Interval)?
-    for place in 0..<PeerPath.mostPaths where peers[index].isUp(place) {
+    for place in allowed.places where mayPin(place, index) {
       let path = peers[index].paths[place]
       if let wanted, path.route.socket != wanted { continue }
       if let best, best.roundTrip <= path.liveness.smoothedRoundTrip { continue }
@@ -118,6 +185,11 @@ extension Engine {
     }
     flows[slot].pin = best?.place
     return flows[slot].pin
+  }
+
+  /// It is up, and what is sent on it is reported.
+  private func mayPin(_ place: Int, _ index: Int) -> Bool {
+    peers[index].isUp(place) && !peers[index].beliefs[place].isSilent
   }
 
   /// What has no order gets another lane each time: none of it waits for the loss of another.

@@ -16,6 +16,7 @@
 //  handshake all of its outputs are taken (`pump`).
 
 import Handshake
+import PathHealth
 import Primitives
 import Resequencer
 import Sealing
@@ -120,6 +121,17 @@ extension Engine {
   /// The other gateway was started since: all of before is void, but for the session with the new run.
   private mutating func begin(anew index: Int, with kept: Int, at now: Instant) {
     closeBatches(of: index)
+    dropParts(of: index)
+    guarded.reset(peer: index)
+    // Nobody will ever report what was sent before, and his clock is another one.
+    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
+      disown(place, of: index)
+      peers[index].beliefs[place] = PathBelief(
+        path: peers[index].paths[place].id, size: peers[index].beliefs[place].size, at: now)
+      peers[index].paths[place].told = ToldTerms()
+      limitChanged(place, of: index, at: now)
+    }
+    peers[index].clock = PeerClock()
     for slot in index * Sessions.perPeer..<(index + 1) * Sessions.perPeer where slot != kept { sessions.destroy(slot) }
     if peers[index].current != kept { peers[index].current = nil }
     peers[index].incarnation = sessions[kept].incarnation
@@ -196,6 +208,10 @@ extension Engine {
       pathsChanged(of: index, at: now)
     }
     expirePaths(of: index, at: now)
+    expireBeliefs(of: index, at: now)
+    expireSizes(of: index, at: now)
+    sendReports(of: index, at: now)
+    expireSteering(of: index, at: now)
     if peers[index].pathCount == 0 && peers[index].settings.endpoints.isEmpty {
       // Nobody knows where he is: he will come.
       peers[index].handshake.cease()

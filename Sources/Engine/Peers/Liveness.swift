@@ -38,6 +38,9 @@ struct Liveness: BitwiseCopyable {
   static let keepAlive = Interval.seconds(20)
   static let firstRetry = Interval.milliseconds(250)
   static let lastRetry = Interval.seconds(10)
+  /// Who was there comes back soon, as a rule: for a minute he is asked each second.
+  static let soon = Interval.seconds(1)
+  static let soonFor = Interval.seconds(60)
 
   private(set) var state = State.probing
   private(set) var lastHeard: Instant?
@@ -136,7 +139,8 @@ struct Liveness: BitwiseCopyable {
     switch state {
     case .probing, .down:
       nextPing = now + retry
-      retry = min(retry * 2, Liveness.lastRetry)
+      let isRecent = state == .down && now - (lastHeard ?? .zero) < Liveness.soonFor
+      retry = min(retry * 2, isRecent ? Liveness.soon : Liveness.lastRetry)
       return .ping
     case .up:
       guard let since = unansweredSince else {

@@ -4,6 +4,8 @@
 //  connects, and what it has is bounded here, path by path and lane by lane, so that none can take from another.
 
 import Handshake
+import PathHealth
+import PathMTU
 import Primitives
 import Resequencer
 import Sealing
@@ -25,8 +27,27 @@ struct Peer: ~Copyable {
   let isElder: Bool
   var handshake: Handshake
   var striper = Striper()
-  /// How many paths the striper has.
+  /// How many paths the striper has, and which, by their places.
   var carryingPaths = 0
+  var carrying: UInt32 = 0
+  /// Those that only realtime flows may use besides.
+  var helping: UInt32 = 0
+  /// Those that may be sent on at all: what carries is chosen among them.
+  var usable: UInt32 = 0
+  /// From the first path that was heard on.
+  private(set) var steering: UnsafeMutablePointer<Steering>?
+  var lastTold = Instant.zero
+  var lastBilled = Instant.zero
+  /// Those that the striper has.
+  var striped: UInt32 = 0
+  /// Those that are worth it, see `Worth`.
+  var worthy = UInt32.max
+  /// What they are believed to carry.
+  var rate = BitRate(bitsPerSecond: 1_000)
+  /// For which something waits.
+  var loaded: UInt32 = 0
+  /// It is in the list of peers for which something waits.
+  var isListed = false
   /// What may come from him comes on these, by their places.
   var arrivingPaths: UInt32 = 0
   var laneSet: Resequencer.LaneSet?
@@ -47,6 +68,12 @@ struct Peer: ~Copyable {
   var received = Traffic()
 
   let paths: UnsafeMutablePointer<PeerPath>
+  /// Of the same places.
+  let beliefs: UnsafeMutablePointer<PathBelief>
+  /// The other side's, as our measurements see it.
+  var clock = PeerClock()
+  /// How many reports were sent.
+  var reports: UInt32 = 0
   private var used: UInt32 = 0
   private let places: UnsafeMutablePointer<UInt8>
   private let counters: UnsafeMutablePointer<UInt64>
@@ -64,15 +91,26 @@ struct Peer: ~Copyable {
     let numbers = UnsafeMutablePointer<UInt64>.allocate(capacity: PeerPath.mostIDs)
     numbers.initialize(repeating: 0, count: PeerPath.mostIDs)
     paths = .allocate(capacity: PeerPath.mostPaths)
+    beliefs = .allocate(capacity: PeerPath.mostPaths)
     places = names
     counters = numbers
   }
 
   deinit {
     paths.deallocate()
+    beliefs.deallocate()
     places.deallocate()
     counters.deallocate()
     segments?.deallocate()
+    steering?.deallocate()
+  }
+
+  mutating func makeSteering() -> UnsafeMutablePointer<Steering> {
+    if let steering { return steering }
+    let made = UnsafeMutablePointer<Steering>.allocate(capacity: 1)
+    made.initialize(to: Steering())
+    steering = made
+    return made
   }
 
   // MARK: Lanes
@@ -119,9 +157,10 @@ struct Peer: ~Copyable {
   }
 
   /// nil when there are as many paths as may be.
-  mutating func add(_ path: PeerPath) -> Int? {
+  mutating func add(_ path: PeerPath, _ size: PathMTU, at now: Instant) -> Int? {
     guard let place = (0..<PeerPath.mostPaths).first(where: { !isUsed($0) }) else { return nil }
     (paths + place).initialize(to: path)
+    (beliefs + place).initialize(to: PathBelief(path: path.id, size: size, at: now))
     used |= 1 << UInt32(place)
     places[Int(path.id)] = UInt8(place)
     return place
@@ -148,10 +187,11 @@ struct Peer: ~Copyable {
 
   var deadline: Instant? {
     var earliest = handshake.deadline
+    if let due = steering?.pointee.deadline { earliest = min(earliest ?? due, due) }
     if let provesFrom { earliest = min(earliest ?? provesFrom, provesFrom) }
     for place in 0..<PeerPath.mostPaths where isUsed(place) {
-      guard let due = paths[place].liveness.deadline else { continue }
-      earliest = min(earliest ?? due, due)
+      if let due = paths[place].liveness.deadline { earliest = min(earliest ?? due, due) }
+      if let due = beliefs[place].deadline { earliest = min(earliest ?? due, due) }
     }
     return earliest
   }

@@ -4,6 +4,7 @@
 //  finds a path names it: the gateway with the greater public key (the elder) takes 0 ... 31, the other 32 ... 63. When
 //  both find the same pair of addresses, the elder's stays.
 
+import PathMTU
 import Primitives
 import Wire
 
@@ -26,9 +27,12 @@ struct PeerPath: BitwiseCopyable {
   /// then be silent: what leads nowhere is looked for where it was.
   let home: Route?
   var liveness: Liveness
-  /// Bytes of text in a full datagram.
+  /// Bytes of text in a full datagram, as the path's search has it.
   var payload: Int
   var openBatch: UInt16?
+  /// Parts that wait for this path.
+  var urgent = PartList()
+  var bulk = PartList()
   /// It is in the list of paths with an open batch.
   var isListed = false
   /// Whether we found it: then it is ours to keep awake and to give up.
@@ -38,16 +42,21 @@ struct PeerPath: BitwiseCopyable {
   var sent = Traffic()
   var received = Traffic()
   var replayed: UInt64 = 0
+  /// Of both, with headers, what the budget knows of.
+  var billed: UInt64 = 0
+  /// What the other side wants of it, and whether he was ever told what we want.
+  var told = ToldTerms()
+  var hasToldTerms = false
 
   init(
-    id: UInt8, peer: UInt32, route: Route, mtu: Int, isOurs: Bool, keepalive: Interval?, at now: Instant
+    id: UInt8, peer: UInt32, route: Route, size: PathMTU, isOurs: Bool, keepalive: Interval?, at now: Instant
   ) {
     self.id = id
     self.peer = peer
     self.route = route
     home = isOurs ? route : nil
     self.isOurs = isOurs
-    payload = PeerPath.payload(mtu: mtu, to: route.remote)
+    payload = size.payload - DataHeader.overhead
     liveness = Liveness(keepsAlive: isOurs || keepalive != nil, every: keepalive, at: now)
   }
 
@@ -57,12 +66,5 @@ struct PeerPath: BitwiseCopyable {
   func isForgotten(at now: Instant) -> Bool {
     guard !isOurs, liveness.state == .down, let heard = liveness.lastHeard else { return false }
     return now - heard > PeerPath.forgottenAfter
-  }
-
-  /// What an IP packet of `mtu` bytes leaves for our text.
-  static func payload(mtu: Int, to remote: Endpoint) -> Int {
-    let network = remote.address.family == .ipv4 ? 20 : 40
-    let udp = 8
-    return mtu - network - udp - DataHeader.overhead
   }
 }

@@ -14,6 +14,7 @@
 //  Always true.  (1) Only a path that is up carries segments, unless none is: then the one that was heard last does.
 //  (2) Of two paths between the same two addresses the elder gateway's stays.
 
+import PathMTU
 import Primitives
 import Resequencer
 import Striper
@@ -22,16 +23,14 @@ import Wire
 extension Engine {
   /// Spread of one-way delays that nobody has measured yet, and what timers and schedulers add.
   static let leastPatience = Interval.milliseconds(20)
+  /// Until all round trips are measured, too. A repair over a satellite comes later than that; but so long would a call
+  /// be silent whose packet nobody sends again.
   static let mostPatience = Interval.milliseconds(500)
   /// A segment may be so many full batches long, also on a single path: hosts make super-packets a little longer than a
   /// batch, and each alone would cost two calls (34 µs instead of 39 for 64 KiB, measured).
   static let leastBatches = 4
-
-  /// Rates are not measured, so only their proportions count: those of the weights, and a million of them is the
-  /// greatest rate that the striper knows.
-  private static func rate(of weight: UInt32) -> BitRate {
-    BitRate(bitsPerSecond: UInt64(max(1, weight)) * (Striper.mostRate.bitsPerSecond / 1_000_000))
-  }
+  /// One path alone may have to carry the longest packet there is, which does not fit a batch.
+  static let leastBatchesOfPart = 2
 
   /// From our end to an address of his.
   func route(from socket: Int, to endpoint: Endpoint) -> Route {
@@ -42,15 +41,19 @@ extension Engine {
 
   /// Begins to ask over each pair of addresses that has no path.
   mutating func seekPaths(of index: Int, at now: Instant) {
-    for endpoint in peers[index].settings.endpoints {
+    let endpoints = peers[index].settings.endpoints
+    for turn in endpoints.indices {
       for socket in localPaths.indices {
-        let route = route(from: socket, to: endpoint)
+        // The first with the first, the second with the second: nearly always these are the ones that lead anywhere.
+        let route = route(from: socket, to: endpoints[(socket + turn) % endpoints.count])
         if peers[index].firstPlace(where: { $0.route.leadsTo(route) }) != nil { continue }
         guard let id = peers[index].freshID() else { return counters.count(.tooManyPaths) }
+        let size = PathMTU(mtu: localPaths[socket].mtu, to: route.remote)
         let path = PeerPath(
-          id: id, peer: UInt32(index), route: route, mtu: localPaths[socket].mtu, isOurs: true,
+          id: id, peer: UInt32(index), route: route, size: size, isOurs: true,
           keepalive: peers[index].settings.keepalive, at: now)
-        guard peers[index].add(path) != nil else { return counters.count(.tooManyPaths) }
+        guard let place = peers[index].add(path, size, at: now) else { return counters.count(.tooManyPaths) }
+        limitChanged(place, of: index, at: now)
       }
     }
     peerDeadlineChanged(index, at: now)
@@ -69,70 +72,89 @@ extension Engine {
         counters.count(.twinPath)
         return nil
       }
-      forget(twin, of: index)
+      forget(twin, of: index, at: now)
     }
     let socket = Int(route.socket)
     precondition(socket < localPaths.count, "the driver names a socket that the engine was told of")
+    let size = PathMTU(mtu: localPaths[socket].mtu, to: route.remote)
     let path = PeerPath(
-      id: id, peer: UInt32(index), route: route, mtu: localPaths[socket].mtu, isOurs: false,
+      id: id, peer: UInt32(index), route: route, size: size, isOurs: false,
       keepalive: peers[index].settings.keepalive, at: now)
-    guard let place = peers[index].add(path) else {
+    guard let place = peers[index].add(path, size, at: now) else {
       counters.count(.tooManyPaths)
       return nil
     }
+    limitChanged(place, of: index, at: now)
     report(.pathFound, peer: index, path: place)
     return place
   }
 
   mutating func move(_ place: Int, of index: Int, to route: Route, at now: Instant) {
     let before = peers[index].paths[place].route
+    if hasBudgets { bill(place, of: index) }
     peers[index].paths[place].route = route
+    if before.socket != route.socket { limitChanged(place, of: index, at: now) }
     closeBatch(place, of: index)
     // A first answer from another address than we asked, or only our own address became known: nothing to tell.
     if before.remote != route.remote || before.socket != route.socket {
       report(.pathMoved, peer: index, path: place)
+      sizeMoved(place, of: index, at: now)
       pathsChanged(of: index, at: now)
     }
   }
 
-  mutating func forget(_ place: Int, of index: Int) {
+  mutating func forget(_ place: Int, of index: Int, at now: Instant) {
     closeBatch(place, of: index)
+    if hasBudgets { bill(place, of: index) }
+    peers[index].carrying &= ~(1 << UInt32(place))
+    peers[index].helping &= ~(1 << UInt32(place))
+    peers[index].usable &= ~(1 << UInt32(place))
+    redirectParts(of: place, index)
+    abandon(place, of: index, at: now)
     peers[index].remove(place)
   }
 
   /// Tells the cores which paths there are.
   mutating func pathsChanged(of index: Int, at now: Instant) {
     var arriving: UInt32 = 0
-    var chosen: UInt32 = 0
+    var answered: UInt32 = 0
+    var silent: UInt32 = 0
     var lastHeard: (place: Int, at: Instant)?
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       let liveness = peers[index].paths[place].liveness
       if liveness.state == .up { arriving |= 1 << UInt32(place) }
-      if liveness.state == .up && liveness.isAnswered { chosen |= 1 << UInt32(place) }
+      if liveness.state == .up && liveness.isAnswered { answered |= 1 << UInt32(place) }
+      if peers[index].beliefs[place].isSilent { silent |= 1 << UInt32(place) }
       if let heard = liveness.lastHeard, heard > lastHeard?.at ?? .zero { lastHeard = (place, heard) }
     }
+    let (bulk, helpers) = chooseCarrying(
+      index, arriving: arriving, answered: answered, lastHeard: lastHeard?.place, at: now)
+    // Who is silent rests, and others stand in at once: nobody has to be declared dead for that.
+    var chosen = bulk & ~silent
+    if chosen == 0 { chosen = peers[index].usable & ~silent }
+    if chosen == 0 { chosen = bulk }
+    let helping = helpers & ~silent & ~chosen
     if arriving == 0, let lastHeard { arriving = 1 << UInt32(lastHeard.place) }
-    if chosen == 0 { chosen = arriving & (~arriving &+ 1) }
-    let batchesOfPart = max(1, Engine.leastBatches / max(1, chosen.nonzeroBitCount))
-    for place in 0..<PeerPath.mostPaths {
-      if chosen & 1 << UInt32(place) == 0 {
-        peers[index].striper.setPath(place, nil)
-        continue
-      }
-      let path = peers[index].paths[place]
-      let datagram = path.payload + DataHeader.overhead
-      let pieces = min(SendBatches.mostBytes / datagram, batches.mostPieces)
-      peers[index].striper.setPath(
-        place,
-        Striper.Path(
-          rate: Engine.rate(of: localPaths[Int(path.route.socket)].weight), delay: .zero,
-          mostBytes: batchesOfPart * pieces * path.payload, payload: path.payload))
-    }
+    followReadiness(of: index, at: now)
+    let before = peers[index].carrying
     peers[index].carryingPaths = chosen.nonzeroBitCount
+    // What waits for a path that carries no more, but for the urgent parts of one that stood by and still does.
+    var stranded = peers[index].loaded & (before & ~chosen | ~(chosen | helping))
+    peers[index].carrying = chosen
+    peers[index].helping = helping
+    beliefsChanged(of: index, at: now)
+    while stranded != 0 {
+      redirectParts(of: stranded.trailingZeroBitCount, index)
+      stranded &= stranded &- 1
+    }
+    for place in 0..<PeerPath.mostPaths where peers[index].striped & ~(chosen | helping) & 1 << UInt32(place) != 0 {
+      peers[index].striper.setPath(place, nil)
+    }
+    peers[index].striped = chosen | helping
     peers[index].arrivingPaths = arriving
     if let laneSet = peers[index].laneSet {
       // In the beginning the other side may send on a path that we have not heard yet.
-      resequencer.setPaths(peers[index].provesFrom == nil ? arriving : 0, for: laneSet)
+      resequencer.setPaths(0, for: laneSet)
     }
     roundTripsChanged(of: index)
     peerDeadlineChanged(index, at: now)
@@ -157,7 +179,7 @@ extension Engine {
       !isMeasured
       ? Engine.mostPatience
       : arriving.nonzeroBitCount < 2
-        ? Engine.leastPatience : Engine.leastPatience + max(slowest, (slowest - quickest) * 2)
+        ? Engine.leastPatience + slowest * 4 : Engine.leastPatience + slowest * 4 + (slowest - quickest) * 2
     resequencer.setPatience(min(Engine.mostPatience, patience), for: laneSet)
   }
 
@@ -166,7 +188,7 @@ extension Engine {
     var isChanged = false
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       if peers[index].paths[place].isForgotten(at: now) {
-        forget(place, of: index)
+        forget(place, of: index, at: now)
         isChanged = true
         continue
       }
@@ -183,7 +205,7 @@ extension Engine {
   }
 
   /// A question on a path; when it is down, also where it was found. An answer from there moves it back.
-  private mutating func ask(_ place: Int, of index: Int, at now: Instant) {
+  mutating func ask(_ place: Int, of index: Int, at now: Instant) {
     send(ControlMessage(.ping, mark: now.nanoseconds), on: place, of: index, at: now)
     let path = peers[index].paths[place]
     guard path.liveness.state == .down, let home = path.home, home.remote != path.route.remote else { return }

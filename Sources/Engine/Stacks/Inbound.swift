@@ -13,6 +13,7 @@
 
 import Handshake
 import Packets
+import PathHealth
 public import Primitives
 import Resequencer
 import Sealing
@@ -107,7 +108,9 @@ extension Engine {
           counters.count(.forged)
           continue
         }
-        guard let path = noteAuthentic(header, arrival, session: slot, of: index, bytes: length, &opened, at: now)
+        guard
+          let path = noteAuthentic(
+            header, arrival, session: slot, of: index, bytes: length, isQuiet: true, &opened, at: now)
         else {
           continue
         }
@@ -118,8 +121,32 @@ extension Engine {
         counters.count(.unproven)
         continue
       }
+      if location.extra != 0 {
+        guard session.key.open(session.key.context, header.path, header.counter, datagram, sealed, textLength, sealed)
+        else {
+          counters.count(.forged)
+          continue
+        }
+        guard let path = noteAuthentic(header, arrival, session: slot, of: index, bytes: length, &opened, at: now)
+        else { continue }
+        receivePiece(
+          location, UnsafeRawBufferPointer(start: sealed, count: textLength), from: laneSet, of: index, on: path,
+          isCongested: arrival.isCongested, at: now)
+        continue
+      }
       switch resequencer.place(location, textLength: textLength, from: laneSet, at: now) {
-      case .refused(_): continue
+      case .refused(let verdict):
+        // What nobody needs any more has arrived all the same: else whoever sends it again would be told that his path
+        // loses all of it, and go on for ever.
+        guard verdict == .late || verdict == .duplicate else { continue }
+        guard session.key.open(session.key.context, header.path, header.counter, datagram, sealed, textLength, sealed)
+        else {
+          counters.count(.forged)
+          continue
+        }
+        if noteAuthentic(header, arrival, session: slot, of: index, bytes: length, &opened, at: now) != nil {
+          noteRefused(verdict)
+        }
       case .into(let place, let claim):
         guard session.key.open(session.key.context, header.path, header.counter, datagram, sealed, textLength, place)
         else {
@@ -150,6 +177,7 @@ extension Engine {
           text: UnsafeRawBufferPointer(start: sealed, count: textLength), at: now)
       }
     }
+    if opened.id != .max { receiptsChanged(opened.path, of: index) }
   }
 
   /// The path that the last datagram came on: nearly always it is the next one's as well.
@@ -162,8 +190,8 @@ extension Engine {
   /// when there is no room for one more.
   @inline(__always)
   private mutating func noteAuthentic(
-    _ header: ClearHeader, _ arrival: Arrival, session slot: Int, of index: Int, bytes: Int, _ run: inout OpenedRun,
-    at now: Instant
+    _ header: ClearHeader, _ arrival: Arrival, session slot: Int, of index: Int, bytes: Int, isQuiet: Bool = false,
+    _ run: inout OpenedRun, at now: Instant
   ) -> Int? {
     guard sessions.accept(header.counter, path: header.path, in: slot) else {
       counters.count(.replayed)
@@ -179,6 +207,8 @@ extension Engine {
     if header.counter > peers[index].paths[run.path].newestHeard {
       peers[index].paths[run.path].newestHeard = header.counter
     }
+    peers[index].beliefs[run.path].receipts.note(
+      header.counter, bytes: bytes, isMarked: arrival.isCongested, isQuiet: isQuiet, at: now)
     return run.path
   }
 
@@ -200,7 +230,20 @@ extension Engine {
   }
 
   private mutating func receiveControl(_ text: UnsafeRawBufferPointer, on path: Int, of index: Int, at now: Instant) {
-    guard let message = ControlMessage(text) else { return counters.count(.malformed) }
+    var reader = ControlReader(text)
+    while let message = reader.next() {
+      switch message {
+      case .probe(let probe): receive(probe, on: path, of: index, at: now)
+      case .report(let report): receive(report, of: index, at: now)
+      case .size(let message): receive(message, on: path, of: index, at: now)
+      case .terms(let terms): receive(terms, of: index, at: now)
+      case .plan, .giveUp: counters.count(.malformed)
+      }
+    }
+    if reader.isBroken { counters.count(.malformed) }
+  }
+
+  private mutating func receive(_ message: ControlMessage, on path: Int, of index: Int, at now: Instant) {
     switch message.kind {
     case .ping:
       send(ControlMessage(.pong, mark: message.mark), on: path, of: index, at: now)
@@ -212,7 +255,10 @@ extension Engine {
       let sent = Instant(nanoseconds: message.mark)
       if sent <= now {
         let isFirst = peers[index].paths[path].liveness.answered(after: now - sent)
-        if isFirst { pathsChanged(of: index, at: now) } else { roundTripsChanged(of: index) }
+        peers[index].beliefs[path].log.learn(roundTrip: now - sent, at: now)
+        let isBack = peers[index].beliefs[path].speak()
+        if isFirst || isBack { pathsChanged(of: index, at: now) } else { roundTripsChanged(of: index) }
+        if isFirst && hasTerms { tellTerms(path, of: index, at: now) }
       }
     }
   }

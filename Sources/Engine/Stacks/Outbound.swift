@@ -13,6 +13,7 @@
 //  begins with a packet or with a resume record.
 
 import Packets
+import PathHealth
 import Primitives
 import Sealing
 import Striper
@@ -23,20 +24,15 @@ extension Engine {
   /// that is half full, and between there are full ones, of 64 datagrams of half the usual length in the worst case.
   static func batches(for length: Int, paths: Int) -> Int { 2 * paths + length / 30_000 + 1 }
 
-  /// Sends the draft as the next segment of a lane. The caller has made sure that batches are free and the peer has a
-  /// session.
-  mutating func sendDraft(to index: Int, lane: UInt16, pinned: UInt8?, at now: Instant) {
-    guard let slot = peers[index].current else { return }
-    let session = sessions[slot].sending
-    let segment = peers[index].nextSegment(of: lane)
-    let location = Location(
-      lane: lane, flags: draft.needsChecksum ? .needsChecksum : [], segment: segment, length: UInt32(draft.length),
-      offset: 0, segmentSize: draft.segmentSize)
-    peers[index].sent.packets += UInt64(draft.count)
-    peers[index].sent.bytes += UInt64(draft.length)
+  // MARK: Commit
 
+  /// A run of packets gets its number and is cut; its parts wait for their paths. False when there is no room for it.
+  mutating func commit(
+    _ run: FlowQueues.Run, to index: Int, lane: UInt16, pinned: UInt8?, isUrgent: Bool, at now: Instant
+  ) {
+    let number = begin(run, to: index, lane: lane, isUrgent: isUrgent, at: now)
     if let pinned {
-      return sealPart(0..<draft.length, of: location, on: Int(pinned), of: index, session, at: now)
+      return wait(number, 0..<draft.length, for: Int(pinned), of: index, isUrgent: isUrgent)
     }
     // Whole packets, but of a super-packet any range can be delivered.
     let granularity = draft.segmentSize == 0 ? max(1, draft.commonLength) : 1
@@ -45,51 +41,141 @@ extension Engine {
     while let part = peers[index].striper.nextPart() {
       let end = draft.cut(near: part.range.upperBound, after: start)
       if end <= start { continue }
-      sealPart(start..<end, of: location, on: Int(part.path), of: index, session, at: now)
-      peers[index].striper.committed(end - start, on: Int(part.path))
+      wait(number, start..<end, for: Int(part.path), of: index, isUrgent: isUrgent)
       start = end
     }
-    // It leaves at once, whatever a path can carry: what counts is who had more than his share.
-    peers[index].striper.settle()
   }
 
-  /// Seals one contiguous range into datagrams on one path.
-  private mutating func sealPart(
-    _ range: Range<Int>, of segment: Location, on slot: Int, of index: Int, _ session: SendingSession, at now: Instant
-  ) {
-    let peerPath = peers[index].paths + slot
+  /// A run of packets gets its number.
+  @inline(__always)
+  mutating func begin(
+    _ run: FlowQueues.Run, to index: Int, lane: UInt16, copies: Int = 1, isUrgent: Bool, at now: Instant
+  ) -> UInt32 {
+    guard
+      let (number, made) = shipments.begin(run, peer: index, lane: lane, copies: copies, isUrgent: isUrgent, at: now)
+    else { preconditionFailure("a run is taken only while there is room for it") }
+    draft = made
+    drafted = number
+    shipments[number]?.pointee.segment = peers[index].nextSegment(of: lane)
+    peers[index].sent.packets += UInt64(draft.count)
+    peers[index].sent.bytes += UInt64(draft.length)
+    return number
+  }
+
+  @inline(__always)
+  private mutating func wait(_ number: UInt32, _ range: Range<Int>, for place: Int, of index: Int, isUrgent: Bool) {
+    wait(
+      WaitingPart(shipment: number, lower: UInt32(range.lowerBound), upper: UInt32(range.upperBound)), for: place,
+      of: index, isUrgent: isUrgent)
+  }
+
+  mutating func wait(_ part: WaitingPart, for place: Int, of index: Int, isUrgent: Bool) {
+    let path = peers[index].paths + place
+    if isUrgent { parts.append(part, to: &path.pointee.urgent) } else { parts.append(part, to: &path.pointee.bulk) }
+    peers[index].loaded |= 1 << UInt32(place)
+    if peers[index].striped & 1 << UInt32(place) != 0 {
+      peers[index].striper.committed(part.count, on: place, urgent: isUrgent)
+    }
+  }
+
+  // MARK: Send
+
+  /// Seals what waits for the paths of a peer, as far as there are batches.
+  mutating func transmit(to index: Int, at now: Instant) {
+    guard let current = peers[index].current else { return }
+    let session = sessions[current].sending
+    var loaded = peers[index].loaded
+    while loaded != 0 {
+      let place = loaded.trailingZeroBitCount
+      loaded &= loaded &- 1
+      transmit(over: place, of: index, session, at: now)
+    }
+    noteLoaded(index)
+  }
+
+  private mutating func transmit(over place: Int, of index: Int, _ session: SendingSession, at now: Instant) {
+    let path = peers[index].paths + place
+    let belief = peers[index].beliefs + place
+    belief.pointee.isPaced = false
+    while true {
+      let isUrgent = !path.pointee.urgent.isEmpty
+      guard let part = parts.first(of: isUrgent ? path.pointee.urgent : path.pointee.bulk) else { break }
+      guard let shipment = shipments[part.shipment] else { preconditionFailure("what waits of a segment keeps it") }
+      if drafted != part.shipment {
+        draft = shipments.draft(of: shipment.pointee)
+        drafted = part.shipment
+      }
+      // A report opens the window; the pacer opens by itself.
+      let window = belief.pointee.controller.window - belief.pointee.log.inFlight
+      if window <= 0 { return }
+      let paced = belief.pointee.pacer.room(at: now)
+      if paced == 0 {
+        belief.pointee.isPaced = true
+        return peerDeadlineChanged(index, at: now)
+      }
+      let room = min(window, paced)
+      let bytes =
+        part.kind == 0
+        ? seal(part, shipment.pointee, on: place, of: index, session, most: room, at: now)
+        : sealProtected(part, shipment.pointee, on: place, of: index, session, most: room, at: now)
+      if bytes == 0 { return }
+      if peers[index].striped & 1 << UInt32(place) != 0 {
+        peers[index].striper.sent(bytes, on: place, urgent: isUrgent)
+      }
+      if isUrgent {
+        parts.take(bytes, from: &path.pointee.urgent)
+      } else {
+        parts.take(bytes, from: &path.pointee.bulk)
+      }
+      // Small packets move: what was known of their places is void.
+      if Int(shipment.pointee.unsent) == bytes { drafted = nil }
+      shipments.sent(part.shipment, bytes: bytes)
+    }
+    peers[index].loaded &= ~(1 << UInt32(place))
+  }
+
+  /// Seals a part into datagrams, from its beginning. Returns how many of its bytes there was room for.
+  mutating func seal(
+    _ part: WaitingPart, _ shipment: Shipment, on place: Int, of index: Int, _ session: SendingSession, most: Int,
+    at now: Instant
+  ) -> Int {
+    let peerPath = peers[index].paths + place
     let path = peerPath.pointee.id
-    var location = segment
-    var offset = range.lowerBound
-    var resume = draft.record(at: offset)
+    var location = Location(
+      lane: shipment.lane, segment: shipment.segment, length: shipment.length, offset: 0,
+      segmentSize: shipment.segmentSize)
+    let flags: Location.Flags = shipment.needsChecksum ? .needsChecksum : []
+    var offset = Int(part.lower)
+    let end = Int(part.upper)
+    var resume = part.isWhole ? draft.record(at: offset) : nil
     var payload = peerPath.pointee.payload
     // Whole packets where that costs nothing: then a lost datagram costs no packet that was not in it.
     if draft.commonLength > 0, draft.segmentSize == 0, draft.commonLength <= payload {
       payload -= payload % draft.commonLength
     }
-    let isCongestionCapable = draft.isCongestionCapable
     var sealed = 0
     var datagrams: UInt64 = 0
-    while offset < range.upperBound {
+    var run = OpenRun(shipment: part.shipment, lower: offset, step: payload, record: resume?.record.length ?? 0)
+    while offset < end && sealed < most {
       let recordLength = resume?.record.length ?? 0
-      let length = min(payload - recordLength, range.upperBound - offset)
+      let length = min(payload - recordLength, end - offset)
       let text = recordLength + length
       guard
-        let place = batches.reserve(
+        let room = batches.reserve(
           DataHeader.overhead + text, on: peerPath, key: session.key,
-          isCongestionCapable: isCongestionCapable)
-      else { return counters.count(.noBatch) }
+          isCongestionCapable: shipment.isCongestionCapable)
+      else { break }
       location.offset = UInt32(offset)
-      location.flags = segment.flags
+      location.flags = flags
       if resume != nil {
         location.flags.insert(.resumes)
       } else if draft.isBeginning(offset) {
         location.flags.insert(.begins)
       }
       let counter = peers[index].nextCounter(of: path)
-      ClearHeader(path: path, receiver: session.remoteIndex, counter: counter).write(to: place)
-      location.write(to: place + DataHeader.clearLength)
-      let target = place + DataHeader.length
+      ClearHeader(path: path, receiver: session.remoteIndex, counter: counter).write(to: room)
+      location.write(to: room + DataHeader.clearLength)
+      let target = room + DataHeader.length
       let source: UnsafeRawPointer
       if let found = resume {
         found.record.write(to: target)
@@ -103,14 +189,232 @@ extension Engine {
         draft.gather(offset, length, into: target)
         source = UnsafeRawPointer(target)
       }
-      session.key.seal(session.key.context, path, counter, place, source, text, target)
+      session.key.seal(session.key.context, path, counter, room, source, text, target)
       batches.finish()
       offset += length
       sealed += DataHeader.overhead + text
       datagrams += 1
+      run.add(counter, DataHeader.overhead + text)
+      if run.count == PathLog.mostDatagrams { log(&run, upTo: offset, of: part, on: place, of: index, at: now) }
     }
-    notePathSent(slot, of: index, bytes: sealed, datagrams: datagrams, expectsAnswer: true, at: now)
+    if datagrams == 0 { return 0 }
+    if run.count > 0 { log(&run, upTo: offset, of: part, on: place, of: index, at: now) }
+    let belief = peers[index].beliefs + place
+    belief.pointee.pacer.spend(sealed, at: now)
+    belief.pointee.controller.sent(bytes: sealed, inFlight: belief.pointee.log.inFlight, at: now)
+    notePathSent(place, of: index, bytes: sealed, datagrams: datagrams, expectsAnswer: true, at: now)
+    sizeCarried(place, of: index, at: now)
     sessions.noteSealed(bytes: sealed, by: session)
+    return offset - Int(part.lower)
+  }
+
+  /// Datagrams that followed each other.
+  struct OpenRun {
+    let shipment: UInt32
+    var lower: Int
+    let step: Int
+    var record: Int
+    var first: UInt64 = 0
+    var count = 0
+    var bytes = 0
+    var lastBytes = 0
+
+    init(shipment: UInt32, lower: Int, step: Int, record: Int) {
+      self.shipment = shipment
+      self.lower = lower
+      self.step = step
+      self.record = record
+    }
+
+    @inline(__always)
+    mutating func add(_ counter: UInt64, _ length: Int) {
+      if count == 0 {
+        first = counter
+        bytes = length
+      }
+      count += 1
+      lastBytes = length
+    }
+  }
+
+  mutating func log(
+    _ run: inout OpenRun, upTo end: Int, of part: WaitingPart, on place: Int, of index: Int, at now: Instant
+  ) {
+    let belief = peers[index].beliefs + place
+    let path = peers[index].paths + place
+    // Nothing else waits, for this path or for any.
+    let isLast = path.pointee.urgent.bytes + path.pointee.bulk.bytes == end - Int(part.lower)
+    let wasQuiet = belief.pointee.log.deadline == nil
+    let tag = cargoes.append(
+      shipment: run.shipment, run.lower..<end, step: run.step, record: run.record, copy: part.copy)
+    let logging = belief.pointee.log.sent(
+      tag: tag, first: run.first, count: run.count, bytes: run.bytes, lastBytes: run.lastBytes,
+      isAppLimited: isLast && queues.waiting == 0, in: &runs, at: now)
+    switch logging {
+    case .logged: break
+    case .forgot(let tag, let datagrams): forget(datagrams, of: tag)
+    case .unlogged: forget(run.shipment, copy: part.copy, bytes: end - run.lower)
+    }
+    run.count = 0
+    run.lower = end
+    run.record = 0
+    if wasQuiet { peerDeadlineChanged(index, at: now) }
+  }
+
+  // MARK: What became of it
+
+  /// Takes from a path's log what it has found out.
+  mutating func settle(_ place: Int, of index: Int, at now: Instant) {
+    let belief = peers[index].beliefs + place
+    while let news = belief.pointee.log.nextSettled(in: &runs) {
+      guard let cargo = cargoes[news.tag] else { continue }
+      noteSizes(news, cargo, on: place, of: index, at: now)
+      // What was held for lost was taken out of the books then.
+      if news.outcome == .recovered { continue }
+      let isLost = news.outcome == .lost && !shipments.hasOther(cargo.shipment, lost: cargo.copy)
+      let isApart = isLost && !isCutAlike(cargo, news.datagrams, to: index)
+      var first = news.datagrams.lowerBound
+      while first < news.datagrams.upperBound {
+        let end = isApart ? first + 1 : news.datagrams.upperBound
+        let bytes = cargo.bytes(of: first..<end)
+        first = end
+        // Parity is nobody's bytes.
+        if bytes.isEmpty { continue }
+        if isLost && repair(bytes, of: cargo, to: index, at: now) { continue }
+        shipments.settle(cargo.shipment, bytes: bytes.count)
+      }
+    }
+    sizesNoted(place, of: index, at: now)
+  }
+
+  /// What was lost is sent again over the path that lands first, as long as somebody waits for it. False: it is given
+  /// up.
+  private mutating func repair(_ bytes: Range<UInt32>, of cargo: Cargo, to index: Int, at now: Instant) -> Bool {
+    guard let shipment = shipments[cargo.shipment], now - shipment.pointee.since < Engine.mostPatience,
+      parts.freeCount > 0,
+      let place = peers[index].striper.single(bytes.count, urgent: true, among: peers[index].carrying)
+    else {
+      counters.count(.unrepaired)
+      peers[index].steering?.pointee.noteGivenUp(at: now)
+      return false
+    }
+    counters.count(.repaired)
+    shipment.pointee.unsent += UInt32(bytes.count)
+    var part = WaitingPart(shipment: cargo.shipment, lower: bytes.lowerBound, upper: bytes.upperBound)
+    part.isWhole = false
+    part.kind = cargo.copy << 7
+    wait(part, for: Int(place), of: index, isUrgent: true)
+    noteLoaded(index)
+    return true
+  }
+
+  private mutating func noteLoaded(_ index: Int) {
+    if peers[index].loaded == 0 || peers[index].isListed { return }
+    peers[index].isListed = true
+    loadedPeers.append(UInt32(index))
+  }
+
+  /// Nobody will ever say what became of these datagrams.
+  private mutating func forget(_ datagrams: UInt64, of tag: UInt32) {
+    guard let cargo = cargoes[tag] else { return }
+    var left = datagrams
+    while left != 0 {
+      let datagram = left.trailingZeroBitCount
+      left &= left &- 1
+      forget(cargo.shipment, copy: cargo.copy, bytes: cargo.bytes(of: datagram..<datagram + 1).count)
+    }
+  }
+
+  /// What may be lost is no reason not to repair the other copy.
+  private mutating func forget(_ number: UInt32, copy: UInt8, bytes: Int) {
+    if bytes == 0 { return }
+    _ = shipments.hasOther(number, lost: copy)
+    shipments.settle(number, bytes: bytes)
+  }
+
+  /// Nothing that was sent on a path will be reported any more.
+  mutating func abandon(_ place: Int, of index: Int, at now: Instant) {
+    let belief = peers[index].beliefs + place
+    settle(place, of: index, at: now)
+    belief.pointee.log.abandonAll(in: &runs)
+    settle(place, of: index, at: now)
+    belief.pointee.log.close(in: &runs)
+  }
+
+  /// The same when nobody waits for it any more.
+  mutating func disown(_ place: Int, of index: Int) {
+    let belief = peers[index].beliefs + place
+    belief.pointee.log.abandonAll(in: &runs)
+    while let news = belief.pointee.log.nextSettled(in: &runs) {
+      guard news.outcome != .recovered, let cargo = cargoes[news.tag] else { continue }
+      shipments.settle(cargo.shipment, bytes: cargo.bytes(of: news.datagrams).count)
+    }
+    belief.pointee.log.close(in: &runs)
+  }
+
+  // MARK: Parts that cannot go where they should
+
+  /// What waits for a path that carries no more goes over others of the same peer; without one it is dropped.
+  mutating func redirectParts(of place: Int, _ index: Int) {
+    let path = peers[index].paths + place
+    peers[index].loaded &= ~(1 << UInt32(place))
+    var urgent = path.pointee.urgent
+    var bulk = path.pointee.bulk
+    path.pointee.urgent = PartList()
+    path.pointee.bulk = PartList()
+    // The others land sooner, and this one is no choice any more.
+    if peers[index].striped & 1 << UInt32(place) != 0 {
+      peers[index].striper.setPath(place, nil)
+      peers[index].striped &= ~(1 << UInt32(place))
+    }
+    while let part = parts.first(of: urgent) {
+      parts.take(part.count, from: &urgent)
+      redirect(part, to: survivor(for: part, of: index), of: index, isUrgent: true)
+    }
+    while let part = parts.first(of: bulk) {
+      parts.take(part.count, from: &bulk)
+      redirect(part, to: survivor(for: part, of: index), of: index, isUrgent: false)
+    }
+  }
+
+  private mutating func survivor(for part: WaitingPart, of index: Int) -> Int? {
+    if let place = peers[index].striper.single(part.count, urgent: true) { return Int(place) }
+    return peers[index].carrying == 0 ? nil : peers[index].carrying.trailingZeroBitCount
+  }
+
+  /// It will not go over this path.
+  private mutating func leave(_ part: WaitingPart, _ place: Int, _ index: Int, isUrgent: Bool) {
+    if peers[index].striped & 1 << UInt32(place) == 0 { return }
+    peers[index].striper.sent(part.count, on: place, urgent: isUrgent)
+  }
+
+  /// The other gateway counts its lanes anew: what waits for it has numbers that mean nothing any more.
+  mutating func dropParts(of index: Int) {
+    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
+      let path = peers[index].paths + place
+      while let part = parts.first(of: path.pointee.urgent) {
+        leave(part, place, index, isUrgent: true)
+        parts.take(part.count, from: &path.pointee.urgent)
+        redirect(part, to: nil, of: index, isUrgent: true)
+      }
+      while let part = parts.first(of: path.pointee.bulk) {
+        leave(part, place, index, isUrgent: false)
+        parts.take(part.count, from: &path.pointee.bulk)
+        redirect(part, to: nil, of: index, isUrgent: false)
+      }
+    }
+    peers[index].loaded = 0
+  }
+
+  private mutating func redirect(_ part: WaitingPart, to other: Int?, of index: Int, isUrgent: Bool) {
+    guard let other else {
+      drafted = nil
+      shipments.sent(part.shipment, bytes: part.count)
+      shipments.settle(part.shipment, bytes: part.count)
+      return counters.count(.noPath)
+    }
+    wait(part, for: other, of: index, isUrgent: isUrgent)
+    noteLoaded(index)
   }
 
   /// One message between gateways, on one path.
@@ -120,9 +424,27 @@ extension Engine {
   }
 
   mutating func send(_ message: ControlMessage, on slot: Int, of index: Int, with place: Int, at now: Instant) {
-    guard batches.freeCount > 0 else { return counters.count(.noBatch) }
+    withUnsafeTemporaryAllocation(byteCount: ControlMessage.length, alignment: 8) { text in
+      guard let start = text.baseAddress else { return }
+      message.write(to: start)
+      // An answer expects no answer: else two idle gateways would keep each other awake.
+      sendControl(
+        UnsafeRawBufferPointer(text), on: slot, of: index, with: place, expectsAnswer: message.kind == .ping, at: now)
+    }
+  }
+
+  mutating func sendControl(_ text: UnsafeRawBufferPointer, on slot: Int, of index: Int, at now: Instant) {
+    guard let current = peers[index].current else { return }
+    sendControl(text, on: slot, of: index, with: current, expectsAnswer: false, at: now)
+  }
+
+  /// Messages between gateways, on one path.
+  private mutating func sendControl(
+    _ text: UnsafeRawBufferPointer, on slot: Int, of index: Int, with place: Int, expectsAnswer: Bool, at now: Instant
+  ) {
+    guard batches.freeCount > 0, let bytes = text.baseAddress else { return counters.count(.noBatch) }
     let session = sessions[place].sending
-    let length = DataHeader.overhead + ControlMessage.length
+    let length = DataHeader.overhead + text.count
     // A batch is masked with one key, and what is open belongs to the current one.
     let isApart = place != peers[index].current
     if isApart { closeBatch(slot, of: index) }
@@ -135,16 +457,13 @@ extension Engine {
     ClearHeader(path: path, receiver: session.remoteIndex, counter: counter).write(to: room)
     Location(lane: 0, flags: .control, segment: 0, length: 0, offset: 0, segmentSize: 0)
       .write(to: room + DataHeader.clearLength)
-    let target = room + DataHeader.length
-    message.write(to: target)
-    session.key.seal(session.key.context, path, counter, room, target, ControlMessage.length, target)
+    session.key.seal(session.key.context, path, counter, room, bytes, text.count, room + DataHeader.length)
     batches.finish()
     if isApart { closeBatch(slot, of: index) }
-    // An answer expects no answer: else two idle gateways would keep each other awake.
-    notePathSent(slot, of: index, bytes: length, datagrams: 1, expectsAnswer: message.kind == .ping, at: now)
+    notePathSent(slot, of: index, bytes: length, datagrams: 1, expectsAnswer: expectsAnswer, at: now)
   }
 
-  private mutating func notePathSent(
+  mutating func notePathSent(
     _ slot: Int, of index: Int, bytes: Int, datagrams: UInt64, expectsAnswer: Bool, at now: Instant
   ) {
     peers[index].paths[slot].sent.bytes += UInt64(bytes)

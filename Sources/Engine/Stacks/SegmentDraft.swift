@@ -1,8 +1,8 @@
-//  SegmentDraft.swift — packets that will leave as one segment, as the places where they lie.
+//  SegmentDraft.swift — a shipment's packets, as the places where they lie.
 //
-//  A segment is cut by bytes, and its bytes lie in as many read buffers as it has packets. The draft answers what the
-//  cutting needs: where a byte of the segment lies, whether a range is in one piece, where a cut may be, and what a
-//  reader needs who gets only what follows the cut.
+//  A segment is cut by bytes, and its bytes lie in as many read buffers as it has packets. The draft answers what
+//  cutting and sealing need: where a byte of the segment lies, whether a range is in one piece, where a cut may be, and
+//  what a reader needs who gets only what follows the cut.
 //
 //  Always true.  (1) Packets lie one after the other without gaps: `offset[i + 1] = offset[i] + length[i]`. (2) All
 //  have the same `segmentSize` and `needsChecksum`. (3) Nothing is copied into the draft.
@@ -11,7 +11,7 @@ import Packets
 import Primitives
 import Wire
 
-struct SegmentDraft: ~Copyable {
+struct SegmentDraft: BitwiseCopyable {
   /// More small packets than one turn reads.
   static let mostPackets = 128
 
@@ -19,13 +19,15 @@ struct SegmentDraft: ~Copyable {
     var bytes: UnsafeRawPointer
     var length: Int
     var offset: Int
+    /// Of the driver's; it goes back when the shipment is over.
+    var buffer: UInt16
   }
 
   private let packets: UnsafeMutablePointer<Packet>
   private(set) var count = 0
   private(set) var length = 0
-  var segmentSize: UInt16 = 0
-  var needsChecksum = false
+  let segmentSize: UInt16
+  let needsChecksum: Bool
   /// Every packet may be marked instead of dropped.
   private(set) var isCongestionCapable = true
   /// All packets but perhaps a shorter last one have this length; 0 when they differ.
@@ -33,22 +35,29 @@ struct SegmentDraft: ~Copyable {
   /// The packet that was found last: the search goes on from there.
   private var current = 0
 
-  init() { packets = .allocate(capacity: SegmentDraft.mostPackets) }
+  /// Empty; `packets` has room for as many as there may be.
+  init(at packets: UnsafeMutablePointer<Packet>, segmentSize: UInt16, needsChecksum: Bool) {
+    self.packets = packets
+    self.segmentSize = segmentSize
+    self.needsChecksum = needsChecksum
+  }
 
-  deinit { packets.deallocate() }
-
-  mutating func clear() {
-    count = 0
-    length = 0
-    isCongestionCapable = true
-    commonLength = 0
-    current = 0
+  /// One that was made before.
+  init(
+    at packets: UnsafeMutablePointer<Packet>, count: Int, length: Int, segmentSize: UInt16, needsChecksum: Bool,
+    isCongestionCapable: Bool, commonLength: Int
+  ) {
+    self.init(at: packets, segmentSize: segmentSize, needsChecksum: needsChecksum)
+    self.count = count
+    self.length = length
+    self.isCongestionCapable = isCongestionCapable
+    self.commonLength = commonLength
   }
 
   @inline(__always)
-  mutating func append(_ bytes: UnsafeRawPointer, length packetLength: Int) {
+  mutating func append(_ bytes: UnsafeRawPointer, length packetLength: Int, buffer: UInt16) {
     precondition(count < SegmentDraft.mostPackets, "a segment has a bounded number of packets")
-    packets[count] = Packet(bytes: bytes, length: packetLength, offset: length)
+    packets[count] = Packet(bytes: bytes, length: packetLength, offset: length, buffer: buffer)
     if count == 0 {
       commonLength = packetLength
     } else if packetLength > commonLength || packets[count - 1].length != commonLength {

@@ -101,6 +101,9 @@ struct Way {
   /// The link with which it begins, seen from this end.
   func link(at end: Int) -> Int { end == nodes[0] ? links[0] : links[links.count - 1] }
 
+  /// Whether who goes up passes the link from its left to its right end.
+  func isForward(_ link: Int) -> Bool { hops.first { $0.link == link }?.direction == .forward }
+
   /// The largest IP packet that gets through.
   var mtu: Int { links.map { topology.links[$0].mtu?.value ?? Topology.Link.usualMTU }.min() ?? Topology.Link.usualMTU }
 

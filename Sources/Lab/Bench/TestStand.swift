@@ -7,6 +7,7 @@
 //  All contenders carry the same: packets between the users behind both gateways. Each is put up for one measurement
 //  and taken down after it, so that several can take turns in the same minutes.
 
+import Control
 import Glibc
 import Netlink
 import POSIX
@@ -38,8 +39,8 @@ public enum Contender: String, CaseIterable, Sendable {
 }
 
 public final class TestStand {
-  private let testbed: Testbed
-  private let sites: Sites
+  let testbed: Testbed
+  let sites: Sites
 
   private init(_ testbed: Testbed, _ sites: Sites) {
     self.testbed = testbed
@@ -51,7 +52,10 @@ public final class TestStand {
     _ topology: Topology, source: String, _ body: (TestStand) throws(LabError) -> Result
   ) throws(LabError) -> Result {
     let interruption = try Interruption()
-    return try Laboratory.hold(topology, source: source, executable: nil) { () throws(LabError) in
+    // Who measures is no netlab, and links with attributes need one.
+    let needsWire = topology.links.indices.contains(where: topology.isEmulated)
+    let netlab = needsWire ? try Executable.beside("netlab", of: nil) : nil
+    return try Laboratory.hold(topology, source: source, executable: netlab) { () throws(LabError) in
       try body(TestStand(try Testbed(topology, interruption: interruption), try Sites(topology)))
     }
   }
@@ -62,15 +66,16 @@ public final class TestStand {
     for contender in contenders { try contender.bond.requirePrograms() }
   }
 
-  /// Joins the sites until the result is taken down or gone.
-  public func join(_ contender: Contender) throws(LabError) -> JoinedSites {
+  /// Joins the sites until the result is taken down or gone. `policy` are classes and rules of our own gateways, as
+  /// their configurations have them.
+  public func join(_ contender: Contender, policy: String = "") throws(LabError) -> JoinedSites {
     try testbed.interruption.check()
     let scaffold = Scaffold(testbed)
     let nothing = Figures(
       goodputBitsPerSecond: 0, retransmits: nil, idle: Samples([]), loaded: Samples([]), warmUp: .zero, lateShare: nil,
       received: [])
     let surveyed = Surveyed(sites: sites, ways: try sites.ways().map { ($0, nothing) })
-    let bond = contender.bond
+    let bond = contender == .gateway ? HawserGateways(policy: policy) : contender.bond
     let flow = try bond.join(surveyed, on: scaffold)
     func end(_ end: Course.End) throws(LabError) -> JoinedSites.End {
       JoinedSites.End(namespace: try testbed.namespace(of: end.node), address: end.address)
@@ -78,6 +83,7 @@ public final class TestStand {
     let gateways = try [sites.first, sites.second].map { (site) throws(LabError) in
       JoinedSites.Gateway(
         name: sites.topology.nodes[site].name, namespace: try testbed.namespace(of: site), interface: bond.interface,
+        socket: contender == .gateway ? testbed.state.gatewaySocket(of: sites.topology.nodes[site]) : nil,
         processes: scaffold.programs.filter { $0.node == site }.map(\.process.processID))
     }
     let joined = JoinedSites(
@@ -118,6 +124,7 @@ public final class JoinedSites {
     public let name: String
     let namespace: Namespace
     let interface: String?
+    let socket: String?
     let processes: [Int32]
   }
 
@@ -144,6 +151,16 @@ extension JoinedSites.Gateway {
     /// Packets and bytes that the kernel gave to the gateway, and those that it wrote. A super-packet is one packet.
     public var taken: (packets: UInt64, bytes: UInt64)
     public var written: (packets: UInt64, bytes: UInt64)
+  }
+
+  /// What `hawser status --json` says; nil when it is none of ours.
+  public func status() throws(LabError) -> String? {
+    guard let socket else { return nil }
+    do throws(ControlFailure) {
+      return try ControlClient.get("/v1/status", at: socket, asText: false).body
+    } catch {
+      throw .refused("\(name): \(error)")
+    }
   }
 
   /// nil: it has no process, as plain routes.

@@ -3,7 +3,8 @@
 //  Two gateways are peers when a way between them lets at least one of them begin. Everything else follows from the
 //  ways:
 //
-//      path       each own link with which a way begins; its weight is what the way allows, its MTU the way's narrowest
+//      path       each own link with which a way begins; its weight is what the way allows. How narrow that is
+//                 the gateways find out by themselves
 //      endpoint   where each way ends at the other side, if our connections get through it: both sides know each other,
 //                 but behind a nat only the inside knows where to begin
 //      AllowedIPs the other side's site; the gateway itself is the first address of it
@@ -24,8 +25,6 @@ import Topology
 struct BondPlan {
   struct Path: Equatable {
     var link: Int
-    /// Of an IP packet; nil: what the interface says is right.
-    var mtu: Int?
     /// In Mbit/s; nil when a path of this gateway has no limit, and so all are alike.
     var weight: UInt32?
   }
@@ -51,8 +50,6 @@ struct BondPlan {
   static let mostPairs = 16
   static let interface = GatewayConfiguration.defaultInterface
   private static let firstPort = 51_820
-  /// What a configuration can ask for.
-  private static let leastMTU = 1_280
 
   let topology: Topology
   let addresses: AddressPlan
@@ -96,11 +93,7 @@ struct BondPlan {
     }
     let areLimited = rates.allSatisfy { $0 != nil }
     let paths = zip(links, rates).map { link, rate in
-      let narrowest = ways.filter { $0.link(at: node) == link }.map(\.mtu).min() ?? Topology.Link.usualMTU
-      let own = topology.links[link].mtu?.value ?? Topology.Link.usualMTU
-      return Path(
-        link: link, mtu: narrowest < own && narrowest >= leastMTU ? narrowest : nil,
-        weight: areLimited && links.count > 1 ? rate.map { weight($0) } : nil)
+      Path(link: link, weight: areLimited && links.count > 1 ? rate.map { weight($0) } : nil)
     }
     let others = Set(ways.map { $0.other(end: node) }).sorted()
     let peers = others.map { other in
@@ -156,7 +149,6 @@ struct BondPlan {
       let interface = addresses.interface(of: path.link, at: member.node).name
       var described = GatewayConfiguration.Path(name: topology.links[path.link].name, interface: interface)
       described.port = BondPlan.port(of: path.link)
-      described.mtu = path.mtu.map { ByteCount($0) }
       described.weight = path.weight ?? 1
       return described
     }

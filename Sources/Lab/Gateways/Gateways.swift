@@ -36,11 +36,14 @@ struct Gateways {
   let state: LabState
   /// `hawser` itself.
   let program: String
+  /// What stands in every configuration besides.
+  let policy: String
 
   /// `executable` is the program that it lies beside; nil is this one.
-  init(_ plan: BondPlan, _ state: LabState, beside executable: String?) throws(LabError) {
+  init(_ plan: BondPlan, _ state: LabState, beside executable: String?, policy: String = "") throws(LabError) {
     self.plan = plan
     self.state = state
+    self.policy = policy
     program = try Gateways.program(beside: executable)
   }
 
@@ -65,7 +68,8 @@ struct Gateways {
         let node = plan.topology.nodes[member.node]
         let socket = state.gatewaySocket(of: node)
         guard let configuration = plan.configuration(of: member, keys: keys, socket: socket) else { continue }
-        try SmallFile.write(configuration.printed(), to: state.gatewayFile(of: node), permissions: 0o600)
+        try SmallFile.write(
+          configuration.printed() + Array(policy.utf8), to: state.gatewayFile(of: node), permissions: 0o600)
         // What a predecessor said is not this one's last word.
         unlink(socket)
         var options = ChildProcess.Options()

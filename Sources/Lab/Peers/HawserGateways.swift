@@ -11,9 +11,13 @@ final class HawserGateways: Bond {
   let usesAllPaths = true
   let interface: String? = BondPlan.interface
   private let executable: String?
+  private let policy: String
 
-  /// `executable` is the program that the gateway lies beside; nil is this one.
-  init(beside executable: String? = nil) { self.executable = executable }
+  /// `executable` is the program that the gateway lies beside; nil is this one. `policy` stands in both configurations.
+  init(beside executable: String? = nil, policy: String = "") {
+    self.executable = executable
+    self.policy = policy
+  }
 
   func requirePrograms() throws(LabError) { _ = try Gateways.program(beside: executable) }
 
@@ -25,7 +29,7 @@ final class HawserGateways: Bond {
       try scaffold.leadBound(over: way)
     }
     let plan = BondPlan(testbed.topology, ways: ways, traces: testbed.traceRates)
-    let gateways = try Gateways(plan, testbed.state, beside: executable)
+    let gateways = try Gateways(plan, testbed.state, beside: executable, policy: policy)
     scaffold.onTakeDown { try? LabState.removeTree(testbed.state.gateways, depth: 2) }
     let running = try gateways.start(outliveUs: false, namespace: testbed.namespace)
     for gateway in running { scaffold.adopt(gateway.process, at: gateway.node) }

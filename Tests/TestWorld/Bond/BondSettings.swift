@@ -42,7 +42,7 @@ enum BondSettings {
         mtu: link.mtu?.value ?? usualMTU, address: address(of: gateway, socket: socket).address)
     }
     let other = 1 - gateway
-    let known = count * count <= mostPairs ? count : gateway == 0 ? max(1, mostPairs / count) : 0
+    let known = gateway == 0 || count * count <= mostPairs ? count : 0
     settings.peers = [
       PeerSettings(
         name: lines.topology.nodes[lines.gateways[other]].name, publicKey: peerKey,
@@ -56,7 +56,7 @@ enum BondSettings {
   static func plan(paths: Int) -> GatewayPlan {
     var plan = GatewayPlan(sockets: paths)
     plan.batches = 64
-    plan.buffers = 128
+    plan.buffers = 1_024
     plan.segmentBytes = 64 << 20
     return plan
   }

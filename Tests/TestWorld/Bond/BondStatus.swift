@@ -1,9 +1,9 @@
 //  BondStatus.swift — what one may ask a BondWorld.
 
 public import Engine
-import Primitives
+public import Primitives
 public import Simulation
-import Status
+public import Status
 public import Topology
 
 extension BondWorld {
@@ -28,8 +28,22 @@ extension BondWorld {
       .reduce(0) { $0 + count("resequencer", $1, at: gateway) }
   }
 
-  /// All counters of an engine that are not zero.
-  public func tally(of gateway: Int) -> String { gateways.isEmpty ? "" : gateways[gateway].tally(at: now) }
+  /// What `hawser status` would show.
+  public func status(of gateway: Int) -> StatusSnapshot {
+    gateways[gateway].engine.snapshot(version: "", interface: "", uptime: .zero, at: now)
+  }
+
+  /// What a driver may tell an engine between two turns.
+  public func tell(_ gateway: Int, _ words: (inout Engine, Instant) -> Void) {
+    words(&gateways[gateway].engine, now)
+    turn(gateway)
+  }
+
+  /// All counters of an engine that are not zero, and how many buffers it has not given back, of how many.
+  public func tally(of gateway: Int) -> String {
+    if gateways.isEmpty { return "" }
+    return "\(gateways[gateway].tally(at: now)); buffers \(gateways[gateway].lentBuffers)/\(gateways[gateway].buffers)"
+  }
 
   public func events(of gateway: Int) -> [Event.Kind] { gateways.isEmpty ? [] : gateways[gateway].events }
 
@@ -39,6 +53,16 @@ extension BondWorld {
       gateway.engine.snapshot(version: "", interface: "", uptime: .zero, at: now).peers
         .reduce(0) { $0 + $1.paths.count { $0.state == .up } }
     }.min() ?? 0
+  }
+
+  /// What a gateway holds stays within what it was given, at any moment.
+  public func checkBounds() {
+    for gateway in gateways {
+      let held = gateway.heldBytes(at: now)
+      if held > gateway.segmentBytes {
+        fail("gateway \(gateway.number): \(held) bytes are held, and \(gateway.segmentBytes) are there")
+      }
+    }
   }
 
   /// Everything that was taken has come back, when nothing is sent any more.

@@ -3,9 +3,11 @@
 //  TCP in both directions, a steady UDP flow and pings run while links change; then nobody sends anything new, and the
 //  world runs until the last byte was acknowledged.
 //
-//  Always asked.  What BondWorld asks of each delivery; every stream arrives whole; in the end no buffer, no batch and
-//  no byte is held.
+//  Always asked.  What BondWorld asks of each delivery; every stream arrives whole; no ping and no datagram comes out
+//  twice; no datagram comes after a later one unless a gateway counted a gap that it gave up; what is held never
+//  exceeds what was given; in the end no buffer, no batch and no byte is held.
 
+public import Engine
 public import Primitives
 public import Topology
 
@@ -22,15 +24,18 @@ public struct BondTrial {
   private static let mostRest = Interval.seconds(240)
 
   public static func run(
-    seed: UInt64, _ weather: RandomBond.Weather = .stormy, time: Interval = .seconds(4)
+    seed: UInt64, _ weather: RandomBond.Weather = .stormy, time: Interval = .seconds(4),
+    prepare: (inout GatewaySettings) -> Void = { _ in }
   ) throws -> Outcome {
     let topology = RandomBond.topology(seed: seed, weather, time: time)
-    return try run(topology, seed: seed, time: time)
+    return try run(topology, seed: seed, time: time, prepare: prepare)
   }
 
-  public static func run(_ topology: Topology, seed: UInt64, time: Interval) throws -> Outcome {
+  public static func run(
+    _ topology: Topology, seed: UInt64, time: Interval, prepare: (inout GatewaySettings) -> Void = { _ in }
+  ) throws -> Outcome {
     var random = SeededRandom(seed: seed).stream(named: "trial")
-    let world = try BondWorld(topology, seed: seed)
+    let world = try BondWorld(topology, seed: seed, adjust: { _, settings in prepare(&settings) })
     var streams: [TCPFlow] = []
     let start = Interval.milliseconds(300)
     for number in 0..<Int(1 + random.below(3)) {
@@ -42,19 +47,27 @@ public struct BondTrial {
     }
     let pings = world.addPings(from: 0, starting: start)
     let rate = BitRate(bitsPerSecond: 100_000 + random.below(2_000_000))
-    let datagrams = world.addUDP(from: Int(random.below(2)), starting: start, rate: rate, length: 200)
+    let sender = Int(random.below(2))
+    let datagrams = world.addUDP(from: sender, starting: start, rate: rate, length: 200)
     let end = world.now + time
     while world.now < end && world.failures.isEmpty {
       world.run(until: min(end, world.now + .milliseconds(37)))
+      world.checkBounds()
       for stream in streams { if let sentence = stream.complaint() { world.fail(sentence) } }
     }
     world.finish()
     if !world.run(atMost: mostRest, until: { world.areFlowsDone }) && world.failures.isEmpty {
       world.fail("a stream did not end")
     }
-    // What nobody waits for any more comes or is given up.
-    world.run(for: .seconds(3))
+    // What nobody waits for any more comes or is given up: what a path was never reported to have brought after four
+    // seconds, and so is what had waited for it.
+    world.run(for: .seconds(9))
     world.checkRest()
+    if pings.duplicates > 0 { world.fail("\(pings.duplicates) pings were answered twice") }
+    if datagrams.duplicates > 0 { world.fail("\(datagrams.duplicates) datagrams came out twice") }
+    if datagrams.disordered > 0 && world.holes(at: 1 - sender) == 0 {
+      world.fail("\(datagrams.disordered) datagrams came out of order, and no gap was counted")
+    }
     var notes = [0, 1].map { "gateway \($0): \(world.tally(of: $0))" }
     for stream in streams {
       notes.append(

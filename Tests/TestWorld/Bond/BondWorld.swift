@@ -25,7 +25,7 @@
 //  Not here.  Links that do not join the first two gateways directly, hosts' own links, relays, translators.
 
 import Crypto
-import Engine
+public import Engine
 import Handshake
 import Packets
 public import Primitives
@@ -87,8 +87,10 @@ public final class BondWorld {
   }
 
   /// Gateways begin to greet each other now; what the file plans for its links happens that long from now.
+  /// `adjust` writes into the configurations what a topology does not say.
   public init(
-    _ topology: Topology, seed: UInt64, over course: Course = .bond, traces: [String: DeliveryTrace] = [:]
+    _ topology: Topology, seed: UInt64, over course: Course = .bond, traces: [String: DeliveryTrace] = [:],
+    adjust: (_ gateway: Int, inout GatewaySettings) -> Void = { _, _ in }
   ) throws {
     let lines = try BondLines(topology, traces: traces, seed: seed)
     let count = lines.links.count
@@ -103,11 +105,11 @@ public final class BondWorld {
     deadlines = DeadlineQueue(count: firstFlow)
     random = SeededRandom(seed: seed).stream(named: "hosts")
     self.lines = lines
-    if case .bond = course { try makeGateways() }
+    if case .bond = course { try makeGateways(adjust) }
     if let first = events.first { deadlines.set(0, BondWorld.origin + first.time) }
   }
 
-  func makeGateways() throws {
+  private func makeGateways(_ adjust: (Int, inout GatewaySettings) -> Void) throws {
     let library = try GatewayWorld.library.get()
     let identities = (0..<2 as Range<UInt64>).map { gateway in
       let cryptography = CopyingCryptography(library, seed: seed &* 2 &+ gateway)
@@ -116,7 +118,8 @@ public final class BondWorld {
       return Identity(privateKey: secret, cryptography)
     }
     for gateway in 0..<2 {
-      let settings = BondSettings.make(gateway, lines, peerKey: identities[1 - gateway].publicKey)
+      var settings = BondSettings.make(gateway, lines, peerKey: identities[1 - gateway].publicKey)
+      adjust(gateway, &settings)
       let made = try TestGateway(
         gateway, run: 0, plan: BondSettings.plan(paths: lines.links.count), settings: settings,
         identity: identities[gateway])

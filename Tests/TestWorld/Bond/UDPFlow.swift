@@ -21,6 +21,9 @@ public final class UDPFlow: HostFlow {
   public private(set) var received = 0
   /// Datagrams that came after one with a greater number.
   public private(set) var disordered = 0
+  /// Datagrams that had come before.
+  public private(set) var duplicates = 0
+  private var hasCome: [Bool] = []
 
   /// `rate` counts what is in datagrams.
   init(_ ends: FlowEnds, startingAt start: Instant, rate: BitRate, length: Int) {
@@ -31,7 +34,7 @@ public final class UDPFlow: HostFlow {
     due = start
   }
 
-  public var lost: Int { sent - received }
+  public var lost: Int { sent - (received - duplicates) }
 
   func receive(_ packet: HostPacket, at now: Instant) -> String? {
     guard let start = packet.bytes.baseAddress, packet.gateway != ends.from else { return "a datagram that came back" }
@@ -43,6 +46,12 @@ public final class UDPFlow: HostFlow {
       if Int(number) >= sent { return "datagram \(number), which nobody sent" }
       if !ends.isRight(start + place + 4, content(number)) { return "datagram \(number) changed" }
       received += 1
+      if hasCome[Int(number)] {
+        duplicates += 1
+        place += length
+        continue
+      }
+      hasCome[Int(number)] = true
       if number < next { disordered += 1 } else { next = number + 1 }
       place += length
     }
@@ -56,6 +65,7 @@ public final class UDPFlow: HostFlow {
     owed -= 1
     let number = UInt32(sent)
     sent += 1
+    hasCome.append(false)
     let total = UDPFlow.headerLength + length
     let packet = start + OffloadHeader.length
     ends.writeHeader(to: packet, length: total, transport: UDPFlow.transport, sentBehind: gateway)

@@ -1,0 +1,87 @@
+import Primitives
+import Status
+import TestWorld
+import Testing
+
+//  What the governor does for whole gateways: TCP inside, simulated time, and no word about the paths from anybody.
+
+@Suite struct `A path that harms` {
+  /// When the second path came into use, and when it went, as gateway 0 sees it, in seconds of the stream.
+  private struct Story {
+    var changes: [(at: Double, carries: Bool)] = []
+    var eachSecond: [Double] = []
+    var reason = ""
+  }
+
+  private func story(_ lines: [String], seed: UInt64, seconds: Int) throws -> Story {
+    let world = try BondWorld(policyTopology(lines), seed: seed)
+    world.run(for: .seconds(3))
+    let stream = world.addTCP(from: 0)
+    var story = Story()
+    var carries = world.use("b", at: 0) == .carrying
+    for second in 0..<seconds {
+      let before = stream.received
+      for tenth in 0..<10 {
+        world.run(for: .milliseconds(100))
+        let now = world.use("b", at: 0) == .carrying
+        if now == carries { continue }
+        carries = now
+        story.changes.append((Double(second) + Double(tenth) / 10, now))
+        if !now && story.reason.isEmpty { story.reason = world.status(of: 0).peers[0].modeReason }
+      }
+      story.eachSecond.append(Double(stream.received - before) * 8 / 1e6)
+    }
+    #expect(world.failures.isEmpty, "\(world.failures.joined(separator: "\n"))")
+    return story
+  }
+
+  /// A TCP that loses one packet a second to it is too slow for even the good one, and nothing ever waits.
+  @Test(arguments: [1, 2, 3]) func `is dropped though nothing waits, and tried again after growing pauses`(
+    seed: UInt64
+  ) throws {
+    let story = try story(
+      ["rate 50mbit delay 10ms", "rate 20mbit delay 10ms loss 30%"], seed: seed, seconds: 90)
+    let context = Comment("seed \(seed): \(story.changes), \(story.eachSecond)")
+    let first = try #require(story.changes.first, context)
+    #expect(!first.carries && first.at < 25, context)
+    #expect(story.reason.contains("alone carries"), "\(story.reason)")
+    let returns = story.changes.filter(\.carries).map(\.at)
+    let leaves = story.changes.filter { !$0.carries }.map(\.at)
+    #expect(!returns.isEmpty, context)
+    for (one, other) in zip(returns, returns.dropFirst()) { #expect(other - one >= 10, context) }
+    // 10 s, 20 s, 40 s: each pause begins when the path was dropped.
+    var pause = 10.0
+    for (left, back) in zip(leaves, returns) {
+      #expect(back - left >= pause * 0.95, context)
+      pause *= 2
+    }
+    // Without it a TCP has 46 Mbit/s, and beside it a quarter of that.
+    let good = story.eachSecond.count { $0 > 40 }
+    #expect(good > 45, context)
+  }
+
+  @Test func `that is only slow, and never used, does not make all others wait`() throws {
+    let story = try story(["rate 50mbit delay 20ms", "rate 50mbit delay 320ms"], seed: 1, seconds: 40)
+    #expect(story.changes.first?.carries == false, "\(story.changes)")
+    #expect(story.reason.contains("made bulk wait"), "\(story.reason)")
+  }
+
+  @Test(arguments: [1, 2]) func `is none of those that only lose a little, or are only slower`(seed: UInt64) throws {
+    for line in ["rate 50mbit delay 20ms loss 2%", "rate 12mbit delay 20ms", "rate 40mbit delay 35ms jitter 5ms"] {
+      let story = try story(["rate 50mbit delay 20ms", line], seed: seed, seconds: 30)
+      #expect(story.changes.isEmpty, "seed \(seed), \(line): \(story.changes) \(story.reason)")
+    }
+  }
+
+  @Test func `is not looked for while an application has little to send`() throws {
+    let world = try BondWorld(
+      policyTopology(["rate 50mbit delay 10ms", "rate 20mbit delay 10ms loss 1%"]), seed: 4)
+    world.run(for: .seconds(1))
+    let datagrams = world.addUDP(from: 0, rate: BitRate(bitsPerSecond: 8_000_000))
+    for _ in 0..<300 {
+      world.run(for: .milliseconds(100))
+      #expect(world.status(of: 0).peers[0].mode == .all)
+    }
+    #expect(datagrams.sent > 20_000)
+  }
+}
