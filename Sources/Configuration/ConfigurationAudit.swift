@@ -27,7 +27,6 @@ extension GatewayConfiguration {
     overlaps(places, &findings)
     ownAddresses(places, &findings)
     tiersWithoutData(places, &findings)
-    classesWithoutPaths(places, isComplete: isComplete, &findings)
     rulesWithoutEffect(places, isComplete: isComplete, &findings)
     if isComplete, listenPort == nil, paths.allSatisfy({ $0.port == nil }), peers.allSatisfy({ $0.endpoints.isEmpty }) {
       findings.append(

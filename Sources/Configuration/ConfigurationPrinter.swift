@@ -42,7 +42,6 @@ extension GatewayConfiguration {
       page.header(Schema.trafficClass, known.name)
       page.line(Schema.Class.treatment.form, known.treatment.rawValue)
       page.line(Schema.Class.redundancy.form, known.protection.printed)
-      page.list(Schema.Class.paths.form, known.paths)
     }
     for rule in rules {
       page.header(Schema.rule, rule.name)

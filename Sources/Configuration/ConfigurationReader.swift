@@ -201,11 +201,9 @@ struct ConfigurationReader {
     places.note(part, "", 0, section.place)
     let treatment = one(Schema.Class.treatment, in: section, part)
     let protection = one(Schema.Class.redundancy, in: section, part)
-    let paths = list(Schema.Class.paths, in: section, part)
     guard let treatment else { return nil }
     var known = GatewayConfiguration.Class(name: section.name, treatment)
     known.protection = protection ?? known.protection
-    known.paths = paths
     return known
   }
 

@@ -99,7 +99,7 @@ public enum Schema {
     ])
   static let trafficClass = SectionForm(
     "Class", hasName: true, most: 32, "how flows are treated that a rule gives its name to",
-    [Class.treatment.form, Class.redundancy.form, Class.paths.form])
+    [Class.treatment.form, Class.redundancy.form])
   static let rule = SectionForm(
     "Rule", hasName: true, most: 256, "how some flows are carried; the first rule that matches decides",
     [
@@ -174,8 +174,6 @@ public enum Schema {
       "Treatment", SettingKind<GatewayConfiguration.Treatment>.word, isRequired: true, "how urgent these flows are")
     static let redundancy = Setting(
       "Redundancy", .protection, default: "none", "what is sent besides, so that a loss costs nothing")
-    static let paths = Setting(
-      "Paths", .name(of: "path"), most: 16, "the paths that these flows keep to as long as one of them is up")
   }
 
   enum Rule {

@@ -60,8 +60,6 @@ extension GatewayConfiguration {
     public var name: String
     public var treatment: Treatment
     public var protection = Protection.none
-    /// Names of paths; empty: whatever its tiers allow.
-    public var paths: [String] = []
 
     public init(name: String, _ treatment: Treatment) {
       self.name = name

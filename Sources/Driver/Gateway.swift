@@ -196,7 +196,7 @@ public enum Gateway {
       known.used = records.first { $0.path == path.name }
       return known
     }
-    settings.classes = Classes(setup.configuration.classes.map { TrafficClass($0, paths: setup.configuration.paths) })
+    settings.classes = Classes(setup.configuration.classes.map { TrafficClass($0) })
     for (index, peer) in setup.configuration.peers.enumerated() {
       var known = PeerSettings(
         name: peer.name, publicKey: peer.publicKey, endpoints: setup.endpoints[index], allowed: peer.allowedIPs)

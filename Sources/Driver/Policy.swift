@@ -34,7 +34,7 @@ extension Budget {
 }
 
 extension TrafficClass {
-  init(_ known: GatewayConfiguration.Class, paths: [GatewayConfiguration.Path]) {
+  init(_ known: GatewayConfiguration.Class) {
     let treatment: Treatment =
       switch known.treatment {
       case .bulk: .bulk
@@ -48,8 +48,7 @@ extension TrafficClass {
       case .parity(let data, let parity): .parity(data: data, parity: parity)
       case .adaptive: .adaptive
       }
-    let places = known.paths.compactMap { name in paths.firstIndex { $0.name == name } }
-    self.init(known.name, treatment, protection, paths: places.map { UInt8($0) })
+    self.init(known.name, treatment, protection)
   }
 }
 

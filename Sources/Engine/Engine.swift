@@ -7,13 +7,13 @@
 //
 //      packet(…)    for each packet that the virtual NIC brought       flow ─▶ plan ─▶ the flow's queue
 //      receive(…)   for each read of a socket                          session ─▶ opened into its segment ─▶ in order
-//      flush(…)     once                                               queues ─▶ segments ─▶ parts ─▶ sealed batches
+//      flush(…)     once                                               queues ─▶ segments ─▶ parts ─▶ pace ─▶ batches
 //      nextBatch / nextDelivery / nextFreeBuffer / nextEvent           what the driver has to do now
 //      deadline, expire(at:)                                           when nothing else happens
 //
 //  The memory of all that is handed in once; a turn allocates nothing. A batch or a delivery belongs to the driver
-//  until he gives it back (`sent`, `written`); a packet's buffer comes back through `nextFreeBuffer`, usually in the
-//  same turn.
+//  until he gives it back (`sent`, `written`); a packet's buffer comes back through `nextFreeBuffer`: a small one's
+//  when it has left, a large one's when it was reported.
 //
 //  The folders are the picture of a virtual stack: Analysis looks at a packet, Decision chooses its flow's stack, Flows
 //  remembers flows and what waits in them, Stacks carries; Peers knows the other side, Control tells what is going on.

@@ -100,7 +100,7 @@ private func path(_ line: String) throws -> GatewayConfiguration.Path {
   }
 
   @Test(arguments: [
-    ("Paths = fibre", "12:1: [Class \"c\"] has no Treatment: expected bulk, interactive or realtime"),
+    ("Redundancy = copies", "12:1: [Class \"c\"] has no Treatment: expected bulk, interactive or realtime"),
     ("Treatment = urgent", "13:13: Treatment = urgent: expected bulk, interactive or realtime"),
     (
       "Treatment = realtme",
@@ -123,22 +123,7 @@ private func path(_ line: String) throws -> GatewayConfiguration.Path {
       "Treatment = bulk\nRedundancy = parity 4+",
       "14:14: Redundancy = parity 4+: expected parity DATA+PARITY with 1 to 16 and 1 to 4, such as parity 4+1"
     ),
-    ("Treatment = bulk\nPaths = fiber", "14:9: Paths = fiber: unknown path; did you mean 'fibre'?"),
-    ("Treatment = bulk\nPaths = dsl", "14:9: Paths = dsl: unknown path; known are fibre, lte"),
-    ("Treatment = bulk\nPaths = fibre, fibre", "14:16: Paths = fibre: it is given already: expected it once"),
-    (
-      "Treatment = bulk\nPaths = fibre, lte",
-      "14:16: Paths = lte: its Tier is never: expected a path that may carry data"
-    ),
-    (
-      "Treatment = bulk\nRedundancy = copies\nPaths = fibre",
-      "15:9: Paths = fibre with Redundancy = copies: expected two paths or more, or none for all"
-    ),
-    (
-      "Treatment = bulk\nPaths = fibre\n[Rule \"r\"]\nClass = c\nStack = single lte",
-      "17:9: Stack = single lte: [Class \"c\"] keeps to other paths: expected fibre"
-    ),
-    ("Treatment = bulk\nColor = red", "14:1: unknown key 'Color' in [Class]; known are Treatment, Redundancy, Paths"),
+    ("Treatment = bulk\nColor = red", "14:1: unknown key 'Color' in [Class]; known are Treatment, Redundancy"),
   ])
   func `that could not do what it says is refused`(lines: String, sentence: String) {
     #expect(told("[Class \"c\"]\n\(lines)") == [sentence])

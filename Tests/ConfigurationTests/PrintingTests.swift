@@ -77,7 +77,6 @@ private func randomConfiguration(_ random: inout SeededRandom) -> GatewayConfigu
     }
     return path
   }
-  let usable = gateway.paths.filter { $0.tier != .never }.map(\.name)
   gateway.classes = (0..<number(0...3, &random)).map { index in
     var known = GatewayConfiguration.Class(
       name: index == 0 ? "realtime" : "class\(index)", GatewayConfiguration.Treatment.allCases[number(0...2, &random)])
@@ -85,8 +84,6 @@ private func randomConfiguration(_ random: inout SeededRandom) -> GatewayConfigu
       [
         .none, .copies, .adaptive, .parity(data: UInt8(number(1...16, &random)), parity: UInt8(number(1...4, &random))),
       ][number(0...3, &random)]
-    known.paths = chance(&random) ? usable : []
-    if known.paths.count == 1 { known.paths = [] }
     return known
   }
   gateway.peers = (0..<number(1...8, &random)).map { index in
@@ -109,8 +106,7 @@ private func randomConfiguration(_ random: inout SeededRandom) -> GatewayConfigu
     let stacks: [GatewayConfiguration.Stack] = [.striped, .raw, .single(path: nil), .single(path: "path-0")]
     var rule = GatewayConfiguration.Rule(name: "rule\(index)", stack: stacks[number(0...3, &random)])
     if chance(&random) {
-      // A class that keeps to its paths would not agree with a path of the rule's own.
-      let free = gateway.classes.filter { $0.paths.isEmpty || $0.paths.contains("path-0") }.map(\.name)
+      let free = gateway.classes.map(\.name)
       rule.className = (["bulk", "interactive"] + free)[number(0...(1 + free.count), &random)]
     }
     // A condition that every rule has, so that none hides those behind it.

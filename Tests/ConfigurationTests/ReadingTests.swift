@@ -48,7 +48,7 @@ import Testing
     #expect(lte.budget == .init(bytes: ByteCount(20_000_000_000), per: .month(from: 5)))
     #expect(lte.limit?.up.bitsPerSecond == 20_000_000 && lte.limit?.down.bitsPerSecond == 100_000_000)
     let voip = try #require(gateway.classes.first)
-    #expect(voip.name == "voip" && voip.treatment == .realtime && voip.paths == ["fibre", "lte"])
+    #expect(voip.name == "voip" && voip.treatment == .realtime)
     #expect(voip.protection == .parity(data: 2, parity: 1))
   }
 

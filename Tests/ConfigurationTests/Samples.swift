@@ -73,7 +73,6 @@ let everything = """
   [Class "voip"]
   Treatment = realtime
   Redundancy = parity 2+1
-  Paths = fibre, "lte"
 
   [Rule "calls"]
   From = 10.1.0.0/16

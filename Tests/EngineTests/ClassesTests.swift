@@ -129,7 +129,7 @@ import Testing
 @Suite struct `A class` {
   @Test func `of the operator's is added, or takes the place of ours`() throws {
     let classes = Classes([
-      TrafficClass("voip", .realtime, .parity(data: 2, parity: 1), paths: [0, 2]),
+      TrafficClass("voip", .realtime, .parity(data: 2, parity: 1)),
       TrafficClass("realtime", .realtime, .adaptive),
     ])
     #expect(classes.list.map(\.name) == ["bulk", "interactive", "realtime", "voip"])

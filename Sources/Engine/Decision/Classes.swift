@@ -50,14 +50,11 @@ public struct TrafficClass: Equatable, Sendable {
   public var name: String
   public var treatment: Treatment
   public var protection: Protection
-  /// The paths that it keeps to as long as one of them is up, by their places in the configuration; empty: its tiers'.
-  public var paths: [UInt8]
 
-  public init(_ name: String, _ treatment: Treatment, _ protection: Protection = .none, paths: [UInt8] = []) {
+  public init(_ name: String, _ treatment: Treatment, _ protection: Protection = .none) {
     self.name = name
     self.treatment = treatment
     self.protection = protection
-    self.paths = paths
   }
 }
 

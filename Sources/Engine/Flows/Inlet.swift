@@ -8,6 +8,7 @@
 //  it goes: a tunnel is no firewall. Multicast is refused: there is no peer that it belongs to.
 
 import Packets
+import PathHealth
 public import Primitives
 import Striper
 
@@ -103,16 +104,18 @@ extension Engine {
       }
       let isFirst = queues.isUrgentTurn
       let isUrgent = isUrgentNow(slot)
-      if !(isFirst && isUrgent) && peers[index].striper.horizon == 0 {
+      let only = pinnedPath(of: slot, index)
+      let mayLeave = only.map { hasRoom(Int($0), index) } ?? (peers[index].striper.horizon > 0)
+      if !(isFirst && isUrgent) && !mayLeave {
         peers[index].steering?.pointee.noteWaiting(at: now)
         // Its paths have all that they can use: what comes now waits where a call may overtake it.
-        if postponed == slot || (peers.count == 1 && !isFirst) { break }
+        if postponed == slot || (peers.count == 1 && !isFirst && only == nil) { break }
         if postponed == nil && !isFirst { postponed = slot }
         queues.postpone(slot)
         continue
       }
       let pin =
-        pinnedPath(of: slot, index)
+        only
         ?? (isUrgent ? peers[index].striper.single(Engine.mostUrgent, urgent: true, among: mayCarry(slot, index)) : nil)
       // A segment is a turn of its flow: no longer than a few milliseconds of what the paths carry.
       let turn = Int(peers[index].rate.bitsPerSecond / 8 / 1_000) * Engine.turnMilliseconds
@@ -149,6 +152,13 @@ extension Engine {
   @inline(__always)
   private func isUrgentNow(_ slot: UInt32) -> Bool {
     isInteractive(slot) || flows[slot].bytes <= Engine.firstBytes || queues.beginsSmall(slot)
+  }
+
+  /// A flow that keeps to one path leaves while that one has less waiting than it carries in two turns; what others
+  /// have left says nothing about it.
+  private func hasRoom(_ place: Int, _ index: Int) -> Bool {
+    let rate = Int(peers[index].beliefs[place].controller.rate.bitsPerSecond / 8 / 1_000)
+    return peers[index].paths[place].bulk.bytes < max(Engine.leastSegment, rate * Engine.turnMilliseconds * 2)
   }
 
   /// Calls may use paths that stand by, too.

@@ -8,8 +8,8 @@
 //  translators that forget, laptops that travel, LTE cells. A path that went down after it was moved is also looked for
 //  where it was found: somebody between us who sent on what he overheard leads both sides to himself, and is silent.
 //
-//  Who was found asks back. Until he is answered he sends only on his first path: what the other side has not heard yet
-//  it does not count among the paths that must have passed a hole before it is given up (Resequencer).
+//  Who was found asks back. Until he is answered he sends only on his first path: the other side may not have heard of
+//  the others yet. That every path has passed a hole ends no wait for it: what is lost is sent again, and comes later.
 //
 //  Always true.  (1) Only a path that is up carries segments, unless none is: then the one that was heard last does.
 //  (2) Of two paths between the same two addresses the elder gateway's stays.
@@ -153,7 +153,6 @@ extension Engine {
     peers[index].striped = chosen | helping
     peers[index].arrivingPaths = arriving
     if let laneSet = peers[index].laneSet {
-      // In the beginning the other side may send on a path that we have not heard yet.
       resequencer.setPaths(0, for: laneSet)
     }
     roundTripsChanged(of: index)

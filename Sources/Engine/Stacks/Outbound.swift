@@ -1,4 +1,10 @@
-//  Outbound.swift — a segment leaves: cut into parts, each part into datagrams, each sealed on its way into a batch.
+//  Outbound.swift — a segment leaves: cut into parts when it gets its number, each part sealed datagram by datagram
+//  when its path may send, and what is lost of it sent again.
+//
+//      run ─▶ commit: number, parts ─▶ wait for their paths ─▶ transmit: window, pace ─▶ seal ─▶ batch, log
+//                                         ▲    ▲                                                  │
+//                      redirect: the path ┘    └─ repair: over the one that lands first ◀── settle: lost
+//                      carries no more
 //
 //  The only copy that we make of a user's byte on the way out is the one that seals it: `SealingKey.seal` reads the
 //  buffer that the virtual NIC was read into and writes the batch that the kernel sends. Where a datagram spans two
