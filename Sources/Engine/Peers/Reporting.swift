@@ -11,7 +11,8 @@
 //      rate, delay, loss ◀─ log, delays ◀─ reports ◀───────┘ (each fourth time over the next best, if it is near)
 //
 //  Reports are cumulative, so a lost one costs time and nothing else; now and then one goes another way, since the best
-//  way there may be dead in this direction, and nobody would hear of it.
+//  way there may be dead in this direction, and nobody would hear of it. None goes where nothing was heard lately,
+//  while there is another way.
 //
 //  Control datagrams are quiet: they have numbers of the path, but nobody reports them, or two idle gateways would keep
 //  each other awake.
@@ -43,7 +44,7 @@ extension Engine {
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       if let due = peers[index].beliefs[place].receipts.deadline, due <= now { isDue = true }
     }
-    guard isDue, let way = wayBack(to: index) else { return }
+    guard isDue, let way = wayBack(to: index, at: now) else { return }
     peers[index].reports &+= 1
     keepBooks(of: index, at: now)
     withUnsafeTemporaryAllocation(byteCount: Engine.mostControlText, alignment: 8) { room in
@@ -66,12 +67,22 @@ extension Engine {
   }
 
   /// Over which path reports go: the quickest one that answers, each fourth time the next one.
-  private func wayBack(to index: Int) -> Int? {
+  private func wayBack(to index: Int, at now: Instant) -> Int? {
+    wayBack(to: index) { place in
+      let liveness = peers[index].paths[place].liveness
+      return now - (liveness.lastHeard ?? .zero) <= max(Engine.freshFor, liveness.smoothedRoundTrip * 3)
+    } ?? wayBack(to: index) { _ in true }
+  }
+
+  /// What was not heard for so long may be dead, and all that reports say on it is lost: then every path seems to be.
+  static let freshFor = Interval.milliseconds(50)
+
+  private func wayBack(to index: Int, where isFresh: (Int) -> Bool) -> Int? {
     var best: (place: Int, roundTrip: Interval)?
     var next: (place: Int, roundTrip: Interval)?
     // Reports are bytes as well: who is kept for emergencies has none of them, unless there is no other way.
     let carrying = peers[index].carrying
-    for place in 0..<PeerPath.mostPaths where peers[index].isUp(place) {
+    for place in 0..<PeerPath.mostPaths where peers[index].isUp(place) && isFresh(place) {
       if carrying != 0 && !carrying.has(place) { continue }
       let path = peers[index].paths + place
       let way = (place, path.pointee.liveness.smoothedRoundTrip)
