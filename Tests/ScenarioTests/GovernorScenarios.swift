@@ -38,29 +38,19 @@ import Testing
     return story
   }
 
-  /// A TCP that loses one packet a second to it is too slow for even the good one, and nothing ever waits.
-  @Test(arguments: [1, 2]) func `is dropped though nothing waits, and tried again after growing pauses`(
+  /// 30 % are lost on it, and nothing that a TCP would notice: what is lost is repaired, and what that costs is weighed.
+  @Test(arguments: 1...4 as ClosedRange<UInt64>) func `costs next to nothing, and is not dropped and tried in turns`(
     seed: UInt64
   ) throws {
     let story = try story(
-      ["rate 50mbit delay 10ms", "rate 20mbit delay 10ms loss 30%"], seed: seed, seconds: 90)
+      ["rate 50mbit delay 10ms", "rate 20mbit delay 10ms loss 30%"], seed: seed, seconds: 60)
     let context = Comment("seed \(seed): \(story.changes), \(story.eachSecond)")
-    let first = try #require(story.changes.first, context)
-    #expect(!first.carries && first.at < 25, context)
-    #expect(story.reason.contains("alone carries"), "\(story.reason)")
+    // Without it a TCP has 46 Mbit/s.
+    let mean = story.eachSecond.dropFirst(5).reduce(0, +) / 55
+    #expect(mean > 41, context)
+    if !story.changes.isEmpty { #expect(story.reason.contains("alone carries"), "\(story.reason)") }
     let returns = story.changes.filter(\.carries).map(\.at)
-    let leaves = story.changes.filter { !$0.carries }.map(\.at)
-    #expect(!returns.isEmpty, context)
-    for (one, other) in zip(returns, returns.dropFirst()) { #expect(other - one >= 10, context) }
-    // 10 s, 20 s, 40 s: each pause begins when the path was dropped.
-    var pause = 10.0
-    for (left, back) in zip(leaves, returns) {
-      #expect(back - left >= pause * 0.95, context)
-      pause *= 2
-    }
-    // Without it a TCP has 46 Mbit/s, and beside it a quarter of that.
-    let good = story.eachSecond.count { $0 > 40 }
-    #expect(good > 45, context)
+    for (one, other) in zip(returns, returns.dropFirst()) { #expect(other - one > 9.9, context) }
   }
 
   /// It is tried with copies, and found not to be worth 300 ms of everybody's delay.
