@@ -357,6 +357,7 @@ public struct PathController: Sendable, BitwiseCopyable {
 
   private mutating func leaveStartup(_ reason: Reason, at now: Instant) {
     hurries = true
+    rates.endStartup()
     go(to: .drain, reason, at: now)
   }
 

@@ -38,7 +38,7 @@ import Testing
     return story
   }
 
-  /// 30 % are lost on it, and nothing that a TCP would notice: what is lost is repaired, and what that costs is weighed.
+  /// 30 % are lost on it, and nothing that a TCP would notice: that is repaired, and what it costs is weighed.
   @Test(arguments: 1...4 as ClosedRange<UInt64>) func `costs next to nothing, and is not dropped and tried in turns`(
     seed: UInt64
   ) throws {
