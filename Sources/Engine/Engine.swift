@@ -78,8 +78,8 @@ public struct Engine: ~Copyable {
   var refusals: Refusals
   let masks: UnsafeMutableRawPointer
   static let mostMasks = 128
-  /// Lanes of their own for what has no flow.
-  static let rawLanes = 16
+  /// Lanes of their own for what has no order: a packet waits for one that was sent so many before, at most.
+  static let rawLanes = 64
   var nextRawLane: UInt16 = 0
 
   struct OpenBatch: BitwiseCopyable {

@@ -179,7 +179,10 @@ public struct PathController: Sendable, BitwiseCopyable {
     refresh(at: now)
 
     let arriving = rates.rate / (1 - losses.floor)
-    queues.receive(sample, rate: arriving, isSteady: state == .cruise && rounds >= 2, at: now)
+    // Not before what was sent a round trip after the cruise began: what came before still saw the queue of a probe.
+    let isSteady =
+      state == .cruise && rounds >= 2 && sample.priorSent >= since + .nanoseconds(queues.usualRoundTrip)
+    queues.receive(sample, rate: arriving, isSteady: isSteady, at: now)
     noteAtRest(sample, at: now)
     if var span = rates.receive(sample, queue: queues.queue, length: length) {
       if !isFull && !wasFull { span.isAppLimited = true }
@@ -354,6 +357,7 @@ public struct PathController: Sendable, BitwiseCopyable {
 
   private mutating func leaveStartup(_ reason: Reason, at now: Instant) {
     hurries = true
+    rates.endStartup()
     go(to: .drain, reason, at: now)
   }
 

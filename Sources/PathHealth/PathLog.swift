@@ -20,9 +20,9 @@
 //  what would have been right, at most twofold at a time, up to 100 ms; it shrinks by an eighth of itself a second.
 //
 //  Time settles what no later datagram can: an overtaken one is lost when nobody corrected that for window + one pause
-//  between reports; all that is on the way is lost when nothing was heard for a round trip with its variation (and
-//  for twice as long the next time). Those do not widen the window when they arrive after all: a path that stands still
-//  and goes on is in order.
+//  between reports; what is on the way is lost when nothing was heard for a round trip with its variation since it
+//  left. What leaves after the first such silence has twice as long, and so on. Those do not widen the window when they
+//  arrive after all: a path that stands still and goes on is in order.
 //
 //  Lost runs are kept for a while so that `recovered` can be told: `kept` is what the window learns from. They are the
 //  first to go when the pool is empty. Then the oldest open run of this path goes, and its owner is told so.
@@ -126,6 +126,8 @@ public struct PathLog: Sendable, BitwiseCopyable {
   public internal(set) var timeoutsInARow = 0
   /// When time alone would settle something.
   public internal(set) var deadline: Instant?
+  /// What was sent until then has the first timeout's time, however many there were since.
+  var trusted: UInt64 = 0
 
   var openFirst = SentRuns.none
   var openLast = SentRuns.none
@@ -314,11 +316,16 @@ public struct PathLog: Sendable, BitwiseCopyable {
       }
     }
     if openFirst != SentRuns.none, silenceEnds(in: runs) <= now {
-      counters.timeouts &+= 1
-      let before = max(now.nanoseconds, UInt64(timeout.nanoseconds)) - UInt64(timeout.nanoseconds)
+      let isTrusted = isTrusted(runs[openFirst])
+      let patience = UInt64((isTrusted ? roundTrip.timeout : timeout).nanoseconds)
+      let before = max(now.nanoseconds, patience) - patience
       judge(
         by: before &+ UInt64(reorderWindow.nanoseconds), upTo: .max, timedOut: true, &sample, in: &runs)
-      timeoutsInARow += 1
+      if !isTrusted {
+        counters.timeouts &+= 1
+        if timeoutsInARow == 0 { trusted = lastSent }
+        timeoutsInARow += 1
+      }
     }
     setDeadline(in: runs)
     return sample.lost
@@ -330,8 +337,12 @@ public struct PathLog: Sendable, BitwiseCopyable {
 
   /// Of the oldest open run.
   private func silenceEnds(in runs: borrowing SentRuns) -> Instant {
-    Instant(nanoseconds: max(runs[openFirst].sent, lastHeard)) + timeout
+    let oldest = runs[openFirst]
+    return Instant(nanoseconds: max(oldest.sent, lastHeard)) + (isTrusted(oldest) ? roundTrip.timeout : timeout)
   }
+
+  /// It was sent when the path was still believed to be alive.
+  private func isTrusted(_ run: SentRun) -> Bool { timeoutsInARow > 0 && run.sent <= trusted }
 
   private mutating func setDeadline(in runs: borrowing SentRuns) {
     if openFirst == SentRuns.none {

@@ -58,8 +58,8 @@ struct QueueModel: BitwiseCopyable, Sendable {
   /// When there was last a queue worth the name.
   private(set) var queueSeen = Instant.zero
 
-  private var peakForward: Int64 = 0
-  private var peakRoundTrip: Int64 = 0
+  private var peakForward = Int64.min
+  private var peakRoundTrip = Int64.min
   // The least since the last `beginProbe`.
   private var probedRoundTrip = WindowedLeast.none
   private var probedForward = WindowedLeast.none
@@ -116,8 +116,9 @@ struct QueueModel: BitwiseCopyable, Sendable {
       QueueModel.follow(&swing, peakRoundTrip - trip, fall: 256)
       if rate > 0 { QueueModel.follow(&disorder, max(0, comingQueue - queue), fall: 256) }
     } else {
-      peakForward = forward
-      peakRoundTrip = trip
+      // What a probe left standing is nobody's peak.
+      peakForward = .min
+      peakRoundTrip = .min
     }
 
     // Beyond 100 ms the application paused, not the receiver.

@@ -83,6 +83,16 @@ struct RateModel: BitwiseCopyable, Sendable {
   private var leastQueue = Int64.max
   private var isAppLimited = false
 
+  /// What arrived in how many seconds.
+  private struct Heap: BitwiseCopyable {
+    var bytes = 0.0
+    var time = 0.0
+  }
+
+  // The startup's last two spans, when they were not hungry.
+  private var startupBefore = Heap()
+  private var startupLast = Heap()
+
   // The two sums.
   private var aheadBytes = 0.0
   private var aheadReceived = 0.0
@@ -152,7 +162,15 @@ struct RateModel: BitwiseCopyable, Sendable {
 
   /// In the startup: the greatest so far.
   mutating func raise(to span: Span) {
+    startupBefore = startupLast
+    startupLast = span.isAppLimited ? Heap() : Heap(bytes: span.bytes, time: max(span.received, span.sent))
     if span.rate > rate { set(span.rate) }
+  }
+
+  /// The startup ends with a full line: what the greatest span has more than the last two together is jitter.
+  mutating func endStartup() {
+    guard startupBefore.time > 0, startupLast.time > 0 else { return }
+    set(min(rate, (startupBefore.bytes + startupLast.bytes) / (startupBefore.time + startupLast.time)))
   }
 
   /// Of packets that were sent at `gain` × the rate (at most 1 counts). `patience`: how many tolerances a fall takes.

@@ -22,7 +22,9 @@ struct Account: BitwiseCopyable {
   var rate = 0
   var delay = 0
   var backlog = 0
-  /// Of the backlog, what urgent segments have to wait for.
+  /// Of the backlog, what is sent again or urgent.
+  var swiftBacklog = 0
+  /// Of that, what is urgent.
   var urgentBacklog = 0
   /// Of a part: what one send may carry.
   var mostBytes = 0
@@ -58,6 +60,25 @@ struct Account: BitwiseCopyable {
     standsBy = path.standsBy
     setUnit(1)
     idleArrival = delay + time(least)
+  }
+
+  @inline(__always) mutating func add(_ bytes: Int, as precedence: Striper.Precedence) {
+    backlog += bytes
+    if precedence != .bulk { swiftBacklog += bytes }
+    if precedence == .urgent { urgentBacklog += bytes }
+  }
+
+  @inline(__always) var isSound: Bool {
+    urgentBacklog >= 0 && swiftBacklog >= urgentBacklog && backlog >= swiftBacklog
+  }
+
+  /// What something waits for that is committed now.
+  @inline(__always) func behind(_ precedence: Striper.Precedence) -> Int {
+    switch precedence {
+    case .urgent: urgentBacklog
+    case .again: swiftBacklog
+    case .bulk: backlog
+    }
   }
 
   mutating func setUnit(_ granularity: Int) {

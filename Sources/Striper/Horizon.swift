@@ -29,12 +29,11 @@ extension Striper {
   /// kernel's timers, and paths idle in between; all of it is delay that CoDel does not see.
   public static let quantum = Interval.milliseconds(2)
 
-  /// When a segment would land that is committed to this path now; nil without the path. An urgent one waits for urgent
-  /// ones only.
-  public func arrival(of length: Int, on index: Int, urgent: Bool = false) -> Interval? {
+  /// When a segment would land that is committed to this path now; nil without the path. It waits for what precedes it.
+  public func arrival(of length: Int, on index: Int, as precedence: Precedence = .bulk) -> Interval? {
     if accounts[index].rate == 0 { return nil }
-    let behind = urgent ? accounts[index].urgentBacklog : accounts[index].backlog
-    return .nanoseconds(Int64(accounts[index].wait(behind: min(behind, Striper.mostBacklog) + length)))
+    let behind = min(accounts[index].behind(precedence), Striper.mostBacklog)
+    return .nanoseconds(Int64(accounts[index].wait(behind: behind + length)))
   }
 
   /// What may still be committed to this path: nothing, if not even a least part would land before the shore, since

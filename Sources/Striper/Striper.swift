@@ -23,8 +23,9 @@
 //  long they are (`resume`), and parts in the middle give up as many bytes, so that the copy does not spill into a
 //  datagram of its own.
 //
-//  Who is urgent is not cut, and goes where it lands first. It overtakes what is not urgent, so only urgent bytes count
-//  as backlog for it; for all others, both do.
+//  Who is urgent is not cut, and goes where it lands first. It overtakes all else, so only urgent bytes count as
+//  backlog for it. What is sent again is not cut either, and goes behind what is urgent: when a path dies, all that was
+//  on it is sent again at once, and a call must not stand behind that. For all others, everything counts.
 //
 //  Rejected.  Fixed shares with debts carried over (right only when delays are equal, and every change of a rate needs
 //  a settlement); the path with the shortest queue, datagram by datagram (hundreds of steps for what a dozen divisions
@@ -81,6 +82,15 @@ public struct Striper: ~Copyable {
       self.payload = payload
       self.standsBy = standsBy
     }
+  }
+
+  /// Who overtakes whom on a path.
+  public enum Precedence: UInt8, CaseIterable, Sendable {
+    /// Somebody waits for just this.
+    case urgent
+    /// It is sent again, and all that came after it waits.
+    case again
+    case bulk
   }
 
   /// A contiguous piece of the segment, and the path that it goes over.
@@ -148,6 +158,7 @@ public struct Striper: ~Copyable {
     if let path {
       account = Account(path)
       account.backlog = accounts[index].backlog
+      account.swiftBacklog = accounts[index].swiftBacklog
       account.urgentBacklog = accounts[index].urgentBacklog
       account.setUnit(granularity)
     }
@@ -171,20 +182,16 @@ public struct Striper: ~Copyable {
     choose()
   }
 
-  /// So many bytes wait for this path now; what is urgent overtakes the rest.
-  public mutating func committed(_ bytes: Int, on index: Int, urgent: Bool = false) {
+  /// So many bytes wait for this path now.
+  public mutating func committed(_ bytes: Int, on index: Int, as precedence: Precedence = .bulk) {
     precondition(bytes >= 0, "what is taken back was sent")
-    accounts[index].backlog += bytes
-    if urgent { accounts[index].urgentBacklog += bytes }
+    accounts[index].add(bytes, as: precedence)
   }
 
   /// So many bytes wait no longer: they were sent, or given to another path.
-  public mutating func sent(_ bytes: Int, on index: Int, urgent: Bool = false) {
-    accounts[index].backlog -= bytes
-    if urgent { accounts[index].urgentBacklog -= bytes }
-    precondition(
-      accounts[index].urgentBacklog >= 0 && accounts[index].backlog >= accounts[index].urgentBacklog,
-      "what was sent had been committed")
+  public mutating func sent(_ bytes: Int, on index: Int, as precedence: Precedence = .bulk) {
+    accounts[index].add(-bytes, as: precedence)
+    precondition(accounts[index].isSound, "what was sent had been committed")
   }
 
   /// For a caller who sends at once and knows only the proportions of the rates: so much time passes that one path has
@@ -203,6 +210,7 @@ public struct Striper: ~Copyable {
         left = accounts[index].rate * mostAheadTime / Account.second
       }
       accounts[index].backlog = max(left, 0)
+      accounts[index].swiftBacklog = min(accounts[index].swiftBacklog, accounts[index].backlog)
       accounts[index].urgentBacklog = min(accounts[index].urgentBacklog, accounts[index].backlog)
     }
   }
@@ -254,16 +262,18 @@ public struct Striper: ~Copyable {
     return part
   }
 
-  /// The one path for a segment that shall not be cut; nil when there is none. An urgent one may take any path of
+  /// The one path for a segment that shall not be cut; nil when there is none. What is not bulk may take any path of
   /// `candidates`, a bit each.
-  public mutating func single(_ length: Int, urgent: Bool, among candidates: UInt32 = .max) -> UInt8? {
+  public mutating func single(
+    _ length: Int, as precedence: Precedence, among candidates: UInt32 = .max
+  ) -> UInt8? {
     precondition(waiting == 0, "drain the parts of a segment before the next one")
     var best: Int?
     var earliest = Interval(nanoseconds: .max)
     for index in 0..<Striper.mostPaths where accounts[index].mostBytes >= length {
       if candidates & 1 << UInt32(index) == 0 { continue }
-      if !urgent && usable & 1 << UInt32(index) == 0 { continue }
-      if let landing = arrival(of: length, on: index, urgent: urgent), landing < earliest {
+      if precedence == .bulk && usable & 1 << UInt32(index) == 0 { continue }
+      if let landing = arrival(of: length, on: index, as: precedence), landing < earliest {
         earliest = landing
         best = index
       }
@@ -272,7 +282,7 @@ public struct Striper: ~Copyable {
       counters.withoutPath += 1
       return nil
     }
-    if urgent { counters.urgent += 1 } else { counters.singles += 1 }
+    if precedence == .urgent { counters.urgent += 1 } else { counters.singles += 1 }
     return UInt8(best)
   }
 

@@ -6,15 +6,23 @@
 import Glibc
 import POSIX
 
-enum PortHolder {
-  /// "openvpn (process 812)"; nil when it cannot be told.
-  static func name(ofPort port: UInt16) -> String? {
+struct PortHolder: CustomStringConvertible {
+  let process: Int32
+  let name: String
+
+  var description: String { "\(name) (process \(process))" }
+
+  /// It has the port on another interface, as a rule.
+  var isOurselves: Bool { process == getpid() }
+
+  /// nil when it cannot be told.
+  static func of(port: UInt16) -> PortHolder? {
     let inodes = ["udp", "udp6"].flatMap {
       PortHolder.inodes(in: FileContents.text("/proc/thread-self/net/\($0)", atMost: 4 << 20) ?? "", port: port)
     }
     guard !inodes.isEmpty, let process = process(holding: Set(inodes.map { "socket:[\($0)]" })) else { return nil }
     let name = FileContents.text("/proc/\(process)/comm", atMost: 64).map { $0.prefix { $0 != "\n" } } ?? "a program"
-    return "\(name) (process \(process))"
+    return PortHolder(process: process, name: String(name))
   }
 
   /// The lines of /proc/net/udp: number, local address:port, … and the inode as the tenth field.

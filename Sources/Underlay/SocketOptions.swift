@@ -101,7 +101,7 @@ struct SocketOptions {
   /// Between two tries.
   private static let pauseMilliseconds: Int32 = 5
 
-  /// Returns the port. One that no process holds, and is taken all the same, is a killed predecessor's: his ring
+  /// Returns the port. One that no other process holds, and is taken all the same, is a killed predecessor's: his ring
   /// outlives him for some milliseconds, with the sockets that it reads. Such a one is waited for.
   func bind(port: UInt16, patience: Interval) throws(UnderlayFailure) -> UInt16 {
     let any = IPAddress(isIPv6 ? .ipv6 : .ipv4, high: 0, low: 0)
@@ -113,8 +113,8 @@ struct SocketOptions {
       var waited = Interval.zero
       while Glibc.bind(descriptor, __CONST_SOCKADDR_ARG(__sockaddr__: address), length) != 0 {
         let error = errno
-        let holder = error == EADDRINUSE ? PortHolder.name(ofPort: port) : nil
-        if error == EADDRINUSE && holder == nil && waited < patience {
+        let holder = error == EADDRINUSE ? PortHolder.of(port: port) : nil
+        if error == EADDRINUSE && holder?.isOurselves ?? true && waited < patience {
           poll(nil, 0, SocketOptions.pauseMilliseconds)
           waited = waited + .milliseconds(Int64(SocketOptions.pauseMilliseconds))
           continue

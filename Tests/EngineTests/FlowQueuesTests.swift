@@ -195,12 +195,33 @@ import Testing
     var station = Station(flows: 4, mostWaiting: 400, seed: 1)
     for flow in 0..<3 { for _ in 0..<5 { _ = station.append(60_000, to: flow) } }
     _ = station.append(60, to: 3, isUrgent: true)
-    #expect(station.take(mostBytes: 100_000)?.flow == 3)
-    // While its round lasts it is like the others; after that it may be urgent again.
-    while station.take(mostBytes: 100_000) != nil {}
-    _ = station.append(60_000, to: 0)
+    let rate = BitRate(bitsPerSecond: 10_000_000)
+    #expect(station.take(mostBytes: 100_000, rate: rate)?.flow == 3)
+    _ = station.queues.nextFlow()
+    // 60 bytes of each of the three others, and of its own, are 192 µs.
+    station.now = station.now + .microseconds(191)
     _ = station.append(60, to: 3, isUrgent: true)
-    #expect(station.take(mostBytes: 100_000)?.flow == 3)
+    #expect(station.take(mostBytes: 100_000, rate: rate)?.flow == 0)
+    while station.take(mostBytes: 100_000, rate: rate) != nil {}
+    _ = station.append(60_000, to: 0)
+    station.now = station.now + .microseconds(1)
+    _ = station.append(60, to: 3, isUrgent: true)
+    #expect(station.take(mostBytes: 100_000, rate: rate)?.flow == 3)
+  }
+
+  @Test func `is a call's at once when no other may leave for a while`() {
+    var station = Station(flows: 2, mostWaiting: 400, seed: 1)
+    let rate = BitRate(bitsPerSecond: 10_000_000)
+    for _ in 0..<5 { _ = station.append(60_000, to: 0) }
+    for _ in 0..<50 {
+      _ = station.append(200, to: 1, isUrgent: true)
+      let flow = station.take(mostBytes: 6_000, rate: rate)?.flow
+      #expect(flow == 1)
+      // The other one cannot leave: a gateway asks whose turn it is, and waits.
+      let next = station.queues.nextFlow()
+      #expect(next == station.slots[0])
+      station.now = station.now + .milliseconds(10)
+    }
   }
 
   /// A flood whose packets come while the last one still waits, or each only when it is known that nothing of it waits.
@@ -212,8 +233,9 @@ import Testing
       while station.queues.waiting(of: station.slots[1]) < 4 { _ = station.append(1_500, to: 1) }
       if comesOneByOne { _ = station.queues.nextFlow() }
       _ = station.append(200, to: 0, isUrgent: true)
-      guard let (flow, run) = station.take(mostBytes: 3_000) else { continue }
+      guard let (flow, run) = station.take(mostBytes: 3_000, rate: BitRate(bitsPerSecond: 8_000_000)) else { continue }
       let bytes = run.reduce(0) { $0 + Int($1.length) }
+      station.now = station.now + .microseconds(Int64(bytes))
       if flow == 0 { flood += bytes } else { bulk += bytes }
     }
     #expect(bulk + FlowQueues.quantum >= flood && flood > 0, "the flood has \(flood) bytes, the others \(bulk)")

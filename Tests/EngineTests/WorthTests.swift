@@ -31,14 +31,17 @@ import Testing
     #expect(worthy([(5, 20), (50, 320)]) == 0b11)
   }
 
-  @Test func `is not judged before the path was tried`() {
+  @Test func `is hoped to be like the fastest, until it was tried`() {
     #expect(worthy([(900, 2), (2, 20)], unknown: [1]) == 0b11)
-    #expect(worthy([(50, 20), (1, 320), (2, 20)], unknown: [1]) & 0b11 == 0b11)
+    #expect(worthy([(50, 20), (11, 120)], unknown: [1]) == 0b11)
+    #expect(worthy([(50, 20), (11, 270)], unknown: [1]) == 0b01)
   }
 
   @Test func `does not change with each small difference`() {
     // 100 against 110 ÷ 1.1: equal, so whoever is there stays.
-    #expect(worthy([(100, 0), (11, 40)], before: 0b01) == 0b01)
+    #expect(worthy([(100, 0), (9, 40)], before: 0b01) == 0b01)
+    #expect(worthy([(100, 0), (9, 40)], before: 0b11) == 0b11)
+    #expect(worthy([(100, 0), (1, 80)], before: 0b11) == 0b01)
     #expect(worthy([(100, 0), (11, 40)], before: 0b11) == 0b11)
   }
 

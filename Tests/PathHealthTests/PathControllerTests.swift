@@ -32,7 +32,8 @@ import Testing
     path.run(4_000)
     let window = path.controller.window
     path.share = 1
-    path.run(400)
+    // The next probe begins within a second.
+    path.run(1_100)
     #expect(path.controller.window < window)
     #expect(path.sawMarkedProbe)
     path.share = 0

@@ -242,6 +242,21 @@ import Wire
     #expect(pair.log.reorderWindow == PathLog.leastReorderWindow, "it stood still, and kept its order")
   }
 
+  @Test func `that never comes settles all that was sent before anybody knew, each in its time`() {
+    var pair = Pair()
+    pair.log.learn(roundTrip: .milliseconds(20), at: .at(0))
+    for step in 0..<5 { pair.send(UInt64(step) * 10, tag: UInt32(step), at: step * 10) }
+    for step in 0..<5 {
+      // 45 ms and the pause of the receiver, as for the first, and not twice as long.
+      #expect(pair.log.deadline == .at(65 + step * 10))
+      #expect(pair.log.expire(at: .at(65 + step * 10), in: &pair.runs) == 9_500)
+      #expect(pair.settled().map(\.tag) == [UInt32(step)])
+    }
+    #expect(pair.log.deadline == nil && pair.log.counters.timeouts == 1)
+    pair.send(50, tag: 9, at: 110)
+    #expect(pair.log.deadline == .at(110 + 130), "what is sent into the silence has twice the time")
+  }
+
   @Test func `that speaks of the last datagram only once leaves time to find what it passed`() throws {
     var pair = Pair()
     for step: UInt64 in 0..<10 {

@@ -8,11 +8,11 @@ import Topology
 @testable import Engine
 @testable import TestWorld
 
-/// 50 packets of 200 bytes a second. Where the way is 300 ms long, nothing can be repaired in time: what arrives is
+/// 50 packets of 200 bytes a second. Where the way is 550 ms long, nothing can be repaired in time: what arrives is
 /// what protection is worth.
 @Suite struct `A call that is protected` {
   @Test func `with copies loses a packet only when both paths do`() throws {
-    let call = try Call(.copies, over: ["delay 300ms loss 10%", "delay 300ms loss 10%"], seed: 3)
+    let call = try Call(.copies, over: ["delay 550ms loss 10%", "delay 550ms loss 10%"], seed: 3)
     call.run(for: .seconds(200))
     // Both are lost of one in a hundred.
     #expect(call.lostShare <= 0.015, "\(call.lostShare)")
@@ -49,7 +49,7 @@ import Topology
   @Test(arguments: 1...3 as ClosedRange<UInt64>)
   func `with parity 2+1 over three bad paths loses what theory says`(seed: UInt64) throws {
     let call = try Call(
-      .parity(data: 2, parity: 1), over: Array(repeating: "delay 300ms loss 10%", count: 3), seed: seed)
+      .parity(data: 2, parity: 1), over: Array(repeating: "delay 550ms loss 10%", count: 3), seed: seed)
     call.run(for: .seconds(400))
     let theory = ResidualLoss(members: 2, parity: 1, losses: [0.1, 0.1, 0.1]).ofDatagrams
     #expect(abs(call.lostShare - theory) <= 0.2 * theory, "\(call.lostShare), and theory says \(theory)")
@@ -68,8 +68,8 @@ import Topology
   ])
   func `loses nothing when a path dies in the midst of it`(protection: Protection, paths: Int) throws {
     let call = try Call(
-      protection, over: Array(repeating: "delay 300ms", count: paths), seed: 2,
-      events: "event at 6s p0 down")
+      protection, over: Array(repeating: "delay 550ms", count: paths), seed: 2,
+      events: "event at 9s p0 down")
     call.run(for: .seconds(12))
     #expect(call.datagrams.sent > 500)
     #expect(call.datagrams.lost == 0, "\(call.datagrams.lost) of \(call.datagrams.sent)")
@@ -96,7 +96,7 @@ import Topology
       call.world.run(for: .milliseconds(100))
       for place in 0..<PeerPath.mostPaths where call.world.gateways[0].engine.peers[0].isUsed(place) {
         let path = call.world.gateways[0].engine.peers[0].paths[place]
-        most = max(most, path.urgent.bytes + path.bulk.bytes)
+        most = max(most, path.waitingBytes)
       }
     }
     call.run(for: .zero)
@@ -113,7 +113,7 @@ import Topology
     good.run(for: .seconds(60))
     #expect(good.world.count("engine", "parity", at: 0) == 0)
     #expect(good.datagrams.lost == 0)
-    let loss = Array(repeating: "delay 300ms loss 5%", count: 3)
+    let loss = Array(repeating: "delay 550ms loss 5%", count: 3)
     let bad = try Call(.adaptive, over: loss, seed: 6)
     bad.run(for: .seconds(200))
     let sent = Double(bad.datagrams.sent)
@@ -199,18 +199,18 @@ private struct Call {
     let topology = try Topology(parsing: Array(text.utf8), file: "test")
     world = try BondWorld(topology, seed: seed) { Call.protect(&$1, protection) }
     datagrams = world.addUDP(
-      from: 0, starting: .seconds(3), rate: BitRate(bitsPerSecond: 80_000), length: 200)
+      from: 0, starting: .seconds(6), rate: BitRate(bitsPerSecond: 80_000), length: 200)
   }
 
   /// Every flow is of a class with this protection.
   static func protect(_ settings: inout GatewaySettings, _ protection: Protection) {
-    settings.classes = Classes([TrafficClass("call", .realtime, protection)])
+    settings.classes = Classes([TrafficClass("call", .interactive, protection)])
     let number = settings.classes.number(named: "call").map { UInt8($0) }
     settings.rules = [Rule(name: "all", .striped, classNumber: number)]
   }
 
   func run(for time: Interval) {
-    world.run(for: .seconds(3) + time)
+    world.run(for: .seconds(6) + time)
     world.finish()
     world.run(for: .seconds(3))
   }

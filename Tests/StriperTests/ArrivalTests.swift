@@ -138,20 +138,25 @@ private let rounding = 4.0
 }
 
 @Suite struct `What is urgent` {
-  @Test(arguments: 0..<300) func `goes where it lands first, and waits for what is urgent only`(seed: UInt64) {
+  @Test(arguments: 0..<300)
+  func `goes where it lands first, and waits for what is urgent only; what is sent again comes next`(seed: UInt64) {
     var random = SeededRandom(seed: seed)
     var known = Specimen.likely(&random).known
-    for index in known.indices { known[index].urgent = Int(random.below(UInt64(known[index].backlog + 1))) }
+    for index in known.indices {
+      known[index].urgent = Int(random.below(UInt64(known[index].backlog + 1)))
+      known[index].again = Int(random.below(UInt64(known[index].backlog - known[index].urgent + 1)))
+    }
     var specimen = Specimen(known)
     for _ in 0..<20 {
       let length = 1 + Int(random.below(3_000))
-      for isUrgent in [false, true] {
-        let path = specimen.striper.single(length, urgent: isUrgent)
+      for precedence in Striper.Precedence.allCases {
+        let path = specimen.striper.single(length, as: precedence)
         let landings = known.map { one in
-          Double(one.path.delay.nanoseconds) + Double((isUrgent ? one.urgent : one.backlog) + length) / one.rate
+          let behind = [one.urgent, one.urgent + one.again, one.backlog][Int(precedence.rawValue)]
+          return Double(one.path.delay.nanoseconds) + Double(behind + length) / one.rate
         }
         let landing = path.map { landings[Int($0)] } ?? .infinity
-        #expect(landing <= (landings.min() ?? 0) + rounding, "seed \(seed), \(length) bytes, urgent \(isUrgent)")
+        #expect(landing <= (landings.min() ?? 0) + rounding, "seed \(seed), \(length) bytes, \(precedence)")
       }
     }
   }
@@ -159,26 +164,35 @@ private let rounding = 4.0
   @Test func `stays on the best path while that is full of bulk`() {
     var striper = Striper([.usual(50, 10), .usual(50, 15)])
     striper.committed(500_000, on: 0)
-    #expect(striper.single(1_200, urgent: true) == 0 && striper.single(1_200, urgent: false) == 1)
+    #expect(striper.single(1_200, as: .urgent) == 0 && striper.single(1_200, as: .bulk) == 1)
     #expect(striper.counters.urgent == 1 && striper.counters.singles == 1)
     // 5 ms of urgent ones, and the other is as quick.
-    for _ in 0..<27 { striper.committed(1_200, on: 0, urgent: true) }
-    #expect(striper.single(1_200, urgent: true) == 1)
-    for _ in 0..<27 { striper.sent(1_200, on: 0, urgent: true) }
-    #expect(striper.single(1_200, urgent: true) == 0)
+    for _ in 0..<27 { striper.committed(1_200, on: 0, as: .urgent) }
+    #expect(striper.single(1_200, as: .urgent) == 1)
+    for _ in 0..<27 { striper.sent(1_200, on: 0, as: .urgent) }
+    #expect(striper.single(1_200, as: .urgent) == 0)
+  }
+
+  @Test func `does not wait for what is sent again, and bulk does`() {
+    var striper = Striper([.usual(50, 10), .usual(50, 15)])
+    striper.committed(50_000, on: 0, as: .again)
+    #expect(striper.single(1_200, as: .urgent) == 0)
+    #expect(striper.single(1_200, as: .again) == 1 && striper.single(1_200, as: .bulk) == 1)
+    striper.sent(50_000, on: 0, as: .again)
+    #expect(striper.single(1_200, as: .again) == 0)
   }
 
   @Test func `makes bulk wait, too`() {
     var striper = Striper([.usual(50, 10), .usual(50, 11)])
-    striper.committed(10_000, on: 0, urgent: true)
-    #expect(striper.single(1_200, urgent: false) == 1)
+    striper.committed(10_000, on: 0, as: .urgent)
+    #expect(striper.single(1_200, as: .bulk) == 1)
   }
 
   @Test func `may take a path that is beyond the budget`() {
     var striper = Striper([.usual(50, 10), .usual(50, 60)])
     striper.setBudget(.milliseconds(20))
-    for _ in 0..<400 { striper.committed(1_200, on: 0, urgent: true) }
-    #expect(striper.single(1_200, urgent: true) == 1 && striper.single(1_200, urgent: false) == 0)
+    for _ in 0..<400 { striper.committed(1_200, on: 0, as: .urgent) }
+    #expect(striper.single(1_200, as: .urgent) == 1 && striper.single(1_200, as: .bulk) == 0)
     #expect(striper.parts(of: 62_000).map(\.path) == [0])
   }
 }

@@ -98,11 +98,11 @@ import Testing
 @Suite struct `Paths` {
   @Test func `that do not exist carry nothing, and it is counted`() {
     var striper = Striper()
-    #expect(striper.parts(of: 1_000).isEmpty && striper.single(100, urgent: true) == nil)
+    #expect(striper.parts(of: 1_000).isEmpty && striper.single(100, as: .urgent) == nil)
     #expect(striper.mostSegmentLength == 0 && striper.horizon == 0 && striper.arrival(of: 1, on: 3) == nil)
     striper.setPath(4, .usual(1))
     striper.setPath(4, nil)
-    #expect(striper.parts(of: 1_000).isEmpty && striper.single(100, urgent: false) == nil)
+    #expect(striper.parts(of: 1_000).isEmpty && striper.single(100, as: .bulk) == nil)
     #expect(striper.counters.withoutPath == 4 && striper.counters.segments == 0)
   }
 
@@ -111,16 +111,16 @@ import Testing
     striper.setPath(9, .usual(12, 3))
     #expect(striper.mostSegmentLength == 62_832)
     #expect(striper.parts(of: 62_832, resume: 64) == [.init(path: 9, range: 0..<62_832)])
-    #expect(striper.single(62_832, urgent: false) == 9 && striper.single(62_833, urgent: false) == nil)
+    #expect(striper.single(62_832, as: .bulk) == 9 && striper.single(62_833, as: .bulk) == nil)
   }
 
   @Test func `that went lose what waited for them`() {
     var striper = Striper([.usual(10, 5), .usual(10, 6)])
     striper.committed(1_000_000, on: 0)
-    #expect(striper.single(1_428, urgent: false) == 1)
+    #expect(striper.single(1_428, as: .bulk) == 1)
     striper.setPath(0, nil)
     striper.setPath(0, .usual(10, 5))
-    #expect(striper.single(1_428, urgent: false) == 0)
+    #expect(striper.single(1_428, as: .bulk) == 0)
   }
 
   @Test func `keep their backlog when their rate changes, and what waits takes longer`() {

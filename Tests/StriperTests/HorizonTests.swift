@@ -215,8 +215,8 @@ private struct Line: ~Copyable {
     #expect(striper.mostSegmentLength == before.mostSegmentLength)
     striper.split(60_000)
     while let part = striper.nextPart() { #expect(part.path == 0) }
-    #expect(striper.single(1_000, urgent: true, among: 0b01) == 0)
-    #expect(striper.single(1_000, urgent: true, among: 0b11) == 1)
-    #expect(striper.single(1_000, urgent: false, among: 0b10) == nil)
+    #expect(striper.single(1_000, as: .urgent, among: 0b01) == 0)
+    #expect(striper.single(1_000, as: .urgent, among: 0b11) == 1)
+    #expect(striper.single(1_000, as: .bulk, among: 0b10) == nil)
   }
 }

@@ -39,7 +39,7 @@ import Testing
     var striper = Striper(rates.map { .usual($0) })
     var carried = [Int](repeating: 0, count: rates.count)
     for step in 1...10_000 {
-      guard let path = striper.single(1_428, urgent: false) else { return #expect(Bool(false), "no path") }
+      guard let path = striper.single(1_428, as: .bulk) else { return #expect(Bool(false), "no path") }
       striper.committed(1_428, on: Int(path))
       striper.settle()
       carried[Int(path)] += 1
@@ -83,7 +83,7 @@ import Testing
     // What is left of the credit is spent soon; then the shares are right again.
     var carried = [0, 0]
     for _ in 0..<20_000 {
-      guard let path = striper.single(1_000, urgent: false) else { continue }
+      guard let path = striper.single(1_000, as: .bulk) else { continue }
       striper.committed(1_000, on: Int(path))
       striper.settle()
       carried[Int(path)] += 1

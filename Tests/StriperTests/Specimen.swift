@@ -12,6 +12,7 @@ struct Known {
   var path: Striper.Path
   var backlog = 0
   var urgent = 0
+  var again = 0
 
   var rate: Double { Double(path.rate.bitsPerSecond / 8) / 1e9 }
   var least: Int { min(Striper.leastDatagrams, path.mostBytes / path.payload) * path.payload }
@@ -33,8 +34,9 @@ struct Specimen: ~Copyable {
     self.known = known
     for one in known {
       striper.setPath(one.index, one.path)
-      striper.committed(one.backlog - one.urgent, on: one.index)
-      striper.committed(one.urgent, on: one.index, urgent: true)
+      striper.committed(one.backlog - one.urgent - one.again, on: one.index)
+      striper.committed(one.again, on: one.index, as: .again)
+      striper.committed(one.urgent, on: one.index, as: .urgent)
     }
   }
 

@@ -51,7 +51,7 @@ public struct GatewayPlan: Sendable {
 
   /// Every flow is of a class with this protection.
   public mutating func protect(_ protection: Protection) {
-    classes = Classes([TrafficClass("protected", .realtime, protection)])
+    classes = Classes([TrafficClass("protected", .interactive, protection)])
     rules = [Rule(name: "all", .striped, classNumber: classes.number(named: "protected").map { UInt8($0) })]
   }
 }

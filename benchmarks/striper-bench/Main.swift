@@ -80,7 +80,7 @@ import Striper
   }
 
   @inline(never) static func singled(_ striper: inout Striper, _ rounds: Int) {
-    for _ in 0..<rounds { precondition(striper.single(1_400, urgent: true) != nil, "there are paths") }
+    for _ in 0..<rounds { precondition(striper.single(1_400, as: .urgent) != nil, "there are paths") }
   }
 
   static func nanoseconds(_ rounds: Int, _ work: () -> Void) -> Double {

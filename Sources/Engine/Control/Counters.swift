@@ -50,6 +50,8 @@ public struct Counters: Sendable {
     /// Segments that were sent over a second path as well, and pieces of parity.
     case copied
     case parity
+    /// Segments of which copies were sent to try a path.
+    case tried
     /// Pieces of parity whose path had no room.
     case omitted
     /// Segments of a protected class that went without: too long, no second path, or more lanes than have room.

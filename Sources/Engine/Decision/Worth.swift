@@ -15,11 +15,15 @@
 //  and the best of these sums is taken. So each per cent more may cost 4 ms. What lands later than 150 ms must bring
 //  four times as much: behind such a backlog a page that shares the paths with a download begins visibly later.
 //
-//  What was never full, or not for a minute, is not known to be slow: it is in until it was. Who is in stays until the
-//  others are better by a tenth, since rates and delays are never still.
+//  Of what nobody knows the best is hoped: that it carries as much as the fastest of all is believed to. So a second
+//  line like the first is used from the first moment on, and a satellite is not.
 //
-//  Rejected.  A budget of delay alone (10 ms for 1 % and 10 ms for twice as much are not the same); to try all subsets
-//  (a path in the middle costs nothing once a later one is in).
+//  Who is in stays until the others are better by a tenth, since rates and delays are never still; who is not comes in
+//  as soon as that is better.
+//
+//  Rejected.  To let in whoever is not known to be slow (all would wait for a satellite until it is full, which may be
+//  never: such paths carry copies instead, see Trying.swift). A budget of delay alone (10 ms for 1 % and 10 ms for
+//  twice as much are not the same); to try all subsets (a path in the middle costs nothing once a later one is in).
 //
 //  Always true.  Who would land first of all is in, whatever is believed of the others.
 //
@@ -59,9 +63,10 @@ struct Worth {
 
   /// The places of those that bulk should use; `before`: those that it uses now.
   mutating func choose(before: UInt32) -> UInt32 {
-    var unknown: UInt32 = 0
+    var fastest = 0.0
+    for index in 0..<count { fastest = max(fastest, list[index].rate) }
     for index in 0..<count {
-      if list[index].isUnknown { unknown |= 1 << UInt32(list[index].place) }
+      if list[index].isUnknown { list[index].rate = max(list[index].rate, fastest) }
       list[index].landing = list[index].delay + list[index].least / list[index].rate * 1e9
     }
     sort()
@@ -75,13 +80,13 @@ struct Worth {
       let lateness = list[index].landing - list[0].landing
       let cost = 1 + lateness / Worth.patience
       var worth = rates / (lateness > Worth.late ? max(cost, Worth.costOfLate) : cost)
-      if places | unknown == before { worth *= Worth.hysteresis }
+      if places & before == before { worth *= Worth.hysteresis }
       if worth > most {
         most = worth
         best = places
       }
     }
-    return best | unknown
+    return best
   }
 
   private mutating func sort() {

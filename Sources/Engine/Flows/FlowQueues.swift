@@ -14,9 +14,10 @@
 //  leaves; out of credit it gets `quantum` more and goes to the end of the ordinary list. A run may overdraw, since
 //  full batches are worth more than exact turns, and who overdrew waits more rounds.
 //
-//  A flow in the urgent list has the same credit, once: then it is ordinary, and so it is when it was emptied. Only
-//  after a round in which nothing of it waited may it be urgent again. So urgent packets overtake all that waits, and a
-//  flood of them takes no more than its share.
+//  A flow in the urgent list has the same credit, once: then it is ordinary. When it was emptied before, it may be
+//  urgent again after as long as all others that wait would need for as much. So urgent packets overtake all that
+//  waits, and a flood of them takes no more than its share. That is a time and not a round of the others: when their
+//  paths have all that they can use, no round ends, and a call must not wait for one.
 //
 //  A run is what can be one segment: packets that follow each other, all or none with a checksum to finish, and of one
 //  segment size. A plain packet may stand among super-packets only if its payload is no longer than their segment size,
@@ -51,6 +52,8 @@ struct FlowQueues: ~Copyable {
   /// Of all flows: 134 ms at 1 Gbit/s. Much less, and a fast flow that starts would meet this bound before CoDel has
   /// seen one interval of it; much more is memory for senders who do not listen anyway.
   static let usualBytes = 16 << 20
+  /// Of an urgent flow, in nanoseconds: a second, however many wait and however slow their paths are.
+  static let mostRest: UInt64 = 1_000_000_000
   /// The longest packet, of IPv6: one always finds room when nothing else waits.
   static let leastBytes = 40 + 65_535
 
@@ -88,6 +91,8 @@ struct FlowQueues: ~Copyable {
     var count: UInt32
     var bytes: UInt32
     var place: Place
+    /// It may be urgent from then on.
+    var resumes: UInt64
     var codel: CoDel
   }
 
@@ -95,13 +100,16 @@ struct FlowQueues: ~Copyable {
   private struct List: BitwiseCopyable {
     var head: UInt32 = 0
     var tail: UInt32 = 0
+    var count = 0
 
     mutating func append(_ flow: UInt32, _ queues: UnsafeMutablePointer<Queue>) {
+      count += 1
       if tail == 0 { head = flow + 1 } else { queues[Int(tail) - 1].following = flow + 1 }
       tail = flow + 1
     }
 
     mutating func removeHead(_ queues: UnsafeMutablePointer<Queue>) {
+      count -= 1
       head = queues[Int(head) - 1].following
       if head == 0 { tail = 0 }
     }
@@ -191,7 +199,7 @@ struct FlowQueues: ~Copyable {
     queue.pointee.bytes += packet.length
     if queue.pointee.place == .nowhere {
       queue.pointee.credit = Int32(FlowQueues.quantum)
-      insert(flow, into: isUrgent ? .urgent : .ordinary)
+      insert(flow, into: isUrgent && packet.arrived.nanoseconds >= queue.pointee.resumes ? .urgent : .ordinary)
     }
     table[flow].waiting += 1
     waiting += 1
@@ -263,12 +271,7 @@ struct FlowQueues: ~Copyable {
         return flow
       } else {
         removeHead(of: place)
-        // An urgent flow goes through a round as an ordinary one, or it would be urgent at once with its next packet.
-        if place == .urgent && ordinary.head != 0 {
-          insert(flow, into: .ordinary)
-        } else {
-          queue.pointee.place = .nowhere
-        }
+        queue.pointee.place = .nowhere
       }
     }
   }
@@ -340,12 +343,22 @@ struct FlowQueues: ~Copyable {
     queue.pointee.count = left
     queue.pointee.bytes -= UInt32(gone)
     queue.pointee.credit -= Int32(truncatingIfNeeded: min(length, Int(Int32.max) / 2))
+    if left == 0 && queue.pointee.place == .urgent { rest(queue, rate: rate, at: now) }
     table[flow].waiting -= taken
     waiting -= Int(taken)
     waitingBytes -= gone
     return Run(
       packets: UnsafeBufferPointer(start: run, count: count), length: length, segmentSize: size,
       needsChecksum: needsChecksum)
+  }
+
+  /// An urgent flow was emptied: it leaves the others as much as it took, each of them.
+  @inline(__always)
+  private func rest(_ queue: UnsafeMutablePointer<Queue>, rate: BitRate?, at now: Instant) {
+    guard let rate, ordinary.count > 0 else { return }
+    let taken = UInt64(max(0, FlowQueues.quantum - Int(queue.pointee.credit)))
+    let time = taken * 8_000_000_000 / max(1_000, rate.bitsPerSecond) * UInt64(ordinary.count + 1)
+    queue.pointee.resumes = now.nanoseconds + min(time, FlowQueues.mostRest)
   }
 
   /// False when the packet that left its queue goes no further.

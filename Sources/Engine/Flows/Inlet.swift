@@ -116,7 +116,7 @@ extension Engine {
       }
       let pin =
         only
-        ?? (isUrgent ? peers[index].striper.single(Engine.mostUrgent, urgent: true, among: mayCarry(slot, index)) : nil)
+        ?? (isUrgent ? peers[index].striper.single(Engine.mostUrgent, as: .urgent, among: mayCarry(slot, index)) : nil)
       // A segment is a turn of its flow: no longer than a few milliseconds of what the paths carry.
       let turn = Int(peers[index].rate.bitsPerSecond / 8 / 1_000) * Engine.turnMilliseconds
       let isProtected =
@@ -132,13 +132,13 @@ extension Engine {
       guard shipments.hasRoom(), parts.freeCount >= PeerPath.mostPaths else { break }
       let run = queues.takeRun(of: slot, mostBytes: most, rate: peers[index].rate, in: &flows, at: now)
       if run.packets.isEmpty { continue }
-      let lane =
-        flows[slot].plan.stack == .raw ? rawLane() : FlowTable.lane(of: slot, lanes: Peer.lanes - Engine.rawLanes)
+      let lane = hasOrder(slot) ? FlowTable.lane(of: slot, lanes: Peer.lanes - Engine.rawLanes) : rawLane()
       if isProtected {
         let protection = protections[Int(flows[slot].classNumber)]
         commit(run, as: protection, to: index, lane: lane, pinned: pin, isUrgent: isUrgent, at: now)
       } else {
         commit(run, to: index, lane: lane, pinned: pin, isUrgent: isUrgent, at: now)
+        if pin == nil, let trial = pathToTry(of: index, at: now) { tryCopy(over: trial, of: index, at: now) }
       }
       transmit(to: index, at: now)
     }
@@ -200,6 +200,17 @@ extension Engine {
   /// It is up, and what is sent on it is reported.
   private func mayPin(_ place: Int, _ index: Int) -> Bool {
     peers[index].isUp(place) && !peers[index].beliefs[place].isSilent
+  }
+
+  /// A call that is sent twice goes on when one path dies and the other is late: nobody listens to what came after its
+  /// successors anyway. A TCP would take that for loss.
+  @inline(__always)
+  private func hasOrder(_ slot: UInt32) -> Bool {
+    if flows[slot].plan.stack == .raw { return false }
+    let number = Int(flows[slot].classNumber)
+    if protectedClasses >> UInt64(number) & 1 == 0 || flows[slot].plan.stack != .striped { return true }
+    return protections[number] != .copies || treatments[number] != .realtime
+      || flows[slot].key.transport == PacketView.Transport.tcp
   }
 
   /// What has no order gets another lane each time: none of it waits for the loss of another.

@@ -27,6 +27,11 @@ struct PathBelief: BitwiseCopyable {
   var loss = LossShare()
   /// How much later than over the quickest path it arrives, as the striper was told.
   var behind = Interval.zero
+  /// Since when it has been tried with copies, see Trying.swift.
+  private var triedSince: Instant?
+  /// Until then what was found counts, though the path was never full.
+  private var triedUntil = Instant.zero
+  private var triedFor = PathBelief.firstTried
   /// Parts wait for the pacer.
   var isPaced = false
   /// Nothing was reported of what we sent lately: it carries nothing until something is, or a question is answered.
@@ -40,11 +45,31 @@ struct PathBelief: BitwiseCopyable {
   static let firstPause = Interval.milliseconds(100)
   static let lastPause = Interval.seconds(1)
 
+  /// Half a dozen doublings of a startup fit, twice; then copies tell no more, since there are no more of them.
+  static let leastTrial = Interval.seconds(3)
+  static let roundsOfTrial: Int64 = 16
+  /// Lines are repaired, and neighbours go to bed; but copies are bytes as well.
+  static let firstTried = Interval.seconds(60)
+  static let lastTried = Interval.seconds(960)
+
   init(path: UInt8, size: PathMTU, at now: Instant) {
     self.size = size
     receipts = Receipts(path: path)
     controller = PathController(limit: nil, at: now)
     pacer = Pacer(rate: controller.pacingRate, at: now)
+  }
+
+  /// Nobody knows what it could carry, and it is not that it was just tried.
+  func isUnknown(at now: Instant) -> Bool { now >= triedUntil && controller.isUnknown(at: now) }
+
+  /// A copy is sent over it to see what becomes of it.
+  mutating func tried(at now: Instant) {
+    let since = triedSince ?? now
+    triedSince = since
+    if now - since < max(PathBelief.leastTrial, controller.leastRoundTrip * PathBelief.roundsOfTrial) { return }
+    triedSince = nil
+    triedUntil = now + triedFor
+    triedFor = min(triedFor * 2, PathBelief.lastTried)
   }
 
   mutating func setLimit(_ limit: BitRate?, at now: Instant) {

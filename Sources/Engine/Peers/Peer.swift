@@ -42,6 +42,10 @@ struct Peer: ~Copyable {
   var striped: UInt32 = 0
   /// Those that are worth it, see `Worth`.
   var worthy = UInt32.max
+  /// Of the others, those that nobody knows: see `Trying.swift`.
+  var trials: UInt32 = 0
+  /// Those of which it is known what they carry.
+  var proven: UInt32 = 0
   /// What they are believed to carry.
   var rate = BitRate(bitsPerSecond: 1_000)
   /// For which something waits.

@@ -6,6 +6,7 @@
 
 import PathMTU
 import Primitives
+import Striper
 import Wire
 
 struct PeerPath: BitwiseCopyable {
@@ -30,8 +31,9 @@ struct PeerPath: BitwiseCopyable {
   /// Bytes of text in a full datagram, as the path's search has it.
   var payload: Int
   var openBatch: UInt16?
-  /// Parts that wait for this path.
+  /// Parts that wait for this path: see `Striper.Precedence`.
   var urgent = PartList()
+  var again = PartList()
   var bulk = PartList()
   /// It is in the list of paths with an open batch.
   var isListed = false
@@ -58,6 +60,35 @@ struct PeerPath: BitwiseCopyable {
     self.isOurs = isOurs
     payload = size.payload - DataHeader.overhead
     liveness = Liveness(keepsAlive: isOurs || keepalive != nil, every: keepalive, at: now)
+  }
+
+  @inline(__always)
+  subscript(precedence: Striper.Precedence) -> PartList {
+    get {
+      switch precedence {
+      case .urgent: urgent
+      case .again: again
+      case .bulk: bulk
+      }
+    }
+    set {
+      switch precedence {
+      case .urgent: urgent = newValue
+      case .again: again = newValue
+      case .bulk: bulk = newValue
+      }
+    }
+  }
+
+  /// Of all parts that wait.
+  var waitingBytes: Int { urgent.bytes + again.bytes + bulk.bytes }
+
+  /// What leaves next; nil: nothing waits.
+  @inline(__always)
+  var precedence: Striper.Precedence? {
+    if !urgent.isEmpty { return .urgent }
+    if !again.isEmpty { return .again }
+    return bulk.isEmpty ? nil : .bulk
   }
 
   /// A path that the other side found and has not used for as long as keys live: it will not come back under this name.

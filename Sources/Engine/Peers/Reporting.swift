@@ -11,7 +11,8 @@
 //      rate, delay, loss ◀─ log, delays ◀─ reports ◀───────┘ (each fourth time over the next best, if it is near)
 //
 //  Reports are cumulative, so a lost one costs time and nothing else; now and then one goes another way, since the best
-//  way there may be dead in this direction, and nobody would hear of it.
+//  way there may be dead in this direction, and nobody would hear of it. When nothing is heard on the best way for a
+//  moment they go two ways, and after a few round trips not there any more.
 //
 //  Control datagrams are quiet: they have numbers of the path, but nobody reports them, or two idle gateways would keep
 //  each other awake.
@@ -43,38 +44,69 @@ extension Engine {
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       if let due = peers[index].beliefs[place].receipts.deadline, due <= now { isDue = true }
     }
-    guard isDue, let way = wayBack(to: index) else { return }
+    guard isDue, let ways = waysBack(to: index, at: now) else { return }
     peers[index].reports &+= 1
     keepBooks(of: index, at: now)
     withUnsafeTemporaryAllocation(byteCount: Engine.mostControlText, alignment: 8) { room in
       // A narrow path takes fewer of them at once; one, of 96 bytes, fits every path.
-      let room = UnsafeMutableRawBufferPointer(rebasing: room[..<min(room.count, peers[index].paths[way].payload)])
+      let payload = peers[index].paths[ways.first].payload
+      let narrow = ways.second.map { min(payload, peers[index].paths[$0].payload) } ?? payload
+      let room = UnsafeMutableRawBufferPointer(rebasing: room[..<min(room.count, narrow)])
       var writer = ControlWriter(room)
       for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
         peers[index].beliefs[place].receipts.setInterval(
           roundTrip: peers[index].paths[place].liveness.smoothedRoundTrip)
         guard let report = peers[index].beliefs[place].receipts.nextReport(at: now, joining: true) else { continue }
         if writer.append(report) { continue }
-        sendControl(UnsafeRawBufferPointer(rebasing: room[..<writer.written]), on: way, of: index, at: now)
+        sendReport(room, writer.written, over: ways, of: index, at: now)
         writer = ControlWriter(room)
         _ = writer.append(report)
       }
       if writer.written > 0 {
-        sendControl(UnsafeRawBufferPointer(rebasing: room[..<writer.written]), on: way, of: index, at: now)
+        sendReport(room, writer.written, over: ways, of: index, at: now)
       }
     }
   }
 
-  /// Over which path reports go: the quickest one that answers, each fourth time the next one.
-  private func wayBack(to index: Int) -> Int? {
+  private mutating func sendReport(
+    _ room: UnsafeMutableRawBufferPointer, _ count: Int, over ways: (first: Int, second: Int?), of index: Int,
+    at now: Instant
+  ) {
+    let text = UnsafeRawBufferPointer(rebasing: room[..<count])
+    sendControl(text, on: ways.first, of: index, at: now)
+    if let second = ways.second { sendControl(text, on: second, of: index, at: now) }
+  }
+
+  /// Over which paths reports go: the quickest one that answers, each fourth time the next one. While nothing is heard
+  /// on the quickest one both have them: if it is dead, everything that they say of the others would be lost with it.
+  private func waysBack(to index: Int, at now: Instant) -> (first: Int, second: Int?)? {
+    guard let ways = waysBack(to: index, heardWithin: Engine.freshFor, at: now) ?? waysBack(to: index, at: now)
+    else { return nil }
+    guard let next = ways.next else { return (ways.best, nil) }
+    let quickest = peers[index].paths[ways.best].liveness
+    if now - (quickest.lastHeard ?? .zero) > Engine.quietFor { return (ways.best, next) }
+    // A report that comes much later than the next one tells nothing, and what it did not tell looks lost meanwhile.
+    let isNear = peers[index].paths[next].liveness.smoothedRoundTrip < quickest.smoothedRoundTrip * 2
+    return (peers[index].reports % 4 == 3 && isNear ? next : ways.best, nil)
+  }
+
+  /// While data flows something is heard more often.
+  static let quietFor = Interval.milliseconds(10)
+  /// What was not heard for so long, and for three round trips, may be dead.
+  static let freshFor = Interval.milliseconds(50)
+
+  private func waysBack(
+    to index: Int, heardWithin limit: Interval? = nil, at now: Instant
+  ) -> (best: Int, next: Int?)? {
     var best: (place: Int, roundTrip: Interval)?
     var next: (place: Int, roundTrip: Interval)?
     // Reports are bytes as well: who is kept for emergencies has none of them, unless there is no other way.
     let carrying = peers[index].carrying
     for place in 0..<PeerPath.mostPaths where peers[index].isUp(place) {
       if carrying != 0 && !carrying.has(place) { continue }
-      let path = peers[index].paths + place
-      let way = (place, path.pointee.liveness.smoothedRoundTrip)
+      let liveness = peers[index].paths[place].liveness
+      let way = (place, liveness.smoothedRoundTrip)
+      if let limit, now - (liveness.lastHeard ?? .zero) > max(limit, way.1 * 3) { continue }
       if let first = best, first.roundTrip <= way.1 {
         if next.map({ way.1 < $0.roundTrip }) ?? true { next = way }
       } else {
@@ -82,9 +114,7 @@ extension Engine {
         best = way
       }
     }
-    // A report that comes much later than the next one tells nothing, and what it did not tell looks lost meanwhile.
-    if let next, let best, peers[index].reports % 4 == 3, next.roundTrip < best.roundTrip * 2 { return next.place }
-    return best?.place
+    return best.map { ($0.place, next?.place) }
   }
 
   // MARK: What we hear
@@ -145,6 +175,7 @@ extension Engine {
     }
     let batchesOfPart = max(Engine.leastBatchesOfPart, Engine.leastBatches / max(1, carrying.nonzeroBitCount))
     var worth = Worth()
+    var unknown: UInt32 = 0
     var weights: UInt64 = 0
     for place in carrying.places { weights += UInt64(localPaths[Int(peers[index].paths[place].route.socket)].weight) }
     var rates: UInt64 = 0
@@ -164,6 +195,9 @@ extension Engine {
         // Until something was measured, the operator's word is the best there is.
         let weight = UInt64(localPaths[Int(path.pointee.route.socket)].weight)
         rate = rate * weight * UInt64(carrying.nonzeroBitCount) / weights
+      } else if belief.pointee.controller.state == .startup {
+        // Who has not found the end yet is tried with twice as much.
+        rate *= 2
       }
       belief.pointee.behind = behind
       let known = Striper.Path(
@@ -172,12 +206,16 @@ extension Engine {
         standsBy: !carrying.has(place))
       peers[index].striper.setPath(place, known)
       if known.standsBy { continue }
+      let isUnknown = belief.pointee.isUnknown(at: now)
+      if isUnknown { unknown |= place.bit }
       worth.add(
         place, rate: known.rate, delay: known.delay, least: Striper.leastDatagrams * known.payload,
-        isUnknown: belief.pointee.controller.isUnknown(at: now))
+        isUnknown: isUnknown)
     }
     let worthy = worth.choose(before: peers[index].worthy)
     peers[index].worthy = worthy
+    peers[index].trials = unknown & ~worthy
+    peers[index].proven = carrying & ~unknown
     peers[index].striper.setWorthy(worthy)
     for place in 0..<PeerPath.mostPaths where worthy & 1 << UInt32(place) != 0 {
       rates += peers[index].beliefs[place].controller.rate.bitsPerSecond
@@ -188,8 +226,9 @@ extension Engine {
       let place = new.trailingZeroBitCount
       new &= new &- 1
       let path = peers[index].paths + place
-      peers[index].striper.committed(path.pointee.urgent.bytes, on: place, urgent: true)
-      peers[index].striper.committed(path.pointee.bulk.bytes, on: place)
+      for precedence in Striper.Precedence.allCases {
+        peers[index].striper.committed(path.pointee[precedence].bytes, on: place, as: precedence)
+      }
     }
     peers[index].striped |= present
     peers[index].rate = BitRate(bitsPerSecond: max(1_000, rates))

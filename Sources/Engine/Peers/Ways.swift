@@ -23,9 +23,9 @@ import Wire
 extension Engine {
   /// Spread of one-way delays that nobody has measured yet, and what timers and schedulers add.
   static let leastPatience = Interval.milliseconds(20)
-  /// Until all round trips are measured, too. A repair over a satellite comes later than that; but so long would a call
-  /// be silent whose packet nobody sends again.
-  static let mostPatience = Interval.milliseconds(500)
+  /// Until all round trips are measured, too. A repair over a satellite takes less; so long does a flow stand still of
+  /// which something is lost that nobody sends again, and a TCP's own repair begins to be quicker.
+  static let mostPatience = Interval.seconds(1)
   /// A segment may be so many full batches long, also on a single path: hosts make super-packets a little longer than a
   /// batch, and each alone would cost two calls (34 µs instead of 39 for 64 KiB, measured).
   static let leastBatches = 4

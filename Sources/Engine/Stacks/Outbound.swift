@@ -30,6 +30,10 @@ extension Engine {
   /// that is half full, and between there are full ones, of 64 datagrams of half the usual length in the worst case.
   static func batches(for length: Int, paths: Int) -> Int { 2 * paths + length / 30_000 + 1 }
 
+  /// What is urgent may be in flight beyond the window, which downloads and repairs fill: a call does not wait for a
+  /// report. Ten calls are 100 kB a second, and a report comes within a fifth of one, or the path rests.
+  static let mostUrgentBeyond = 16 * 1_428
+
   // MARK: Commit
 
   /// A run of packets gets its number and is cut; its parts wait for their paths. False when there is no room for it.
@@ -72,15 +76,15 @@ extension Engine {
   private mutating func wait(_ number: UInt32, _ range: Range<Int>, for place: Int, of index: Int, isUrgent: Bool) {
     wait(
       WaitingPart(shipment: number, lower: UInt32(range.lowerBound), upper: UInt32(range.upperBound)), for: place,
-      of: index, isUrgent: isUrgent)
+      of: index, as: isUrgent ? .urgent : .bulk)
   }
 
-  mutating func wait(_ part: WaitingPart, for place: Int, of index: Int, isUrgent: Bool) {
+  mutating func wait(_ part: WaitingPart, for place: Int, of index: Int, as precedence: Striper.Precedence) {
     let path = peers[index].paths + place
-    if isUrgent { parts.append(part, to: &path.pointee.urgent) } else { parts.append(part, to: &path.pointee.bulk) }
+    parts.append(part, to: &path.pointee[precedence])
     peers[index].loaded |= 1 << UInt32(place)
     if peers[index].striped & 1 << UInt32(place) != 0 {
-      peers[index].striper.committed(part.count, on: place, urgent: isUrgent)
+      peers[index].striper.committed(part.count, on: place, as: precedence)
     }
   }
 
@@ -104,15 +108,17 @@ extension Engine {
     let belief = peers[index].beliefs + place
     belief.pointee.isPaced = false
     while true {
-      let isUrgent = !path.pointee.urgent.isEmpty
-      guard let part = parts.first(of: isUrgent ? path.pointee.urgent : path.pointee.bulk) else { break }
+      guard let precedence = path.pointee.precedence, let part = parts.first(of: path.pointee[precedence]) else {
+        break
+      }
       guard let shipment = shipments[part.shipment] else { preconditionFailure("what waits of a segment keeps it") }
       if drafted != part.shipment {
         draft = shipments.draft(of: shipment.pointee)
         drafted = part.shipment
       }
       // A report opens the window; the pacer opens by itself.
-      let window = belief.pointee.controller.window - belief.pointee.log.inFlight
+      var window = belief.pointee.controller.window - belief.pointee.log.inFlight
+      if precedence == .urgent { window += Engine.mostUrgentBeyond }
       if window <= 0 { return }
       let paced = belief.pointee.pacer.room(at: now)
       if paced == 0 {
@@ -126,13 +132,9 @@ extension Engine {
         : sealProtected(part, shipment.pointee, on: place, of: index, session, most: room, at: now)
       if bytes == 0 { return }
       if peers[index].striped & 1 << UInt32(place) != 0 {
-        peers[index].striper.sent(bytes, on: place, urgent: isUrgent)
+        peers[index].striper.sent(bytes, on: place, as: precedence)
       }
-      if isUrgent {
-        parts.take(bytes, from: &path.pointee.urgent)
-      } else {
-        parts.take(bytes, from: &path.pointee.bulk)
-      }
+      parts.take(bytes, from: &path.pointee[precedence])
       // Small packets move: what was known of their places is void.
       if Int(shipment.pointee.unsent) == bytes { drafted = nil }
       shipments.sent(part.shipment, bytes: bytes)
@@ -249,7 +251,7 @@ extension Engine {
     let belief = peers[index].beliefs + place
     let path = peers[index].paths + place
     // Nothing else waits, for this path or for any.
-    let isLast = path.pointee.urgent.bytes + path.pointee.bulk.bytes == end - Int(part.lower)
+    let isLast = path.pointee.waitingBytes == end - Int(part.lower)
     let wasQuiet = belief.pointee.log.deadline == nil
     let tag = cargoes.append(
       shipment: run.shipment, run.lower..<end, step: run.step, record: run.record, copy: part.copy)
@@ -296,9 +298,10 @@ extension Engine {
   /// What was lost is sent again over the path that lands first, as long as somebody waits for it. False: it is given
   /// up.
   private mutating func repair(_ bytes: Range<UInt32>, of cargo: Cargo, to index: Int, at now: Instant) -> Bool {
+    let precedence: Striper.Precedence = shipments[cargo.shipment]?.pointee.isUrgent == true ? .urgent : .again
     guard let shipment = shipments[cargo.shipment], now - shipment.pointee.since < Engine.mostPatience,
       parts.freeCount > 0,
-      let place = peers[index].striper.single(bytes.count, urgent: true, among: peers[index].carrying)
+      let place = peers[index].striper.single(bytes.count, as: precedence, among: mayRepair(index))
     else {
       counters.count(.unrepaired)
       peers[index].steering?.pointee.noteGivenUp(at: now)
@@ -309,9 +312,15 @@ extension Engine {
     var part = WaitingPart(shipment: cargo.shipment, lower: bytes.lowerBound, upper: bytes.upperBound)
     part.isWhole = false
     part.kind = cargo.copy << 7
-    wait(part, for: Int(place), of: index, isUrgent: true)
+    wait(part, for: Int(place), of: index, as: precedence)
     noteLoaded(index)
     return true
+  }
+
+  /// Not over paths that nobody knows: what is believed of one may be a hundred times what it carries.
+  private func mayRepair(_ index: Int) -> UInt32 {
+    let proven = peers[index].proven & peers[index].carrying
+    return proven != 0 ? proven : peers[index].carrying
   }
 
   private mutating func noteLoaded(_ index: Int) {
@@ -364,63 +373,67 @@ extension Engine {
   mutating func redirectParts(of place: Int, _ index: Int) {
     let path = peers[index].paths + place
     peers[index].loaded &= ~(1 << UInt32(place))
-    var urgent = path.pointee.urgent
-    var bulk = path.pointee.bulk
-    path.pointee.urgent = PartList()
-    path.pointee.bulk = PartList()
+    let before = path.pointee
+    for precedence in Striper.Precedence.allCases { path.pointee[precedence] = PartList() }
     // The others land sooner, and this one is no choice any more.
     if peers[index].striped & 1 << UInt32(place) != 0 {
       peers[index].striper.setPath(place, nil)
       peers[index].striped &= ~(1 << UInt32(place))
     }
-    while let part = parts.first(of: urgent) {
-      parts.take(part.count, from: &urgent)
-      redirect(part, to: survivor(for: part, of: index), of: index, isUrgent: true)
-    }
-    while let part = parts.first(of: bulk) {
-      parts.take(part.count, from: &bulk)
-      redirect(part, to: survivor(for: part, of: index), of: index, isUrgent: false)
+    for precedence in Striper.Precedence.allCases {
+      var list = before[precedence]
+      // It would have left by now, and what came after it waits.
+      let next = precedence == .bulk ? .again : precedence
+      while let part = parts.first(of: list) {
+        parts.take(part.count, from: &list)
+        if part.copy > 0, shipments[part.shipment]?.pointee.isTried == true {
+          drop(part)
+          continue
+        }
+        redirect(part, to: survivor(for: part, of: index, as: next), of: index, as: next)
+      }
     }
   }
 
-  private mutating func survivor(for part: WaitingPart, of index: Int) -> Int? {
-    if let place = peers[index].striper.single(part.count, urgent: true) { return Int(place) }
+  private mutating func survivor(
+    for part: WaitingPart, of index: Int, as precedence: Striper.Precedence
+  ) -> Int? {
+    let candidates = precedence == .urgent ? .max : mayRepair(index)
+    if let place = peers[index].striper.single(part.count, as: precedence, among: candidates) { return Int(place) }
     return peers[index].carrying == 0 ? nil : peers[index].carrying.trailingZeroBitCount
-  }
-
-  /// It will not go over this path.
-  private mutating func leave(_ part: WaitingPart, _ place: Int, _ index: Int, isUrgent: Bool) {
-    if peers[index].striped & 1 << UInt32(place) == 0 { return }
-    peers[index].striper.sent(part.count, on: place, urgent: isUrgent)
   }
 
   /// The other gateway counts its lanes anew: what waits for it has numbers that mean nothing any more.
   mutating func dropParts(of index: Int) {
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       let path = peers[index].paths + place
-      while let part = parts.first(of: path.pointee.urgent) {
-        leave(part, place, index, isUrgent: true)
-        parts.take(part.count, from: &path.pointee.urgent)
-        redirect(part, to: nil, of: index, isUrgent: true)
-      }
-      while let part = parts.first(of: path.pointee.bulk) {
-        leave(part, place, index, isUrgent: false)
-        parts.take(part.count, from: &path.pointee.bulk)
-        redirect(part, to: nil, of: index, isUrgent: false)
+      while let precedence = path.pointee.precedence, let part = parts.first(of: path.pointee[precedence]) {
+        if peers[index].striped & 1 << UInt32(place) != 0 {
+          peers[index].striper.sent(part.count, on: place, as: precedence)
+        }
+        parts.take(part.count, from: &path.pointee[precedence])
+        redirect(part, to: nil, of: index, as: precedence)
       }
     }
     peers[index].loaded = 0
   }
 
-  private mutating func redirect(_ part: WaitingPart, to other: Int?, of index: Int, isUrgent: Bool) {
+  private mutating func redirect(
+    _ part: WaitingPart, to other: Int?, of index: Int, as precedence: Striper.Precedence
+  ) {
     guard let other else {
-      drafted = nil
-      shipments.sent(part.shipment, bytes: part.count)
-      shipments.settle(part.shipment, bytes: part.count)
+      drop(part)
       return counters.count(.noPath)
     }
-    wait(part, for: other, of: index, isUrgent: isUrgent)
+    wait(part, for: other, of: index, as: precedence)
     noteLoaded(index)
+  }
+
+  /// It will not be sent.
+  private mutating func drop(_ part: WaitingPart) {
+    drafted = nil
+    shipments.sent(part.shipment, bytes: part.count)
+    shipments.settle(part.shipment, bytes: part.count)
   }
 
   /// One message between gateways, on one path.

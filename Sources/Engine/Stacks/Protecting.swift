@@ -24,7 +24,7 @@
 //  A packet longer than four datagrams (copies) or than one (parity) goes as if its class had no protection, uncut and
 //  over the path that lands first if it is urgent, else as bulk is: it is a piece of a download, whose sender repairs
 //  it, and to send a download twice is not what anybody wants who protects calls. With one path left a copy is not
-//  sent, parity is; and no copy goes to a path where it would land more than `mostPatience` after the other.
+//  sent, parity is; and no copy goes to a path where it would land more than `mostLateness` after the other.
 //
 //  Rejected.  To protect datagrams of bulk segments (their losses are repaired within the patience that they need
 //  anyway, at a hundredth of the bytes). A queue for parity (its members would have to be kept to be of use).
@@ -44,6 +44,8 @@ import Wire
 extension Engine {
   /// As much as an urgent flow's turn: a frame of video of a few packets that a host handed over as one is copied.
   static let mostCopied = mostUrgent
+  /// A copy that lands so late is of no use to a call.
+  static let mostLateness = Interval.milliseconds(500)
   /// One packet of a call in 20 s: nobody hears it, and half as much would double what is sent besides.
   static let adaptiveTarget = 0.001
   /// Losses are measured over hundreds of datagrams: to ask more often costs more than it tells.
@@ -71,9 +73,11 @@ extension Engine {
   }
 
   private func ranking(of index: Int, for length: Int, isUrgent: Bool) -> PathRanking {
-    var ranking = PathRanking(patience: Engine.mostPatience)
+    var ranking = PathRanking(patience: Engine.mostLateness)
     for place in 0..<PeerPath.mostPaths where peers[index].striped & 1 << UInt32(place) != 0 {
-      guard let arrival = peers[index].striper.arrival(of: length, on: place, urgent: isUrgent) else { continue }
+      guard let arrival = peers[index].striper.arrival(of: length, on: place, as: isUrgent ? .urgent : .bulk) else {
+        continue
+      }
       ranking.add(place, lands: arrival, payload: peers[index].paths[place].payload)
     }
     return ranking
@@ -93,7 +97,7 @@ extension Engine {
       for copy in 0..<2 {
         var part = WaitingPart(shipment: number, lower: 0, upper: UInt32(run.length))
         part.kind = UInt8(copy) << 7
-        wait(part, for: ranking[copy], of: index, isUrgent: isUrgent)
+        wait(part, for: ranking[copy], of: index, as: isUrgent ? .urgent : .bulk)
       }
     case .parity, .adaptive:
       guard ranking.count > 0, run.length <= min(GuardedLanes.mostText, ranking.leastPayload - MemberImage.overhead),
@@ -153,7 +157,7 @@ extension Engine {
       part.kind = header.extra
       path = ranking.path(ofMember: member)
     }
-    wait(part, for: path, of: index, isUrgent: isUrgent)
+    wait(part, for: path, of: index, as: isUrgent ? .urgent : .bulk)
     sendParity(of: sender, over: ranking, at: now)
     guarded.noteGroup(of: sender)
   }

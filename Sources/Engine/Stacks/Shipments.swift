@@ -20,7 +20,8 @@
 //  that the cipher has just read: 40 ns, where a buffer is worth 64 KiB.
 //
 //  Of a segment that was sent twice each copy counts: it is over when both have arrived or were given up. A copy that
-//  was lost is sent again only if the other was lost, too.
+//  was lost is sent again only if the other was lost, too; unless the second was only to try a path (`tryCopy`): then
+//  it changes nothing.
 //
 //  What waits for news is bounded by `mostBytes`; beyond it the oldest shipments are forgotten as well.
 //
@@ -60,6 +61,8 @@ struct Shipment: BitwiseCopyable {
   fileprivate var copies: UInt8
   /// A bit for each copy of which something was lost.
   fileprivate var lostCopies: UInt8
+  /// The second copy is there to try a path.
+  fileprivate(set) var isTried = false
   /// The protected group that it is a member of, if its part says that it is one.
   var group: UInt32
 }
@@ -181,6 +184,14 @@ struct Shipments: ~Copyable {
   /// A draft of no packets.
   var nothing: SegmentDraft { SegmentDraft(at: packets, segmentSize: 0, needsChecksum: false) }
 
+  /// So much of it goes over another path as well, for that path's sake.
+  mutating func tryCopy(_ number: UInt32, bytes: Int) {
+    guard let shipment = self[number], shipment.pointee.copies == 1 else { return }
+    shipment.pointee.isTried = true
+    shipment.pointee.outstanding += UInt32(bytes)
+    shipment.pointee.unsent += UInt32(bytes)
+  }
+
   // MARK: Sent
 
   /// So many bytes of it have left.
@@ -231,7 +242,9 @@ struct Shipments: ~Copyable {
   /// needs to be sent again. The second copy that loses something is repaired, be it the same piece or not: to know
   /// which would take a list of pieces for each copy, and a needless repair is only some bytes.
   mutating func hasOther(_ number: UInt32, lost copy: UInt8) -> Bool {
-    guard let shipment = self[number], shipment.pointee.copies > 1 else { return false }
+    guard let shipment = self[number] else { return false }
+    if shipment.pointee.isTried { return copy > 0 }
+    if shipment.pointee.copies == 1 { return false }
     shipment.pointee.lostCopies |= 1 << copy
     return shipment.pointee.lostCopies & ~(1 << copy) == 0
   }

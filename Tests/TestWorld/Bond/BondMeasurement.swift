@@ -179,7 +179,7 @@ public struct BondMeasurement {
       retransmissions: streams.reduce(0) { $0 + $1.retransmissions } - retransmissions,
       timeouts: streams.reduce(0) { $0 + $1.timeouts }, recoveries: streams.reduce(0) { $0 + $1.recoveries },
       undone: streams.reduce(0) { $0 + $1.undone }, overtaken: streams.reduce(0) { $0 + $1.overtaken },
-      lostOnLines: losses(world), tenths: tenths, longestSilence: silence(pings, from: counted, to: end),
+      lostOnLines: losses(world), tenths: tenths, longestSilence: pings.longestSilence(from: counted, to: end),
       countedFrom: counted - BondWorld.origin, warmUp: warmUpTime,
       datagrams: steady.map { Datagrams(sent: $0.sent, lost: $0.lost, disordered: $0.disordered) })
   }
@@ -198,17 +198,6 @@ public struct BondMeasurement {
       sum += rate.bitsPerSecond
     }
     return BitRate(bitsPerSecond: sum)
-  }
-
-  private func silence(_ pings: PingFlow, from begin: Instant, to end: Instant) -> Interval {
-    var longest = Interval.zero
-    var last = begin
-    // Answers come in another order than requests leave.
-    for answer in pings.samples.map({ $0.sentAt + $0.roundTrip }).sorted() where answer > begin && answer <= end {
-      longest = max(longest, answer - last)
-      last = answer
-    }
-    return max(longest, end - last)
   }
 
   private func losses(_ world: BondWorld) -> String {

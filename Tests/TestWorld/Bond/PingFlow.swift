@@ -34,6 +34,18 @@ public final class PingFlow: HostFlow {
 
   public var sent: Int { sentAt.count }
 
+  /// The longest time in which no answer came.
+  public func longestSilence(from begin: Instant, to end: Instant) -> Interval {
+    var longest = Interval.zero
+    var last = begin
+    // Answers come in another order than requests leave.
+    for answer in samples.map({ $0.sentAt + $0.roundTrip }).sorted() where answer > begin && answer <= end {
+      longest = max(longest, answer - last)
+      last = answer
+    }
+    return max(longest, end - last)
+  }
+
   func receive(_ packet: HostPacket, at now: Instant) -> String? {
     guard let start = packet.bytes.baseAddress, packet.bytes.count == PingFlow.length else {
       return "a ping of \(packet.bytes.count) bytes"

@@ -1,0 +1,86 @@
+import Primitives
+import Testing
+import Topology
+
+@testable import Engine
+@testable import TestWorld
+
+/// Pings a hundred times a second beside a stream that fills all of it.
+@Suite struct `When a path dies in the midst of a download` {
+  @Test(arguments: 1...6 as ClosedRange<UInt64>)
+  func `a call on copies goes on`(seed: UInt64) throws {
+    let outcome = try Outage.run(seed: seed, isCall: true)
+    #expect(outcome.lost == 0)
+    #expect(outcome.silence < .milliseconds(150), "\(outcome.silence.inMilliseconds) ms")
+    #expect(outcome.silenceAfter < .milliseconds(100), "\(outcome.silenceAfter.inMilliseconds) ms")
+  }
+
+  /// What was lost on the slower path, once in a thousand, comes a round trip later.
+  @Test(arguments: 1...6 as ClosedRange<UInt64>)
+  func `others stand still for no longer than it takes to find out and to repair it`(seed: UInt64) throws {
+    let outcome = try Outage.run(seed: seed, isCall: false)
+    #expect(outcome.silence < .milliseconds(300), "\(outcome.silence.inMilliseconds) ms")
+    #expect(outcome.silenceAfter < .milliseconds(150), "\(outcome.silenceAfter.inMilliseconds) ms")
+  }
+
+  @Test(arguments: 1...6 as ClosedRange<UInt64>)
+  func `the download goes on over the others, and nothing of it is given up`(seed: UInt64) throws {
+    let outcome = try Outage.run(seed: seed, isCall: false)
+    #expect(outcome.goodput.prefix(8).allSatisfy { $0 > 2 }, "\(outcome.goodput)")
+    #expect(outcome.goodput[1..<8].reduce(0, +) / 7 > 14, "\(outcome.goodput)")
+    // A path that was silent is asked once a second.
+    #expect(outcome.goodput[11..<16].allSatisfy { $0 > 80 }, "\(outcome.goodput)")
+    #expect(outcome.holes == 0)
+  }
+}
+
+/// `topologies/three-uplinks.topo`, whose fastest path is gone for four seconds.
+private struct Outage {
+  var lost: Int
+  var silence: Interval
+  var silenceAfter: Interval
+  /// In megabits a second, of half seconds since the path was cut.
+  var goodput: [Double]
+  var holes: UInt64
+
+  private static let text = """
+    topology outage
+    node branch gateway
+    node hq gateway
+    link fibre     branch -- hq rate 100mbit       delay 8ms
+    link lte       branch -- hq rate 20mbit/60mbit delay 35ms jitter 5ms loss 0.1%
+    link satellite branch -- hq rate 5mbit/25mbit  delay 270ms
+    event at 8s fibre down
+    event at 12s fibre up
+    """
+  private static let outage = Interval.seconds(4)
+
+  private static var rule: Rule {
+    var rule = Rule(name: "pings", .striped, classNumber: Classes().number(named: "realtime").map { UInt8($0) })
+    rule.protocols = [1]
+    return rule
+  }
+
+  static func run(seed: UInt64, isCall: Bool) throws -> Outage {
+    let world = try BondWorld(try Topology(parsing: Array(text.utf8), file: "outage"), seed: seed) { _, settings in
+      if isCall { settings.rules = [rule] }
+    }
+    let stream = world.addTCP(from: 0, starting: .milliseconds(1_500))
+    let pings = world.addPings(from: 0, starting: .milliseconds(1_500), every: .milliseconds(10))
+    world.run(until: BondWorld.origin + .seconds(8))
+    let cut = world.now
+    var goodput: [Double] = []
+    for _ in 0..<16 {
+      let before = stream.received
+      world.run(for: .milliseconds(500))
+      goodput.append(Double(stream.received - before) * 8 / 0.5e6)
+    }
+    let end = world.now
+    pings.finish()
+    world.run(for: .seconds(2))
+    #expect(world.failures.isEmpty, "\(world.failures.joined(separator: "\n"))")
+    return Outage(
+      lost: pings.sent - pings.samples.count, silence: pings.longestSilence(from: cut, to: cut + outage),
+      silenceAfter: pings.longestSilence(from: cut + outage, to: end), goodput: goodput, holes: world.holes(at: 1))
+  }
+}
