@@ -119,8 +119,17 @@ extension Engine {
       // A report opens the window; the pacer opens by itself.
       var window = belief.pointee.controller.window - belief.pointee.log.inFlight
       if precedence == .urgent { window += Engine.mostUrgentBeyond }
+      let paced = window > 0 ? belief.pointee.pacer.room(at: now) : 0
+      // A copy that tries a path does not wait for it.
+      if paced == 0 && part.copy > 0 && shipment.pointee.isTried {
+        if peers[index].striped & 1 << UInt32(place) != 0 {
+          peers[index].striper.sent(part.count, on: place, as: precedence)
+        }
+        parts.take(part.count, from: &path.pointee[precedence])
+        drop(part)
+        continue
+      }
       if window <= 0 { return }
-      let paced = belief.pointee.pacer.room(at: now)
       if paced == 0 {
         belief.pointee.isPaced = true
         return peerDeadlineChanged(index, at: now)
@@ -300,8 +309,7 @@ extension Engine {
   private mutating func repair(_ bytes: Range<UInt32>, of cargo: Cargo, to index: Int, at now: Instant) -> Bool {
     let precedence: Striper.Precedence = shipments[cargo.shipment]?.pointee.isUrgent == true ? .urgent : .again
     guard let shipment = shipments[cargo.shipment], now - shipment.pointee.since < Engine.mostPatience,
-      parts.freeCount > 0,
-      let place = peers[index].striper.single(bytes.count, as: precedence, among: mayRepair(index))
+      parts.freeCount > 0, let place = path(for: bytes.count, as: precedence, of: index)
     else {
       counters.count(.unrepaired)
       peers[index].steering?.pointee.noteGivenUp(at: now)
@@ -312,15 +320,22 @@ extension Engine {
     var part = WaitingPart(shipment: cargo.shipment, lower: bytes.lowerBound, upper: bytes.upperBound)
     part.isWhole = false
     part.kind = cargo.copy << 7
-    wait(part, for: Int(place), of: index, as: precedence)
+    wait(part, for: place, of: index, as: precedence)
     noteLoaded(index)
     return true
   }
 
-  /// Not over paths that nobody knows: what is believed of one may be a hundred times what it carries.
-  private func mayRepair(_ index: Int) -> UInt32 {
+  /// Where something that was on another path lands first. Not over a path that nobody knows, as what is believed of
+  /// one may be a hundred times what it carries; unless all that are known are so slow that nobody waits for it.
+  private mutating func path(for bytes: Int, as precedence: Striper.Precedence, of index: Int) -> Int? {
     let proven = peers[index].proven & peers[index].carrying
-    return proven != 0 ? proven : peers[index].carrying
+    if proven != 0, let known = peers[index].striper.single(bytes, as: precedence, among: proven),
+      let landing = peers[index].striper.arrival(of: bytes, on: Int(known), as: precedence),
+      landing < Engine.mostPatience
+    {
+      return Int(known)
+    }
+    return peers[index].striper.single(bytes, as: precedence, among: peers[index].carrying).map { Int($0) }
   }
 
   private mutating func noteLoaded(_ index: Int) {
@@ -398,8 +413,8 @@ extension Engine {
   private mutating func survivor(
     for part: WaitingPart, of index: Int, as precedence: Striper.Precedence
   ) -> Int? {
-    let candidates = precedence == .urgent ? .max : mayRepair(index)
-    if let place = peers[index].striper.single(part.count, as: precedence, among: candidates) { return Int(place) }
+    if precedence == .urgent, let place = peers[index].striper.single(part.count, as: .urgent) { return Int(place) }
+    if let place = path(for: part.count, as: precedence, of: index) { return place }
     return peers[index].carrying == 0 ? nil : peers[index].carrying.trailingZeroBitCount
   }
 
