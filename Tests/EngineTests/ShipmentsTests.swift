@@ -82,6 +82,37 @@ import Testing
     shipments.settle(numbers[0], bytes: 50)
     #expect(shipments.count == Shipments.mostShipments)
   }
+
+  @Test func `give their buffers back after a while, though nobody said what became of them`() throws {
+    var shipments = Shipments()
+    let numbers = [Run([1], [5_000]), Run([2], [5_000]), Run([3], [5_000])].map { run in
+      run.begin(in: &shipments)?.number ?? .max
+    }
+    // The second waits for its path.
+    shipments.sent(numbers[0], bytes: 5_000)
+    shipments.sent(numbers[2], bytes: 5_000)
+    let patience = Interval.seconds(1)
+    shipments.release(after: patience, at: .zero + .milliseconds(999))
+    let early = shipments.nextFreeBuffer()
+    shipments.release(after: patience, at: .zero + patience)
+    let late = [shipments.nextFreeBuffer(), shipments.nextFreeBuffer(), shipments.nextFreeBuffer()]
+    #expect(early == nil && late == [1, 3, nil])
+    let isThere = numbers.map { shipments[$0] != nil }
+    #expect(isThere == [false, true, false])
+    // What arrives after all changes nothing, and the one that waited comes back when it has arrived.
+    shipments.settle(numbers[0], bytes: 5_000)
+    shipments.sent(numbers[1], bytes: 5_000)
+    shipments.settle(numbers[1], bytes: 5_000)
+    let last = [shipments.nextFreeBuffer(), shipments.nextFreeBuffer()]
+    let count = shipments.count
+    #expect(last == [2, nil] && count == 0)
+    // Younger ones are looked at, however many ended before anybody looked.
+    let young = Run([4], [5_000]).begin(in: &shipments)?.number ?? .max
+    shipments.sent(young, bytes: 5_000)
+    shipments.release(after: patience, at: .zero + patience)
+    let youngest = shipments.nextFreeBuffer()
+    #expect(youngest == 4)
+  }
 }
 
 @Suite struct `Parts that wait for their path` {
@@ -153,6 +184,33 @@ import Testing
     // The repair was lost as well.
     let afterRepair = shipments.hasOther(number, lost: 0)
     #expect(afterOne && !afterBoth && !afterRepair)
+  }
+
+  @Test func `to try a path is over when the copy is, and repaired only for the other`() throws {
+    var shipments = Shipments()
+    let begun = Run([3], [6_000]).begin(in: &shipments)
+    let (number, _) = try #require(begun)
+    shipments.sent(number, bytes: 6_000)
+    shipments.tryCopy(number, bytes: 4_000)
+    shipments.sent(number, bytes: 4_000)
+    // Lost copies change nothing, and lost originals are sent again though there is a copy.
+    let copyLost = shipments.hasOther(number, lost: 1)
+    let originalLost = shipments.hasOther(number, lost: 0)
+    #expect(copyLost && !originalLost)
+    shipments.settle(number, bytes: 6_000)
+    let before = shipments.nextFreeBuffer()
+    shipments.settle(number, bytes: 4_000)
+    let after = shipments.nextFreeBuffer()
+    #expect(before == nil && after == 3)
+  }
+
+  @Test func `by its class is not copied once more to try a path`() throws {
+    var shipments = Shipments()
+    let begun = Self.begin(&shipments)
+    let number = try #require(begun)
+    shipments.tryCopy(number, bytes: 60)
+    let outstanding = shipments[number]?.pointee.outstanding
+    #expect(outstanding == 120)
   }
 
   @Test func `but one that was sent once is always repaired`() {

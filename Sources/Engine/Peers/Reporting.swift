@@ -132,11 +132,13 @@ extension Engine {
       }
     }
     settle(place, of: index, at: now)
+    shipments.release(after: Engine.mostPatience, at: now)
     peerDeadlineChanged(index, at: now)
   }
 
   /// What nobody has reported for too long is lost.
   mutating func expireBeliefs(of index: Int, at now: Instant) {
+    shipments.release(after: Engine.mostPatience, at: now)
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       let belief = peers[index].beliefs + place
       guard let due = belief.pointee.deadline, due <= now else { continue }

@@ -116,17 +116,19 @@ extension Engine {
         draft = shipments.draft(of: shipment.pointee)
         drafted = part.shipment
       }
+      // Nobody waits for it any more.
+      if precedence == .again && now - shipment.pointee.since >= Engine.mostPatience {
+        discard(part, of: place, index, as: precedence)
+        counters.count(.unrepaired)
+        continue
+      }
       // A report opens the window; the pacer opens by itself.
       var window = belief.pointee.controller.window - belief.pointee.log.inFlight
       if precedence == .urgent { window += Engine.mostUrgentBeyond }
       let paced = window > 0 ? belief.pointee.pacer.room(at: now) : 0
       // A copy that tries a path does not wait for it.
       if paced == 0 && part.copy > 0 && shipment.pointee.isTried {
-        if peers[index].striped & 1 << UInt32(place) != 0 {
-          peers[index].striper.sent(part.count, on: place, as: precedence)
-        }
-        parts.take(part.count, from: &path.pointee[precedence])
-        drop(part)
+        discard(part, of: place, index, as: precedence)
         continue
       }
       if window <= 0 { return }
@@ -423,11 +425,8 @@ extension Engine {
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       let path = peers[index].paths + place
       while let precedence = path.pointee.precedence, let part = parts.first(of: path.pointee[precedence]) {
-        if peers[index].striped & 1 << UInt32(place) != 0 {
-          peers[index].striper.sent(part.count, on: place, as: precedence)
-        }
-        parts.take(part.count, from: &path.pointee[precedence])
-        redirect(part, to: nil, of: index, as: precedence)
+        discard(part, of: place, index, as: precedence)
+        counters.count(.noPath)
       }
     }
     peers[index].loaded = 0
@@ -442,6 +441,16 @@ extension Engine {
     }
     wait(part, for: other, of: index, as: precedence)
     noteLoaded(index)
+  }
+
+  /// The first that waits for a path will not be sent.
+  private mutating func discard(_ part: WaitingPart, of place: Int, _ index: Int, as precedence: Striper.Precedence) {
+    let path = peers[index].paths + place
+    if peers[index].striped & 1 << UInt32(place) != 0 {
+      peers[index].striper.sent(part.count, on: place, as: precedence)
+    }
+    parts.take(part.count, from: &path.pointee[precedence])
+    drop(part)
   }
 
   /// It will not be sent.

@@ -23,7 +23,9 @@
 //  was lost is sent again only if the other was lost, too; unless the second was only to try a path (`tryCopy`): then
 //  it changes nothing.
 //
-//  What waits for news is bounded by `mostBytes`; beyond it the oldest shipments are forgotten as well.
+//  What waits for news is bounded by `mostBytes`; beyond it the oldest shipments are forgotten as well. And it waits
+//  for `Engine.mostPatience`: later nothing of it would be sent again, though the queue of a modem may bring it after
+//  ten seconds (`release`).
 //
 //  Rejected.  A table with free places (packets of one shipment must lie in a row, and rows of any length fragment it);
 //  reference counts of buffers (a buffer holds one packet, and a packet belongs to one shipment).
@@ -87,6 +89,8 @@ struct Shipments: ~Copyable {
   private let packets: UnsafeMutablePointer<SegmentDraft.Packet>
   private var first: UInt32 = 0
   private var next: UInt32 = 0
+  /// The first that nobody has released.
+  private var unreleased: UInt32 = 0
   /// Of the packets' ring: the first in use, and the first free one; both only grow.
   private var firstPacket: UInt32 = 0
   private var nextPacket: UInt32 = 0
@@ -190,6 +194,21 @@ struct Shipments: ~Copyable {
     shipment.pointee.isTried = true
     shipment.pointee.outstanding += UInt32(bytes)
     shipment.pointee.unsent += UInt32(bytes)
+  }
+
+  // MARK: Age
+
+  /// What is so old will not be sent again: of what has left altogether nobody needs the bytes.
+  @inline(__always)
+  mutating func release(after age: Interval, at now: Instant) {
+    // Those that ended are behind `first`.
+    if unreleased &- first > next &- first { unreleased = first }
+    while unreleased != next && now - slot(unreleased).pointee.since >= age {
+      let number = unreleased
+      unreleased &+= 1
+      let shipment = slot(number)
+      if !shipment.pointee.isOver && shipment.pointee.unsent == 0 { end(number) }
+    }
   }
 
   // MARK: Sent
