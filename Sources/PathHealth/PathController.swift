@@ -53,6 +53,8 @@ public struct PathController: Sendable, BitwiseCopyable {
   /// Lines are repaired, and neighbours go to bed; but to try a path costs some round trips of everybody's delay.
   static let unknownAfter = Interval.seconds(60)
   static let leastBurst = 16.0 * 1_400
+  /// More than radio loses by chance, and less than a tail drop loses when twice the line's rate is sent.
+  static let burstLoss = 0.1
   static let roundTripIsOldAfter = Interval.seconds(10)
 
   public private(set) var state = State.startup
@@ -444,7 +446,8 @@ public struct PathController: Sendable, BitwiseCopyable {
     let isCrowded = isProof && span.leastQueue > queues.threshold && span.received > span.sent * 1.25
     crowdedSpans = isCrowded ? crowdedSpans + 1 : 0
     if crowdedSpans >= 2 { return leaveStartup(.queueGrew, at: now) }
-    if span.isAppLimited { return }
+    // Of who has not more to send little is known; unless much of it is lost all the same: then bursts fill the line.
+    if span.isAppLimited && !(span.loss > PathController.burstLoss && span.datagramsLost >= 4) { return }
     if span.rate > flatRate * 1.25 {
       flatRate = span.rate
       flatSpans = 0

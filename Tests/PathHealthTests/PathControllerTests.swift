@@ -93,6 +93,43 @@ import Testing
   }
 }
 
+@Suite struct `A sender of bursts that has no more to send` {
+  @Test func `ends the startup when much of them is lost: the line was full each time`() {
+    #expect(after(lost: 0.3) != .startup)
+  }
+
+  @Test(arguments: [0, 0.05]) func `goes on looking while they arrive, but for what chance takes`(lost: Double) {
+    #expect(after(lost: lost) == .startup)
+  }
+
+  /// Twenty bursts of 100 datagrams, one each round trip of 50 ms.
+  private func after(lost share: Double) -> PathController.State {
+    var controller = PathController(limit: nil, at: .zero)
+    var now = Instant.zero
+    for _ in 0..<20 {
+      let sent = now + .milliseconds(50)
+      controller.sent(bytes: 100 * 1_452, inFlight: 100 * 1_452, at: sent)
+      // Five reports of twenty datagrams, 5 ms apart; the sender's part took half of that.
+      for part in 0..<5 {
+        now = sent + .milliseconds(50 + 5 * Int64(part))
+        var sample = DeliverySample()
+        sample.roundTrip = .milliseconds(50)
+        sample.forwardDelay = .milliseconds(25)
+        sample.lostDatagrams = Int(20 * share)
+        sample.lost = sample.lostDatagrams * 1_452
+        sample.delivered = 20 * 1_452 - sample.lost
+        sample.receivedBytes = sample.delivered
+        sample.receivedTime = .milliseconds(5)
+        sample.inFlight = (4 - part) * 20 * 1_452
+        sample.priorSent = sent + .microseconds(2_500 * Int64(part))
+        sample.isAppLimited = true
+        controller.receive(sample, at: now)
+      }
+    }
+    return controller.state
+  }
+}
+
 /// A path of 8 Mbit/s and 20 ms with an endless buffer, as a fluid: a report each millisecond.
 private struct Marking {
   var controller = PathController(limit: nil, at: .zero)

@@ -34,6 +34,38 @@ import Topology
   }
 }
 
+@Suite struct `What waits for a path that falls behind the others` {
+  @Test func `goes over those`() throws { #expect(try moved(in: rough, seed: 1) > 0) }
+
+  @Test func `stays where it is while paths are what they were`() throws {
+    #expect(try moved(in: "rate 40mbit delay 15ms", seed: 1) == 0)
+  }
+
+  @Test func `stays there when its flow has only this path`() throws {
+    #expect(try moved(in: rough, seed: 1) { $0.rules = [Rule(name: "all", .single(path: 0))] } == 0)
+  }
+
+  private let rough = "rate 20mbit delay 50ms jitter 20ms loss 2%"
+
+  /// Parts, in five seconds of eight streams over two such lines.
+  private func moved(
+    in line: String, seed: UInt64, _ adjust: @escaping (inout GatewaySettings) -> Void = { _ in }
+  ) throws -> UInt64 {
+    let text = """
+      topology behind
+      node branch gateway
+      node hq gateway
+      link a branch -- hq \(line)
+      link b branch -- hq \(line)
+      """
+    let world = try BondWorld(try Topology(parsing: Array(text.utf8), file: "behind"), seed: seed) { adjust(&$1) }
+    for _ in 0..<8 { _ = world.addTCP(from: 0, starting: .milliseconds(1_500)) }
+    world.run(for: .seconds(7))
+    #expect(world.failures.isEmpty, "\(world.failures.joined(separator: "\n"))")
+    return world.count("engine", "moved", at: 0)
+  }
+}
+
 /// `topologies/three-uplinks.topo`, whose fastest path is gone for four seconds.
 private struct Outage {
   var lost: Int

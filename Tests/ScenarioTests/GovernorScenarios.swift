@@ -48,7 +48,9 @@ import Testing
     // Without it a TCP has 46 Mbit/s.
     let mean = story.eachSecond.dropFirst(5).reduce(0, +) / 55
     #expect(mean > 41, context)
-    if !story.changes.isEmpty { #expect(story.reason.contains("alone carries"), "\(story.reason)") }
+    // It may also fall silent: what little it carries can be lost altogether.
+    let isExplained = ["alone carries", "came or went"].contains { story.reason.contains($0) }
+    #expect(story.changes.isEmpty || isExplained, "\(story.reason)")
     let returns = story.changes.filter(\.carries).map(\.at)
     for (one, other) in zip(returns, returns.dropFirst()) { #expect(other - one > 9.9, context) }
   }

@@ -47,6 +47,8 @@ public struct Counters: Sendable {
     /// Pieces of segments that were lost and sent again, and those that it was too late for.
     case repaired
     case unrepaired
+    /// Parts that waited for a path that became much slower than others, and went over one of those.
+    case moved
     /// Segments that were sent over a second path as well, and pieces of parity.
     case copied
     case parity

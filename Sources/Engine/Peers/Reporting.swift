@@ -234,5 +234,6 @@ extension Engine {
     }
     peers[index].striped |= present
     peers[index].rate = BitRate(bitsPerSecond: max(1_000, rates))
+    if peers[index].loaded != 0 { redirectLate(of: index) }
   }
 }

@@ -42,7 +42,7 @@ extension Engine {
   ) {
     let number = begin(run, to: index, lane: lane, isUrgent: isUrgent, at: now)
     if let pinned {
-      return wait(number, 0..<draft.length, for: Int(pinned), of: index, isUrgent: isUrgent)
+      return waitPinned(number, for: Int(pinned), of: index, isUrgent: isUrgent)
     }
     // Whole packets, but of a super-packet any range can be delivered.
     let granularity = draft.segmentSize == 0 ? max(1, draft.commonLength) : 1
@@ -77,6 +77,12 @@ extension Engine {
     wait(
       WaitingPart(shipment: number, lower: UInt32(range.lowerBound), upper: UInt32(range.upperBound)), for: place,
       of: index, as: isUrgent ? .urgent : .bulk)
+  }
+
+  /// For this path and no other, as long as it carries anything.
+  private mutating func waitPinned(_ number: UInt32, for place: Int, of index: Int, isUrgent: Bool) {
+    shipments[number]?.pointee.isPinned = true
+    wait(number, 0..<draft.length, for: place, of: index, isUrgent: isUrgent)
   }
 
   mutating func wait(_ part: WaitingPart, for place: Int, of index: Int, as precedence: Striper.Precedence) {
@@ -329,7 +335,7 @@ extension Engine {
 
   /// Where something that was on another path lands first. Not over a path that nobody knows, as what is believed of
   /// one may be a hundred times what it carries; unless all that are known are so slow that nobody waits for it.
-  private mutating func path(for bytes: Int, as precedence: Striper.Precedence, of index: Int) -> Int? {
+  mutating func path(for bytes: Int, as precedence: Striper.Precedence, of index: Int) -> Int? {
     let proven = peers[index].proven & peers[index].carrying
     if proven != 0, let known = peers[index].striper.single(bytes, as: precedence, among: proven),
       let landing = peers[index].striper.arrival(of: bytes, on: Int(known), as: precedence),
@@ -340,7 +346,7 @@ extension Engine {
     return peers[index].striper.single(bytes, as: precedence, among: peers[index].carrying).map { Int($0) }
   }
 
-  private mutating func noteLoaded(_ index: Int) {
+  mutating func noteLoaded(_ index: Int) {
     if peers[index].loaded == 0 || peers[index].isListed { return }
     peers[index].isListed = true
     loadedPeers.append(UInt32(index))
@@ -382,82 +388,6 @@ extension Engine {
       shipments.settle(cargo.shipment, bytes: cargo.bytes(of: news.datagrams).count)
     }
     belief.pointee.log.close(in: &runs)
-  }
-
-  // MARK: Parts that cannot go where they should
-
-  /// What waits for a path that carries no more goes over others of the same peer; without one it is dropped.
-  mutating func redirectParts(of place: Int, _ index: Int) {
-    let path = peers[index].paths + place
-    peers[index].loaded &= ~(1 << UInt32(place))
-    let before = path.pointee
-    for precedence in Striper.Precedence.allCases { path.pointee[precedence] = PartList() }
-    // The others land sooner, and this one is no choice any more.
-    if peers[index].striped & 1 << UInt32(place) != 0 {
-      peers[index].striper.setPath(place, nil)
-      peers[index].striped &= ~(1 << UInt32(place))
-    }
-    for precedence in Striper.Precedence.allCases {
-      var list = before[precedence]
-      // It would have left by now, and what came after it waits.
-      let next = precedence == .bulk ? .again : precedence
-      while let part = parts.first(of: list) {
-        parts.take(part.count, from: &list)
-        if part.copy > 0, shipments[part.shipment]?.pointee.isTried == true {
-          drop(part)
-          continue
-        }
-        redirect(part, to: survivor(for: part, of: index, as: next), of: index, as: next)
-      }
-    }
-  }
-
-  private mutating func survivor(
-    for part: WaitingPart, of index: Int, as precedence: Striper.Precedence
-  ) -> Int? {
-    if precedence == .urgent, let place = peers[index].striper.single(part.count, as: .urgent) { return Int(place) }
-    if let place = path(for: part.count, as: precedence, of: index) { return place }
-    return peers[index].carrying == 0 ? nil : peers[index].carrying.trailingZeroBitCount
-  }
-
-  /// The other gateway counts its lanes anew: what waits for it has numbers that mean nothing any more.
-  mutating func dropParts(of index: Int) {
-    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
-      let path = peers[index].paths + place
-      while let precedence = path.pointee.precedence, let part = parts.first(of: path.pointee[precedence]) {
-        discard(part, of: place, index, as: precedence)
-        counters.count(.noPath)
-      }
-    }
-    peers[index].loaded = 0
-  }
-
-  private mutating func redirect(
-    _ part: WaitingPart, to other: Int?, of index: Int, as precedence: Striper.Precedence
-  ) {
-    guard let other else {
-      drop(part)
-      return counters.count(.noPath)
-    }
-    wait(part, for: other, of: index, as: precedence)
-    noteLoaded(index)
-  }
-
-  /// The first that waits for a path will not be sent.
-  private mutating func discard(_ part: WaitingPart, of place: Int, _ index: Int, as precedence: Striper.Precedence) {
-    let path = peers[index].paths + place
-    if peers[index].striped & 1 << UInt32(place) != 0 {
-      peers[index].striper.sent(part.count, on: place, as: precedence)
-    }
-    parts.take(part.count, from: &path.pointee[precedence])
-    drop(part)
-  }
-
-  /// It will not be sent.
-  private mutating func drop(_ part: WaitingPart) {
-    drafted = nil
-    shipments.sent(part.shipment, bytes: part.count)
-    shipments.settle(part.shipment, bytes: part.count)
   }
 
   /// One message between gateways, on one path.

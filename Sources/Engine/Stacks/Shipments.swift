@@ -63,6 +63,8 @@ struct Shipment: BitwiseCopyable {
   fileprivate var copies: UInt8
   /// A bit for each copy of which something was lost.
   fileprivate var lostCopies: UInt8
+  /// Its flow has only this path.
+  var isPinned = false
   /// The second copy is there to try a path.
   fileprivate(set) var isTried = false
   /// The protected group that it is a member of, if its part says that it is one.
