@@ -87,8 +87,10 @@ public struct DelayShape: Equatable, Sendable, BitwiseCopyable {
     bucket < 2 ? Int64(bucket) * unit : (Int64(2 + bucket % 2) << Int64(bucket / 2 - 1)) * unit
   }
 
-  /// In nanoseconds.
-  static func middle(of bucket: Int) -> Double { Double(start(of: bucket) + start(of: bucket + 1)) / 2 }
+  /// In nanoseconds. What is less than 32 µs is nothing: a steady path has no excess.
+  static func middle(of bucket: Int) -> Double {
+    bucket == 0 ? 0 : Double(start(of: bucket) + start(of: bucket + 1)) / 2
+  }
 }
 
 /// The share of datagrams that land no later than a bucket's end, in 65,535ths.

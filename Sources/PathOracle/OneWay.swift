@@ -27,6 +27,8 @@
 //  Limits: clocks that drift against each other by 50 millionths are apart by 0.5 ms after the ten seconds between two
 //  reports.
 
+import Primitives
+
 /// The delays between two nodes, seen from one of them; all in nanoseconds.
 struct Leg {
   /// There and back, queues apart.

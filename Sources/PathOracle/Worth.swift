@@ -28,6 +28,8 @@
 //  Always true.  (1) bound(S, i, n) ≥ worth(S ∪ T) for all T of at most n from position i on that may join. (2) It does
 //  not grow with i. Brute force over small maps checks both.
 
+import Primitives
+
 /// A candidate in the order of an objective.
 struct Contender {
   var candidate: Int
