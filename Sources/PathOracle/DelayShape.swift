@@ -26,8 +26,10 @@ public struct DelayShape: Equatable, Sendable, BitwiseCopyable {
   /// What exceeds it counts as this much.
   public static let most = Interval.microseconds(Int64(32) << 16)
   private static let unit: Int64 = 32_000
-  /// All counts together, so that each fits 16 bits also after rounding up.
-  private static let mostCounts = 60_000.0
+  /// More than fits 16 bits is scaled down to where rounding up does not reach that again: what was scaled once is
+  /// read back as it is.
+  private static let mostCounts = 65_000.0
+  private static let scaledCounts = 60_000.0
 
   public struct Sample: Equatable, Sendable {
     public var excess: Interval
@@ -53,7 +55,7 @@ public struct DelayShape: Equatable, Sendable, BitwiseCopyable {
       sums[DelayShape.bucket(of: sample.excess)] += Double(sample.count)
       total += Double(sample.count)
     }
-    let scale = total > DelayShape.mostCounts ? DelayShape.mostCounts / total : 1
+    let scale = total > DelayShape.mostCounts ? DelayShape.scaledCounts / total : 1
     for bucket in 0..<DelayShape.buckets { counts[bucket] = UInt16((sums[bucket] * scale).rounded(.up)) }
   }
 

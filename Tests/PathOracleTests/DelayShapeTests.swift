@@ -58,13 +58,14 @@ import Testing
     let mean = shares.reduce(0.0) { $0 + Double($1.excess.nanoseconds) * $1.probability }
     #expect(abs(shares.reduce(0.0) { $0 + $1.probability } - 1) < 1e-9, "seed \(seed)")
     #expect(abs(mean - first.moments.mean - second.moments.mean) < 100, "seed \(seed)")
-    // Sharing a sum out between two middles widens it a little, and never narrows it.
+    // Sharing a sum out between two middles widens it, by half of their distance at most, and never narrows it.
     let square = shares.reduce(0.0) {
       $0 + Double($1.excess.nanoseconds) * Double($1.excess.nanoseconds) * $1.probability
     }
     let variance = square - mean * mean
     let expected = first.moments.variance + second.moments.variance
-    #expect(variance > expected * 0.999 && variance < expected * 1.2, "seed \(seed): \(variance) of \(expected)")
+    let most = expected + square * 0.04
+    #expect(variance > expected * 0.999 && variance < most, "seed \(seed): \(variance) of \(expected)")
   }
 
   @Test func `of one leg, or of a steady second, is what it was`() throws {
