@@ -13,13 +13,13 @@
 //  A report weighs 1, one of an end of the edge 1.5; less when it has faded. What is left of the strongest is the
 //  belief's confidence: it says how far to trust an edge of which nobody spoke lately.
 //
-//  Rejected.  Medians of whole reports (which of them is the middle one?); mixing histograms (a liar's histogram is then
-//  a part of the mix).
+//  Rejected.  Medians of whole reports (which of them is the middle one?); mixing histograms (a liar's histogram is
+//  then a part of the mix).
 //
 //  Always true.  (1) A figure lies between the least and the most of the reports that have it; with three of equal
 //  weight, between those of the two that are nearer. (2) Without reports there is no belief.
 //
-//  Cost: 0.1 µs with one report, 0.5 with two or more; most of it for the curve.
+//  Cost: 32 sums for the curve of one report, 32 medians for those of more. Not measured yet.
 
 public import Primitives
 

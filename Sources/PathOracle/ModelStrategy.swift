@@ -1,7 +1,7 @@
 //  ModelStrategy.swift — the best set of paths whose price in memory and delay its receiver can pay.
 //
-//  Why.  Rates add up only if the parts can be put back in order; what that costs hangs on the shapes of the delays, and
-//  takes a model some milliseconds to say. The search takes microseconds a set. So both take turns.
+//  Why.  Rates add up only if the parts can be put back in order; what that costs hangs on the shapes of the delays,
+//  and takes a model some milliseconds to say. The search takes microseconds a set. So both take turns.
 //
 //  How.  SetSearch lists the best sets that its own two rules allow, the best first. The model is asked about one after
 //  the other until it agrees, and for the runner-up once more:
@@ -10,8 +10,8 @@
 //                    │        │        │
 //      model       140 ms   60 ms    55 ms          limit 100 ms: {a, r7} it is, {r3, r7} is the runner-up
 //
-//  A worth does not depend on the model, only whether a set is in question does: so the first that passes is the best of
-//  all. When none of the listed passes, the best single path is the answer: it needs no order.
+//  A worth does not depend on the model, only whether a set is in question does: so the first that passes is the best
+//  of all. When none of the listed passes, the best single path is the answer: it needs no order.
 //
 //  Rejected.  The model inside the search (four milliseconds times some hundred sets); worth that falls with the
 //  predicted delay (nothing would stay in order, and nobody could say why a set lost).

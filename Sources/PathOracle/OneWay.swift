@@ -3,8 +3,8 @@
 //  Why.  Striping asks by how much later one path lands than another, in one direction. Round trips do not say it: an
 //  uplink's queue is in both. One-way figures do, but each has the difference of two clocks in it, which may be years.
 //
-//  How.  With true delays d and clocks that are off by o, an edge from A to R reads f(AR) = d(AR) + o(R) − o(A), and the
-//  way back g(RA) = d(RA) + o(A) − o(R). So
+//  How.  With true delays d and clocks that are off by o, an edge from A to R reads f(AR) = d(AR) + o(R) − o(A), and
+//  the way back g(RA) = d(RA) + o(A) − o(R). So
 //
 //   1. f + g is the round trip, whatever the clocks say. It must be what was measured with one clock, too; else a clock
 //      jumped between the two reports, and this pair is known by its round trip only.

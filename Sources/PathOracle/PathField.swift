@@ -17,10 +17,10 @@
 //  Rejected.  Two relays in a row (a relay refuses it; the second hardly ever helps); a table of all paths kept up to
 //  date (100 million for a fleet, nearly all never asked for).
 //
-//  Always true.  (1) Every candidate has a delay, a rate above zero, and is within the query's limits for paths. (2) The
-//  direct way comes first, relays follow by name.
+//  Always true.  (1) Every candidate has a delay, a rate above zero, and is within the query's limits for paths. (2)
+//  The direct way comes first, relays follow by name.
 //
-//  Cost: 4 edges a relay: 100 relays take about 0.2 ms.
+//  Cost: 4 edges a relay. For 100 relays 0.2 ms are estimated, not measured yet.
 
 public import Primitives
 

@@ -26,8 +26,8 @@
 //
 //  Not here.  Who may report (tokens), storing (a snapshot is a plain value), choosing paths.
 //
-//  Cost: 128 bytes a report and 16 an edge; 1,000 gateways and 100 relays with 440,000 reports need 75 MB. A report in
-//  costs about a microsecond.
+//  Cost: at most 128 bytes a report and 16 an edge; a report in is four look-ups. What that is in megabytes and
+//  microseconds for a fleet is for map-bench to say; estimated are 75 MB and one microsecond, not measured yet.
 
 public import Primitives
 

@@ -1,7 +1,7 @@
 //  Worth.swift — what a set of paths is worth for each objective, and how much it could become worth at best.
 //
-//  Why.  Paths chosen one by one are not the best set: two through one provider share its bottleneck and its fate, and a
-//  fast path is no help beside one that lands much later. So sets are compared, and each objective is one number.
+//  Why.  Paths chosen one by one are not the best set: two through one provider share its bottleneck and its fate, and
+//  a fast path is no help beside one that lands much later. So sets are compared, and each objective is one number.
 //
 //  How.  More is better; whatever is shared counts once.
 //
@@ -19,9 +19,9 @@
 //  `bound` is what a set can become worth at best when members from the rest of the order join it. Orders put the most
 //  useful first; so the bound adds the next ones that are compatible as if nothing stood between them.
 //
-//  Two more rules hold for every set (`mayJoin`): nobody lands later than all others by more than what may be added, and
-//  what the early ones must store until the last one lands, Σ rate · (latest − delay), fits the buffer. Both only grow
-//  when paths join. They are the least that any resequencer needs: each model asks for more.
+//  Two more rules hold for every set (`mayJoin`): nobody lands later than all others by more than what may be added,
+//  and what the early ones must store until the last one lands, Σ rate · (latest − delay), fits the buffer. Both only
+//  grow when paths join. They are the least that any resequencer needs: each model asks for more.
 //
 //  Rejected.  Weights for the user to set (nobody can say what a millisecond is worth in gigabytes).
 //

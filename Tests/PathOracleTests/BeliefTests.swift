@@ -36,7 +36,8 @@ import Testing
     for source in ["a", "r", "s"] where source != liar { betrayed.say(truth(by: source)) }
     betrayed.say(lie(by: liar, &random))
     #expect(
-      betrayed.map.belief(from: "a", to: "r", at: betrayed.now) == honest.map.belief(from: "a", to: "r", at: honest.now),
+      betrayed.map.belief(from: "a", to: "r", at: betrayed.now)
+        == honest.map.belief(from: "a", to: "r", at: honest.now),
       "seed \(seed), \(liar) lies")
   }
 

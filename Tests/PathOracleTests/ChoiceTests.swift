@@ -121,7 +121,9 @@ import Testing
     var fleet = Fleet()
     fleet.add("a", .gateway)
     fleet.add("b", .gateway)
-    for (name, provider, megabits) in [("r1", "as1", 100), ("r2", "as1", 95), ("r3", "as2", 50)] as [(String, String, Double)] {
+    for (name, provider, megabits) in [("r1", "as1", 100), ("r2", "as1", 95), ("r3", "as2", 50)]
+      as [(String, String, Double)]
+    {
       fleet.add(name, provider: provider)
       fleet.link("a", name, Line(5, megabits))
       fleet.link(name, "b", Line(5, 1_000))
@@ -145,7 +147,8 @@ import Testing
     fleet.link("near", "b", Line(10, 40))
     // The far one alone carries more than both others together.
     #expect(try fleet.answer("a", "b", 2).paths.map(\.via) == ["far"])
-    #expect(try fleet.answer("a", "b", 2, .throughput, .init(delay: .milliseconds(250))).paths.map(\.via) == [nil, "near"])
+    #expect(
+      try fleet.answer("a", "b", 2, .throughput, .init(delay: .milliseconds(250))).paths.map(\.via) == [nil, "near"])
     let patient = PathQuery.Limits(addedDelay: .milliseconds(400), buffer: ByteCount(64 << 20))
     let answer = try fleet.answer("a", "b", 2, .throughput, patient)
     #expect(answer.paths.map(\.via) == ["far", nil])
@@ -158,7 +161,9 @@ import Testing
     var fleet = Fleet()
     fleet.add("a", .gateway)
     fleet.add("b", .gateway)
-    for (name, provider, loss) in [("r1", "as1", 0), ("r2", "as1", 0), ("r3", "as2", 0.003)] as [(String, String, Double)] {
+    for (name, provider, loss) in [("r1", "as1", 0), ("r2", "as1", 0), ("r3", "as2", 0.003)]
+      as [(String, String, Double)]
+    {
       fleet.add(name, provider: provider)
       fleet.link("a", name, Line(5, 100, loss: loss))
       fleet.link(name, "b", Line(5, 100))

@@ -37,7 +37,8 @@ import Testing
 
   @Test func `takes no negative counts and every other one`() {
     #expect(DelayShape([.init(excess: .zero, count: -1)]) == nil)
-    #expect(DelayShape([.init(excess: .zero, count: .max), .init(excess: .seconds(1), count: .max)])?.samples.count == 2)
+    #expect(
+      DelayShape([.init(excess: .zero, count: .max), .init(excess: .seconds(1), count: .max)])?.samples.count == 2)
     #expect(DelayShape([])?.isEmpty == true && DelayShape([.init(excess: .zero, count: 0)])?.isEmpty == true)
   }
 
