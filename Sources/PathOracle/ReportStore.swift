@@ -1,6 +1,6 @@
 //  ReportStore.swift — all reports: a block of 128 bytes for each source of each edge, in one array.
 //
-//  Why.  1,000 gateways and 100 relays have 200,000 directed edges, most of them seen by both ends, and 20,000 of the
+//  Why.  1,000 gateways and 100 relays have 200,000 directed edges, most of them seen by both ends, and 40,000 of the
 //  400,000 reports are renewed each second. So a report is flat, stays where it is, and is found by its edge.
 //
 //  How.  A dictionary has the first report of each edge; the others of that edge hang on it (four at most). A second

@@ -1,13 +1,13 @@
 //  map-bench — what do a fleet's reports cost in memory and time, and how long does a question take?
 //
 //  Prediction.  128 bytes a report and 30 for finding it: 420,000 reports are 70 MB. A report in is three look-ups of
-//  names, one of an edge and 128 bytes that are in no cache: 0.5 µs, so 20,000 a second take a hundredth of a core. A
-//  question among 100 relays reads 400 edges, 800 reports that are in no cache either: 0.2 ms, and the search a tenth
+//  names, one of an edge and 128 bytes that are in no cache: 0.5 µs, so 40,000 a second take two hundredths of a core.
+//  A question among 100 relays reads 400 edges, 800 reports that are in no cache either: 0.2 ms, and the search a tenth
 //  of it.
 //
 //  Method.  1,000 gateways and 100 relays of 30 providers; each gateway and each relay measure each other in both
 //  directions, and each gateway five others. Delays follow a map (places on a square, and detours of their own), so
-//  that some relays are better than the direct way. Every report is renewed once, in another order; then 2,000
+//  that some relays are better than the direct way. Every report is renewed once, in the same order; then 2,000
 //  questions of each objective, four paths of 101 ways, between gateways drawn from a seed. Times are this process's
 //  CPU time.
 
