@@ -14,7 +14,7 @@ func checkALTO(_ bytes: [UInt8]) throws(Violation) {
   var now = Instant(nanoseconds: 1_000_000_000)
   let directory = ALTODirectory(costTypes: costTypes, properties: ["priv:region"])
   var server: ALTOServer
-  do throws(ALTOMap.Defect) {
+  do {
     server = ALTOServer(directory, map: try map(0))
     let resources = [
       ("/alto/networkmap/filtered", "networkmapfilter"), ("/alto/costmap/filtered", "costmapfilter"),
