@@ -73,6 +73,8 @@ public struct ALTOServer: Sendable {
     public var streams = 64
     /// Of one stream, from its beginning to its end: their names may not be used again and are remembered.
     public var substreams = 64
+    /// Different ones that streams follow: a new map answers each of them twice. Ours all follow the same five.
+    public var questions = 128
 
     public init() {}
   }

@@ -36,6 +36,9 @@ struct CostQuery {
     }
   }
 
+  /// Tests in one request, of all lists together: each is made for each pair, and a map may have a million.
+  static let mostTests = 32
+
   /// The shown ones first, then those that are only tested.
   private(set) var types: [CostType] = []
   private(set) var shownCount = 0
@@ -53,7 +56,7 @@ struct CostQuery {
   /// `offered` is what the resource has; a resource without tests and without several costs is a path vector's.
   init(_ fields: Fields, offered: [CostType], isExtended: Bool) throws(Failure) {
     if isExtended, let elements = try fields.array("multi-cost-types") {
-      let path = fields.path("multi-cost-types")
+      let path = fields.full("multi-cost-types")
       if fields.has("cost-type") { throw .wrongValue(path, .array(elements)) }
       guard (1...offered.count).contains(elements.count) else { throw .wrongValue(path, .array(elements)) }
       for element in elements { types.append(try CostQuery.find(element, of: offered, in: path)) }
@@ -69,15 +72,15 @@ struct CostQuery {
     let metric = try fields.requiredString("cost-metric")
     let mode = try fields.requiredString("cost-mode")
     let ofMetric = offered.filter { $0.metric.name == metric }
-    if ofMetric.isEmpty { throw .wrongValue(fields.path("cost-metric"), metric) }
+    if ofMetric.isEmpty { throw .wrongValue(fields.full("cost-metric"), metric) }
     let ofMode = ofMetric.filter { $0.mode.rawValue == mode }
-    if ofMode.isEmpty { throw .wrongValue(fields.path("cost-mode"), mode) }
+    if ofMode.isEmpty { throw .wrongValue(fields.full("cost-mode"), mode) }
     let context = try fields.fields("cost-context")
     let source = try context?.string("cost-source") ?? CostType.Source.estimation.rawValue
     if let type = ofMode.first(where: { ($0.source ?? .estimation).rawValue == source }) { return type }
     // Who names no context takes what there is.
     guard let context else { return ofMode[0] }
-    throw .wrongValue(context.path("cost-source"), source)
+    throw .wrongValue(context.full("cost-source"), source)
   }
 
   /// An element of an array: what is wrong with it is told of the array.
@@ -95,7 +98,7 @@ struct CostQuery {
   private mutating func readTests(_ fields: Fields, offered: [CostType], isExtended: Bool) throws(Failure) {
     var tested = Array(types.indices)
     if isExtended, let elements = try fields.array("testable-cost-types") {
-      let path = fields.path("testable-cost-types")
+      let path = fields.full("testable-cost-types")
       guard (1...offered.count).contains(elements.count) else { throw .wrongValue(path, .array(elements)) }
       tested = []
       for element in elements {
@@ -111,11 +114,11 @@ struct CostQuery {
     let single = try fields.array("constraints")
     if let single {
       // A resource without the capability refuses the member, be it empty or not.
-      if types[0].mode == .array { throw .wrongValue(fields.path("constraints"), .array(single)) }
+      if types[0].mode == .array { throw .wrongValue(fields.full("constraints"), .array(single)) }
       if !single.isEmpty { alternatives = [try tests(single, "constraints", fields, of: tested, isExtended)] }
     }
     guard isExtended, let lists = try fields.array("or-constraints") else { return }
-    let path = fields.path("or-constraints")
+    let path = fields.full("or-constraints")
     if single != nil { throw .wrongValue(path, .array(lists)) }
     if lists.isEmpty { throw .wrongValue(path, .array(lists)) }
     for list in lists {
@@ -127,10 +130,12 @@ struct CostQuery {
   private func tests(
     _ elements: [JSONValue], _ name: String, _ fields: Fields, of tested: [Int], _ isExtended: Bool
   ) throws(Failure) -> [Test] {
+    let before = alternatives.reduce(0) { $0 + $1.count }
+    if before + elements.count > CostQuery.mostTests { throw .wrongValue(fields.full(name)) }
     var tests: [Test] = []
     for element in elements {
       guard let text = element.string, let test = CostQuery.test(text, of: tested, isExtended: isExtended) else {
-        throw .wrongValue(fields.path(name), element)
+        throw .wrongValue(fields.full(name), element)
       }
       tests.append(test)
     }

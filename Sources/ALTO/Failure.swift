@@ -48,17 +48,17 @@ struct Fields {
     self.path = path
   }
 
-  func path(_ name: String) -> String { path.isEmpty ? name : path + "/" + name }
+  func full(_ name: String) -> String { path.isEmpty ? name : path + "/" + name }
 
   func has(_ name: String) -> Bool { object[name] != nil }
 
   func required(_ name: String) throws(Failure) -> JSONValue {
-    guard let value = object[name] else { throw .missing(path(name)) }
+    guard let value = object[name] else { throw .missing(full(name)) }
     return value
   }
 
   func requiredString(_ name: String) throws(Failure) -> String {
-    guard let text = try required(name).string else { throw .wrongType(path(name)) }
+    guard let text = try required(name).string else { throw .wrongType(full(name)) }
     return text
   }
 
@@ -66,16 +66,16 @@ struct Fields {
 
   func bool(_ name: String) throws(Failure) -> Bool? {
     guard let value = object[name] else { return nil }
-    guard let bool = value.bool else { throw .wrongType(path(name)) }
+    guard let bool = value.bool else { throw .wrongType(full(name)) }
     return bool
   }
 
-  func requiredFields(_ name: String) throws(Failure) -> Fields { try Fields(required(name), path: path(name)) }
+  func requiredFields(_ name: String) throws(Failure) -> Fields { try Fields(required(name), path: full(name)) }
 
   func fields(_ name: String) throws(Failure) -> Fields? { has(name) ? try requiredFields(name) : nil }
 
   func requiredArray(_ name: String) throws(Failure) -> [JSONValue] {
-    guard let elements = try required(name).array else { throw .wrongType(path(name)) }
+    guard let elements = try required(name).array else { throw .wrongType(full(name)) }
     return elements
   }
 
@@ -84,7 +84,7 @@ struct Fields {
   func requiredStrings(_ name: String) throws(Failure) -> [String] {
     var strings: [String] = []
     for element in try requiredArray(name) {
-      guard let text = element.string else { throw .wrongValue(path(name), element) }
+      guard let text = element.string else { throw .wrongValue(full(name), element) }
       strings.append(text)
     }
     return strings

@@ -111,15 +111,15 @@ enum Query {
     _ fields: Fields, client: IPAddress?
   ) throws(Failure) -> (sources: [Endpoint], destinations: [Endpoint]) {
     let filter = try fields.requiredFields("endpoints")
-    var sources = try endpoints(filter.strings("srcs") ?? [], filter.path("srcs"))
-    var destinations = try endpoints(filter.strings("dsts") ?? [], filter.path("dsts"))
+    var sources = try endpoints(filter.strings("srcs") ?? [], filter.full("srcs"))
+    var destinations = try endpoints(filter.strings("dsts") ?? [], filter.full("dsts"))
     if sources.isEmpty && destinations.isEmpty { throw .wrongValue(filter.path, .object(filter.object)) }
     if sources.isEmpty {
-      guard let client else { throw .missing(filter.path("srcs")) }
+      guard let client else { throw .missing(filter.full("srcs")) }
       sources = [Endpoint(client)]
     }
     if destinations.isEmpty {
-      guard let client else { throw .missing(filter.path("dsts")) }
+      guard let client else { throw .missing(filter.full("dsts")) }
       destinations = [Endpoint(client)]
     }
     let (pairs, overflow) = sources.count.multipliedReportingOverflow(by: destinations.count)
@@ -139,7 +139,7 @@ enum Query {
   private static func elementProperties(_ fields: Fields) throws(Failure) -> [String] {
     let names = try fields.strings("ane-property-names") ?? []
     for name in names where !PathVector.properties.contains(name) {
-      throw .wrongValue(fields.path("ane-property-names"), name)
+      throw .wrongValue(fields.full("ane-property-names"), name)
     }
     return once(names) { $0 }
   }

@@ -26,7 +26,7 @@
 //  Always true.  (1) A name is used once in a stream's life. (2) A stream without questions is closed. (3) A refused
 //  control request changes nothing. (4) Substreams about the network map come before those that depend on it.
 //
-//  Cost: a new map costs two answers for each question, one for each resource that is asked with GET.
+//  Cost: a new map costs two answers for each question, whoever and how many ask it.
 
 import JSON
 public import Primitives
@@ -50,6 +50,8 @@ struct UpdateStreams: Sendable {
     let name: String
     let resource: ALTODirectory.Resource
     let query: Query
+    /// Equal for those that have the same answer.
+    let question: String
     let takesPatches: Bool
     /// The client has this version of the network map.
     let tag: String?
@@ -137,16 +139,14 @@ extension ALTOServer {
     streams.drained()
     let old = map
     map = new
-    // Questions of GET are the same for everybody.
-    var known: [(id: String, change: Change)] = []
+    // Many ask the same.
+    var known: [String: Change] = [:]
     for index in streams.list.indices {
       for substream in streams.list[index].substreams {
-        var change = known.first { $0.id == substream.resource.id }?.change
-        if change == nil {
-          change = ALTOServer.change(of: substream.query, directory, from: old, to: new)
-          if let change, substream.resource.accepts == nil { known.append((substream.resource.id, change)) }
-        }
-        guard let change, let whole = change.whole else { continue }
+        let change =
+          known[substream.question] ?? ALTOServer.change(of: substream.query, directory, from: old, to: new)
+        known[substream.question] = change
+        guard let whole = change.whole else { continue }
         if let patch = change.patch, substream.takesPatches {
           streams.send(index, EventText.event("\(MergePatch.mediaType),\(substream.name)", patch), at: now)
         } else {
@@ -194,6 +194,7 @@ extension ALTOServer {
       return .response(unavailable("as many streams are open as may be"))
     }
     guard added.count <= limits.substreams else { return .response(unavailable(ALTOServer.tooMany)) }
+    guard canAnswer(added) else { return .response(unavailable(ALTOServer.tooMuch)) }
     let secret = digitsOfChance(&random)
     let index = streams.open(client, secret: secret, at: now)
     var first: JSONObject = ["control-uri": .string(directory.uri("/updates/" + secret))]
@@ -205,6 +206,13 @@ extension ALTOServer {
   }
 
   private static let tooMany = "a stream has so many substreams in its life, and no more"
+  private static let tooMuch = "as many different questions are followed as may be"
+
+  private func canAnswer(_ added: [UpdateStreams.Substream]) -> Bool {
+    var questions = Set(added.map(\.question))
+    for stream in streams.list { questions.formUnion(stream.substreams.map(\.question)) }
+    return questions.count <= limits.questions
+  }
 
   /// 32 hexadecimal digits.
   private func digitsOfChance(_ random: inout some RandomNumberGenerator) -> String {
@@ -249,6 +257,7 @@ extension ALTOServer {
       removed = stream.substreams.map(\.name).filter { remove.isEmpty || remove.contains($0) }
     }
     guard stream.names.count + added.count <= limits.substreams else { return unavailable(ALTOServer.tooMany) }
+    guard canAnswer(added) else { return unavailable(ALTOServer.tooMuch) }
 
     if !added.isEmpty {
       streams.tell(index, ["started": .array(added.map { .string($0.name) })], at: now)
@@ -275,16 +284,22 @@ extension ALTOServer {
       let fields = try add.requiredFields(member.name)
       let id = try fields.requiredString("resource-id")
       guard let resource = directory.resource(id: id), resource.kind != .updates else {
-        throw .wrongValue(fields.path("resource-id"), id)
+        throw .wrongValue(fields.full("resource-id"), id)
       }
       let tag = try fields.string("tag")
       let takesPatches = try fields.bool("incremental-changes") ?? true
       var input = JSONValue.null
-      if resource.accepts != nil { input = .object(try fields.requiredFields("input").object) }
+      var asker: IPAddress?
+      if resource.accepts != nil {
+        input = .object(try fields.requiredFields("input").object)
+        // A side that is not named is the client.
+        asker = client
+      }
       substreams.append(
         UpdateStreams.Substream(
           name: member.name, resource: resource,
-          query: try Query(resource.kind, input, of: directory, client: client), takesPatches: takesPatches,
+          query: try Query(resource.kind, input, of: directory, client: client),
+          question: "\(id) \(asker?.description ?? "-") \(input.text)", takesPatches: takesPatches,
           tag: resource.kind == .networkMap ? tag : nil))
     }
     return substreams

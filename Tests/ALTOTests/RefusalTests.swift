@@ -211,6 +211,19 @@ import Testing
     #expect(try JSONValue(reading: refused.body)["meta"]?["field"]?.string == "endpoints")
   }
 
+  @Test func `with more tests than may be is refused, and with as many taken`() throws {
+    var desk = try Desk()
+    func tests(_ count: Int) -> String { Array(repeating: #""ge 0""#, count: count).joined(separator: ",") }
+    for (more, status) in [
+      (#""constraints":[\#(tests(32))]"#, 200), (#""constraints":[\#(tests(33))]"#, 400),
+      (#""or-constraints":[[\#(tests(16))],[\#(tests(16))]]"#, 200),
+      (#""or-constraints":[[\#(tests(16))],[\#(tests(17))]]"#, 400),
+    ] {
+      let body = #"{"cost-type":\#(routing),\#(more)}"#
+      #expect(try desk.post("/alto/costmap/filtered", "costmapfilter", body).status == status)
+    }
+  }
+
   @Test func `from nowhere must name both sides`() throws {
     var desk = try Desk()
     let response = try desk.ask(

@@ -4,7 +4,8 @@ import Primitives
 import Testing
 
 @Suite struct `A stream of updates` {
-  private let both = #"{"add":{"costs":{"resource-id":"costmap-num-routing"},"net":{"resource-id":"my-default-network-map"}}}"#
+  private let both =
+    #"{"add":{"costs":{"resource-id":"costmap-num-routing"},"net":{"resource-id":"my-default-network-map"}}}"#
 
   private func control(_ events: [Event]) throws -> String {
     let uri = try #require(try events.first?.document["control-uri"]?.string)
@@ -140,7 +141,7 @@ import Testing
     isControl: Bool, body: String, code: String, field: String, value: String?
   ) throws {
     var desk = try Desk()
-    let path = isControl ? try control(desk.open(both).events) : "/alto/updates"
+    let path = try isControl ? control(desk.open(both).events) : "/alto/updates"
     let response = try desk.post(path, "updatestreamparams", body)
     #expect(response.status == 400 && response.mediaType == "application/alto-error+json")
     let meta = try #require(try JSONValue(reading: response.body)["meta"])
@@ -181,6 +182,21 @@ import Testing
     #expect(desk.server.counters.unavailable == 2 && desk.server.counters.streamsOpened == 3)
   }
 
+  @Test func `is not opened for more different questions than may be, and for the same ones it is`() throws {
+    var limits = ALTOServer.Limits()
+    limits.questions = 2
+    var desk = try Desk(limits: limits)
+    let (_, first) = try desk.open(both)
+    _ = try desk.open(both)
+    let third = #"{"add":{"h":{"resource-id":"costmap-num-hop"}}}"#
+    #expect(try desk.post("/alto/updates", "updatestreamparams", third).status == 503)
+    #expect(try desk.post(control(first), "updatestreamparams", third).status == 503)
+    // Both streams are told, from one answer.
+    let events = try desk.replace(.example(routing: { $0[1].value = 6 }))
+    #expect(events.map(\.name) == ["costs", "costs"] && events[0].data == events[1].data)
+    #expect(events[0].stream != events[1].stream)
+  }
+
   @Test func `is not controlled by who only guesses`() throws {
     var desk = try Desk()
     let path = try control(desk.open(both).events)
@@ -207,7 +223,7 @@ import Testing
   }
 
   @Test func `has no long lines, and the same document in all of them`() throws {
-    let pids = (0..<40).map { ALTOMap.PID("site-with-a-long-\"name\"".filter { $0 != "\"" } + "-\($0)", []) }
+    let pids = (0..<40).map { ALTOMap.PID("a-site-with-a-long-name-\($0)", []) }
     let costs = (0..<40).flatMap { from in (0..<40).map { ALTOMap.Cost(from: from, to: $0, Double(from + $0)) } }
     let map = try ALTOMap(pids: pids, costs: [(.routingCost, costs)])
     var desk = try Desk(map, directory: ALTODirectory(costTypes: [CostType("rc", .routingCost)]))
@@ -217,8 +233,22 @@ import Testing
     _ = desk.server.respond(to: request, at: desk.now, random: &desk.random)
     _ = desk.server.nextOutput()
     let output = try #require(desk.server.nextOutput())
+    _ = desk.server.nextOutput()
     #expect(output.text.split(separator: "\n").allSatisfy { $0.utf8.count < 4_200 })
     #expect(try Event(output).document == desk.document(get: "/alto/costmap/types/rc"))
+  }
+
+  @Test func `breaks no line inside of a string`() throws {
+    let value = String(repeating: #"a,"b\,"#, count: 2_000)
+    let map = try ALTOMap(
+      pids: [.init("site", [ALTOMap.prefix("0.0.0.0/0")], properties: [("priv:ietf-example-prop", value)])])
+    var desk = try Desk(map)
+    let input = #"{"properties":["priv:ietf-example-prop"],"endpoints":["ipv4:192.0.2.1","ipv4:192.0.2.2"]}"#
+    let (_, events) = try desk.open(#"{"add":{"p":{"resource-id":"endpoint-properties","input":\#(input)}}}"#)
+    let document = try events[1].document
+    for address in ["ipv4:192.0.2.1", "ipv4:192.0.2.2"] {
+      #expect(document["endpoint-properties"]?[address]?["priv:ietf-example-prop"]?.string == value)
+    }
   }
 
   /// A client that applies what it is sent has what it would get if it asked.
