@@ -50,6 +50,9 @@ public struct ALTODirectory: Sendable {
   public let properties: [String]
   /// The network map's resource ID.
   public let networkMap: String
+  let endpointCost = "endpoint-cost"
+  let pathVector = "path-vector"
+  let endpointPathVector = "endpoint-path-vector"
   let resources: [Resource]
 
   public init(
@@ -94,12 +97,12 @@ public struct ALTODirectory: Sendable {
         .endpointProperties, "endpoint-properties", "/endpointprop/lookup", MediaType.endpointProperties,
         MediaType.endpointPropertyParameters),
       post(
-        .endpointCost, "endpoint-cost", "/endpointcost/lookup", MediaType.endpointCost,
+        .endpointCost, endpointCost, "/endpointcost/lookup", MediaType.endpointCost,
         MediaType.endpointCostParameters),
       post(
-        .pathVector, "path-vector", "/costmap/pv", MediaType.related(MediaType.costMap), MediaType.costMapFilter),
+        .pathVector, pathVector, "/costmap/pv", MediaType.related(MediaType.costMap), MediaType.costMapFilter),
       post(
-        .endpointPathVector, "endpoint-path-vector", "/endpointcost/pv", MediaType.related(MediaType.endpointCost),
+        .endpointPathVector, endpointPathVector, "/endpointcost/pv", MediaType.related(MediaType.endpointCost),
         MediaType.endpointCostParameters),
       post(.updates, "updates", "/updates", MediaType.events, MediaType.updateParameters),
     ]

@@ -171,11 +171,15 @@ enum Query {
       ) { metric, source in map.costs(metric, from: sources[source], to: destinations) }
       return .json(.object(["meta": .object(meta), "cost-map": .object(table)]))
     case .endpointCosts(let query, let sources, let destinations):
-      var meta = JSONObject()
-      query.describe(in: &meta)
       let table = query.table(from: sources.map(\.text), to: destinations.map(\.text)) { metric, source in
         destinations.map { map.cost(metric, from: sources[source].address, to: $0.address) }
       }
+      // No RFC asks for a version here, but the client that most people have does not start without one.
+      let tag = fingerprint(Array(JSONValue.object(table).text.utf8))
+      var meta: JSONObject = [
+        "vtag": .object(["resource-id": .string(directory.endpointCost), "tag": .string(tag)])
+      ]
+      query.describe(in: &meta)
       return .json(.object(["meta": .object(meta), "endpoint-cost-map": .object(table)]))
     case .properties(let names, let endpoints):
       return .json(Query.propertyDocument(names, endpoints, map, directory))
@@ -188,7 +192,7 @@ enum Query {
           map.pids[source].name, to: destinations.map { map.pids[$0].name },
           map.routes(from: source, to: destinations))
       }
-      return .parts(vector.parts(id: "path-vector", of: directory, dependent: [directory.version(of: map)]))
+      return .parts(vector.parts(id: directory.pathVector, of: directory, dependent: [directory.version(of: map)]))
     case .endpointPathVector(let sources, let destinations, let properties):
       var vector = PathVector(map, properties: properties)
       for source in sources {
@@ -197,7 +201,7 @@ enum Query {
           source.text, to: destinations.map(\.text),
           destinations.map { map.routes(from: pid, to: [map.pid(of: $0.address)])[0] })
       }
-      return .parts(vector.parts(id: "endpoint-path-vector", of: directory, dependent: nil))
+      return .parts(vector.parts(id: directory.endpointPathVector, of: directory, dependent: nil))
     }
   }
 

@@ -33,19 +33,22 @@ public enum MergePatch {
     guard let after = new.object else { return new }
     guard let before = old.object else { return hasNullMember(new) ? nil : new }
     var patch = JSONObject()
-    for (place, member) in after.members.enumerated() {
-      guard let index = before.index(of: member.name, near: place) else {
+    var next = 0
+    for member in after.members {
+      guard let index = before.index(of: member.name, near: next) else {
         if member.value == .null || hasNullMember(member.value) { return nil }
         patch.append(member.name, member.value)
         continue
       }
+      next = index + 1
       let was = before.members[index].value
       if was == member.value { continue }
       guard member.value != .null, let change = difference(from: was, to: member.value) else { return nil }
       patch.append(member.name, change)
     }
-    for (place, member) in before.members.enumerated() where after.index(of: member.name, near: place) == nil {
-      patch.append(member.name, .null)
+    next = 0
+    for member in before.members {
+      if let index = after.index(of: member.name, near: next) { next = index + 1 } else { patch.append(member.name, .null) }
     }
     return .object(patch)
   }

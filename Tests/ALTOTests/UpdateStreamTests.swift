@@ -81,7 +81,8 @@ import Testing
     let events = try desk.replace(.example(routing: { $0[1].value = 6 }))
     #expect(events.map(\.name) == ["f", "e"])
     #expect(events[0].data == #"{"cost-map":{"PID1":{"PID2":null}}}"#)
-    #expect(events[1].data == #"{"endpoint-cost-map":{"ipv4:192.0.2.2":{"ipv4:198.51.100.200":6}}}"#)
+    #expect(
+      try events[1].document["endpoint-cost-map"]?.text == #"{"ipv4:192.0.2.2":{"ipv4:198.51.100.200":6}}"#)
   }
 
   @Test func `takes and drops substreams through its control, and ends with the last`() throws {
