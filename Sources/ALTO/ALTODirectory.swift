@@ -9,14 +9,19 @@
 //      /alto/costmap/types/NAME      one for each cost type      /alto/costmap/filtered
 //      /alto/endpointprop/lookup     properties of addresses
 //      /alto/endpointcost/lookup     costs between addresses
-//      /alto/costmap/pv              path vectors of PIDs        /alto/endpointcost/pv    of addresses
 //      /alto/updates                 a stream of updates         /alto/updates/SECRET     its control
+//      /alto/pathvector/             a directory of its own for path vectors
+//      /alto/pathvector/costmap      of PIDs                     /alto/pathvector/endpointcost    of addresses
+//
+//  Path vectors stand apart because their cost mode, `array`, is younger than RFC 7285: a client that knows only the two
+//  modes of that RFC would refuse the whole directory for it. The first directory leads to the second (§9.2.4).
 
 import JSON
 
 public struct ALTODirectory: Sendable {
   enum Kind: Hashable {
     case directory
+    case vectorDirectory
     case networkMap
     case filteredNetworkMap
     /// The cost type's place in `costTypes`.
@@ -27,6 +32,9 @@ public struct ALTODirectory: Sendable {
     case pathVector
     case endpointPathVector
     case updates
+
+    var isDirectory: Bool { self == .directory || self == .vectorDirectory }
+    var isVector: Bool { self == .pathVector || self == .endpointPathVector }
   }
 
   struct Resource {
@@ -67,6 +75,9 @@ public struct ALTODirectory: Sendable {
         !costTypes[..<index].contains { $0.name == type.name || $0.isSame(as: type) }, "cost types are different")
       precondition(Name.isValid("costmap-" + type.name), "a cost map's name is a name")
     }
+    for name in properties {
+      precondition(Name.isValid(name) && name.utf8.count <= 32, "a property of addresses has a name of 1 to 32 bytes")
+    }
     precondition(Name.isValid(networkMap) && root.hasPrefix("/") && !root.hasSuffix("/"), "a name and a root")
     self.costTypes = costTypes
     self.properties = properties
@@ -99,12 +110,14 @@ public struct ALTODirectory: Sendable {
       post(
         .endpointCost, endpointCost, "/endpointcost/lookup", MediaType.endpointCost,
         MediaType.endpointCostParameters),
-      post(
-        .pathVector, pathVector, "/costmap/pv", MediaType.related(MediaType.costMap), MediaType.costMapFilter),
-      post(
-        .endpointPathVector, endpointPathVector, "/endpointcost/pv", MediaType.related(MediaType.endpointCost),
-        MediaType.endpointCostParameters),
       post(.updates, "updates", "/updates", MediaType.events, MediaType.updateParameters),
+      get(.vectorDirectory, "path-vector-directory", "/pathvector/", MediaType.directory),
+      post(
+        .pathVector, pathVector, "/pathvector/costmap", MediaType.related(MediaType.costMap),
+        MediaType.costMapFilter),
+      post(
+        .endpointPathVector, endpointPathVector, "/pathvector/endpointcost",
+        MediaType.related(MediaType.endpointCost), MediaType.endpointCostParameters),
     ]
     precondition(Set(resources.map(\.id)).count == resources.count, "the network map's name is nobody else's")
     self.resources = resources
@@ -116,23 +129,33 @@ public struct ALTODirectory: Sendable {
     return resources.first { root + $0.path == path }
   }
 
-  func resource(id: String) -> Resource? { resources.first { $0.id == id && $0.kind != .directory } }
-
   func uri(_ path: String) -> String { base + root + path }
 
-  /// What an update stream can follow: everything but the directory and itself.
-  var followed: [Resource] { resources.filter { $0.kind != .directory && $0.kind != .updates } }
+  /// What an update stream can follow: everything but directories and itself.
+  var followed: [Resource] { resources.filter { !$0.kind.isDirectory && $0.kind != .updates } }
 
-  // MARK: The document
+  // MARK: The documents
 
+  /// The first directory, which clients know.
   var document: JSONValue {
     var types = JSONObject()
-    for type in costTypes + [.pathVector] { types.append(type.name, type.value(described: true)) }
+    for type in costTypes { types.append(type.name, type.value(described: true)) }
     var entries = JSONObject()
-    for resource in resources where resource.kind != .directory { entries.append(resource.id, entry(resource)) }
+    for resource in resources where resource.kind != .directory && !resource.kind.isVector {
+      entries.append(resource.id, entry(resource))
+    }
     return .object([
       "meta": .object(["cost-types": .object(types), "default-alto-network-map": .string(networkMap)]),
       "resources": .object(entries),
+    ])
+  }
+
+  var vectorDocument: JSONValue {
+    var entries = JSONObject()
+    for resource in resources where resource.kind.isVector { entries.append(resource.id, entry(resource)) }
+    let type = CostType.pathVector
+    return .object([
+      "meta": .object(["cost-types": .object([type.name: type.value()])]), "resources": .object(entries),
     ])
   }
 
@@ -149,7 +172,7 @@ public struct ALTODirectory: Sendable {
   private func capabilities(_ kind: Kind) -> JSONObject {
     func names(_ types: [CostType]) -> JSONValue { .array(types.map { .string($0.name) }) }
     switch kind {
-    case .directory, .networkMap, .filteredNetworkMap: return [:]
+    case .directory, .vectorDirectory, .networkMap, .filteredNetworkMap: return [:]
     case .costMap(let index): return ["cost-type-names": names([costTypes[index]])]
     case .filteredCostMap, .endpointCost:
       return [
@@ -167,14 +190,18 @@ public struct ALTODirectory: Sendable {
       for resource in followed where !resource.mediaType.hasPrefix("multipart/") {
         incremental.append(resource.id, .string(MergePatch.mediaType))
       }
-      return ["incremental-change-media-types": .object(incremental), "support-stream-control": .bool(true)]
+      // The RFC has one spelling, and the schema that others check with has another.
+      return [
+        "incremental-change-media-types": .object(incremental), "support-stream-control": .bool(true),
+        "supported-stream-control": .bool(true),
+      ]
     }
   }
 
   /// Costs and properties of endpoints are about addresses and not about PIDs, so they name no map (§11.4.1.5, §11.5.1.5).
   private func uses(_ kind: Kind) -> [String] {
     switch kind {
-    case .directory, .networkMap, .endpointProperties, .endpointCost, .endpointPathVector: []
+    case .directory, .vectorDirectory, .networkMap, .endpointProperties, .endpointCost, .endpointPathVector: []
     case .filteredNetworkMap, .costMap, .filteredCostMap, .pathVector: [networkMap]
     case .updates: followed.map(\.id)
     }

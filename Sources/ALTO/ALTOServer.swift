@@ -122,9 +122,10 @@ public struct ALTOServer: Sendable {
     if let early = refusal(of: request, mediaType: resource.mediaType, accepts: resource.accepts) {
       return .response(early)
     }
-    if resource.kind == .directory {
+    if resource.kind.isDirectory {
       counters.answered += 1
-      return .response(ALTOResponse(status: 200, mediaType: resource.mediaType, body: directory.document.text))
+      let document = resource.kind == .directory ? directory.document : directory.vectorDocument
+      return .response(ALTOResponse(status: 200, mediaType: resource.mediaType, body: document.text))
     }
     do throws(Failure) {
       let body = try resource.accepts == nil ? .null : read(request.body)

@@ -3,7 +3,7 @@
 //  Two paths of 100 Mbit/s are 200 Mbit/s, unless both go through the same uplink. RFC 9275 tells it with names: the
 //  cost of a pair is the list of the elements that its traffic passes, and a second document says what each can carry.
 //
-//      POST /alto/costmap/pv ──▶  multipart/related
+//      POST /alto/pathvector/costmap ──▶  multipart/related
 //                                   ├─ costmap   {"branch": {"hq": ["uplink", "r1"]}}
 //                                   └─ propmap   {".ane:r1": {"max-reservable-bandwidth": 100000000}}
 //

@@ -94,7 +94,7 @@ enum Query {
       _ = try CostQuery(fields, offered: [.pathVector], isExtended: false)
       let (sources, destinations) = try Query.endpoints(fields, client: client)
       self = .endpointPathVector(sources, destinations, properties: try Query.elementProperties(fields))
-    case .directory, .networkMap, .costMap, .updates:
+    case .directory, .vectorDirectory, .networkMap, .costMap, .updates:
       preconditionFailure("these are not asked with a body of this kind")
     }
   }
@@ -174,7 +174,7 @@ enum Query {
       let table = query.table(from: sources.map(\.text), to: destinations.map(\.text)) { metric, source in
         destinations.map { map.cost(metric, from: sources[source].address, to: $0.address) }
       }
-      // No RFC asks for a version here, but the client that most people have does not start without one.
+      // No RFC asks for a version here, but OpenALTO's client does not go on without one.
       let tag = fingerprint(Array(JSONValue.object(table).text.utf8))
       var meta: JSONObject = [
         "vtag": .object(["resource-id": .string(directory.endpointCost), "tag": .string(tag)])

@@ -283,7 +283,7 @@ extension ALTOServer {
     for member in add.object.members {
       let fields = try add.requiredFields(member.name)
       let id = try fields.requiredString("resource-id")
-      guard let resource = directory.resource(id: id), resource.kind != .updates else {
+      guard let resource = directory.followed.first(where: { $0.id == id }) else {
         throw .wrongValue(fields.full("resource-id"), id)
       }
       let tag = try fields.string("tag")

@@ -21,7 +21,6 @@ import Testing
     #expect(
       meta["cost-types"]?["num-routing"]?.text
         == #"{"cost-mode":"numerical","cost-metric":"routingcost","description":"My default"}"#)
-    #expect(meta["cost-types"]?["path-vector"]?.text == #"{"cost-mode":"array","cost-metric":"ane-path"}"#)
     #expect(meta["cost-types"]?["num-tput"]?["cost-context"]?["cost-source"]?.string == "nominal")
     let known = try #require(meta["cost-types"]?.object?.members.map(\.name))
     let entries = try #require(try directory()["resources"]?.object)
@@ -71,7 +70,9 @@ import Testing
   func `says what a resource gives, takes, uses and can`(
     id: String, type: String, accepts: String?, uses: [String], capabilities: String
   ) throws {
-    let entry = try #require(try directory()["resources"]?[id])
+    var desk = try Desk()
+    let vectors = try desk.document(get: "/alto/pathvector/")["resources"]?[id]
+    let entry = try #require(try directory()["resources"]?[id] ?? vectors)
     #expect(entry["media-type"]?.string == type)
     #expect(entry["accepts"]?.string == accepts)
     #expect((entry["uses"]?.array ?? []).compactMap(\.string) == uses)
@@ -85,11 +86,27 @@ import Testing
     #expect(entry["media-type"]?.string == "text/event-stream")
     #expect(entry["accepts"]?.string == "application/alto-updatestreamparams+json")
     let uses = try #require(entry["uses"]?.array).compactMap(\.string)
-    #expect(uses == resources.members.map(\.name).filter { $0 != "updates" })
+    let others = resources.members.map(\.name).filter { $0 != "updates" && $0 != "path-vector-directory" }
+    #expect(uses == others + ["path-vector", "endpoint-path-vector"])
     #expect(entry["capabilities"]?["support-stream-control"]?.bool == true)
     let patched = try #require(entry["capabilities"]?["incremental-change-media-types"]?.object)
     #expect(patched["costmap-num-routing"]?.string == "application/merge-patch+json")
     #expect(patched["path-vector"] == nil && patched.count == uses.count - 2)
+  }
+
+  /// Their cost mode is younger than RFC 7285, and a client of that RFC refuses a directory that has it.
+  @Test func `leads to another one for path vectors`() throws {
+    var desk = try Desk()
+    let root = try desk.document(get: "/alto/")
+    #expect(!root.text.contains("ane-path") && !root.text.contains("multipart"))
+    let entry = try #require(root["resources"]?["path-vector-directory"])
+    #expect(
+      entry.text == #"{"uri":"http://alto.example.com/alto/pathvector/","media-type":"application/alto-directory+json"}"#)
+    let vectors = try desk.document(get: "/alto/pathvector/")
+    #expect(
+      vectors["meta"]?.text
+        == #"{"cost-types":{"path-vector":{"cost-mode":"array","cost-metric":"ane-path"}}}"#)
+    #expect(vectors["resources"]?.object?.members.map(\.name) == ["path-vector", "endpoint-path-vector"])
   }
 
   @Test func `leads to resources that answer, each at a place of its own`() throws {

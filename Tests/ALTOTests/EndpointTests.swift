@@ -84,7 +84,7 @@ import Testing
     #expect(
       document["endpoint-cost-map"]?.text
         == #"{"ipv4:192.0.2.2":{"ipv4:192.0.2.89":1,"ipv4:198.51.100.134":2,"ipv4:203.0.113.45":3}}"#)
-    // OpenALTO's client does not start without it.
+    // OpenALTO's client does not go on without it.
     #expect(document["meta"]?["vtag"]?["resource-id"]?.string == "endpoint-cost")
   }
 
@@ -151,7 +151,7 @@ import Testing
   @Test func `of PIDs are a cost map of names and a map of what they can carry`() throws {
     var desk = try Desk(.example(tag: "53cb7119e57adcb3d9ecc8f6b2f5d8f5"))
     let response = try desk.post(
-      "/alto/costmap/pv", "costmapfilter",
+      "/alto/pathvector/costmap", "costmapfilter",
       #"{"cost-type":\#(vector),"pids":{"srcs":["PID1"],"dsts":["PID2","PID3"]},"#
         + #""ane-property-names":["max-reservable-bandwidth"]}"#)
     #expect(response.status == 200)
@@ -173,14 +173,14 @@ import Testing
 
   @Test func `without properties name the elements all the same`() throws {
     var desk = try Desk()
-    let parts = try takenApart(try desk.post("/alto/costmap/pv", "costmapfilter", #"{"cost-type":\#(vector)}"#))
+    let parts = try takenApart(try desk.post("/alto/pathvector/costmap", "costmapfilter", #"{"cost-type":\#(vector)}"#))
     #expect(parts[1].document["property-map"]?.text == #"{".ane:L1":{},".ane:L2":{},".ane:NET3":{}}"#)
   }
 
   @Test func `of endpoints depend on no map`() throws {
     var desk = try Desk()
     let response = try desk.post(
-      "/alto/endpointcost/pv", "endpointcostparams",
+      "/alto/pathvector/endpointcost", "endpointcostparams",
       #"{"cost-type":\#(vector),"endpoints":{"dsts":["ipv4:198.51.100.130","ipv4:192.0.2.9"]},"#
         + #""ane-property-names":["max-reservable-bandwidth"]}"#)
     let parts = try takenApart(response)

@@ -33,7 +33,7 @@ import Testing
     ("endpointcost/lookup", "endpointcostparams", #"{"cost-type":\#(routing)}"#, "E_MISSING_FIELD", "endpoints", nil),
     ("endpointcost/lookup", "endpointcostparams", #"{"endpoints":{"dsts":[]}}"#, "E_MISSING_FIELD", "cost-type", nil),
     // A resource that cannot do it does not know several costs.
-    ("costmap/pv", "costmapfilter", #"{"multi-cost-types":[\#(vector)]}"#, "E_MISSING_FIELD", "cost-type", nil),
+    ("pathvector/costmap", "costmapfilter", #"{"multi-cost-types":[\#(vector)]}"#, "E_MISSING_FIELD", "cost-type", nil),
     // What has the wrong type.
     ("costmap/filtered", "costmapfilter", "[]", "E_INVALID_FIELD_TYPE", nil, nil),
     ("networkmap/filtered", "networkmapfilter", #"{"pids":"PID1"}"#, "E_INVALID_FIELD_TYPE", "pids", nil),
@@ -120,12 +120,12 @@ import Testing
       "E_INVALID_FIELD_VALUE", "or-constraints", "[]"
     ),
     (
-      "costmap/pv", "costmapfilter", #"{"cost-type":\#(vector),"constraints":["le 5"]}"#, "E_INVALID_FIELD_VALUE",
+      "pathvector/costmap", "costmapfilter", #"{"cost-type":\#(vector),"constraints":["le 5"]}"#, "E_INVALID_FIELD_VALUE",
       "constraints", #"["le 5"]"#
     ),
-    ("costmap/pv", "costmapfilter", #"{"cost-type":\#(routing)}"#, "E_INVALID_FIELD_VALUE", "cost-type/cost-metric", "routingcost"),
+    ("pathvector/costmap", "costmapfilter", #"{"cost-type":\#(routing)}"#, "E_INVALID_FIELD_VALUE", "cost-type/cost-metric", "routingcost"),
     (
-      "costmap/pv", "costmapfilter", #"{"cost-type":\#(vector),"ane-property-names":["beauty"]}"#,
+      "pathvector/costmap", "costmapfilter", #"{"cost-type":\#(vector),"ane-property-names":["beauty"]}"#,
       "E_INVALID_FIELD_VALUE", "ane-property-names", "beauty"
     ),
     (

@@ -19,7 +19,7 @@ func checkALTO(_ bytes: [UInt8]) throws(Violation) {
     let resources = [
       ("/alto/networkmap/filtered", "networkmapfilter"), ("/alto/costmap/filtered", "costmapfilter"),
       ("/alto/endpointprop/lookup", "endpointpropparams"), ("/alto/endpointcost/lookup", "endpointcostparams"),
-      ("/alto/costmap/pv", "costmapfilter"), ("/alto/endpointcost/pv", "endpointcostparams"),
+      ("/alto/pathvector/costmap", "costmapfilter"), ("/alto/pathvector/endpointcost", "endpointcostparams"),
       ("/alto/updates", "updatestreamparams"),
     ]
     var control: String?
