@@ -1,8 +1,8 @@
 //  ALTODirectory.swift — which resources the server has, where they are, and how it tells clients.
 //
 //  A client knows one URI, the directory's, and finds the rest there: for each resource its place, the type of its
-//  answers, the type of what it accepts (then it is asked with POST, else with GET), what it can do, and which resources
-//  it is about. The list does not change while the server runs; what the resources say does.
+//  answers, the type of what it accepts (then it is asked with POST, else with GET), what it can do, and which
+//  resources it is about. The list does not change while the server runs; what the resources say does.
 //
 //      /alto/                        the directory
 //      /alto/networkmap              the network map             /alto/networkmap/filtered
@@ -13,8 +13,8 @@
 //      /alto/pathvector/             a directory of its own for path vectors
 //      /alto/pathvector/costmap      of PIDs                     /alto/pathvector/endpointcost    of addresses
 //
-//  Path vectors stand apart because their cost mode, `array`, is younger than RFC 7285: a client that knows only the two
-//  modes of that RFC would refuse the whole directory for it. The first directory leads to the second (§9.2.4).
+//  Path vectors stand apart because their cost mode, `array`, is younger than RFC 7285: a client that knows only the
+//  two modes of that RFC would refuse the whole directory for it. The first directory leads to the second (§9.2.4).
 
 import JSON
 
@@ -198,7 +198,8 @@ public struct ALTODirectory: Sendable {
     }
   }
 
-  /// Costs and properties of endpoints are about addresses and not about PIDs, so they name no map (§11.4.1.5, §11.5.1.5).
+  /// Costs and properties of endpoints are about addresses and not about PIDs, so they name no map (§11.4.1.5,
+  /// §11.5.1.5).
   private func uses(_ kind: Kind) -> [String] {
     switch kind {
     case .directory, .vectorDirectory, .networkMap, .endpointProperties, .endpointCost, .endpointPathVector: []

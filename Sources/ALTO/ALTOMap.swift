@@ -11,11 +11,11 @@
 //              1 r1      198.51.100.7/32                       1 ▶ (0, 5100)
 //              2 hq      203.0.113.0/24                        2 ▶
 //
-//  so a map of a thousand gateways of which each measures ten has ten thousand entries and not a million. RFC 7285 wants
-//  a map that holds every address: what nobody claims belongs to the PID `elsewhere`.
+//  so a map of a thousand gateways of which each measures ten has ten thousand entries and not a million. RFC 7285
+//  wants a map that holds every address: what nobody claims belongs to the PID `elsewhere`.
 //
-//  Always true.  (1) Names of PIDs are valid and different. (2) No prefix belongs to two PIDs. (3) Every address belongs
-//  to one. (4) Every cost is finite and not negative, and there is one at most for a metric and a pair.
+//  Always true.  (1) Names of PIDs are valid and different. (2) No prefix belongs to two PIDs. (3) Every address
+//  belongs to one. (4) Every cost is finite and not negative, and there is one at most for a metric and a pair.
 //
 //  Not here.  Which cost types are offered, and under which names (ALTODirectory). Cost: an address is found with a
 //  binary search for each length of a prefix that occurs; a thousand gateways have two or three.

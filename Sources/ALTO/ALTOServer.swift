@@ -16,8 +16,8 @@
 //  accepts there is none to tell with, so these are a sentence of plain text.
 //
 //  Always true.  (1) Every request gets one answer and is counted once. (2) A refused request changes nothing but a
-//  counter. (3) An error's value comes with its field. (4) No media type has a charset. (5) A stream's first event names
-//  its control, and of two resources the one that the other depends on is sent first.
+//  counter. (3) An error's value comes with its field. (4) No media type has a charset. (5) A stream's first event
+//  names its control, and of two resources the one that the other depends on is sent first.
 //
 //  Not here.  HTTP, TLS, who may ask; a connection's buffer (whoever cannot send tells `close`); how the map is made.
 

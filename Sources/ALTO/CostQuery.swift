@@ -7,13 +7,13 @@
 //      "testable-cost-types": [routingcost, delay-ow]    what the numbers in brackets count
 //      "or-constraints": [["[0] le 10"], ["[0] le 100", "[1] lt 20000"]]
 //
-//  How.  All becomes a list of types, some shown and some only tested, and an OR of ANDs over it. `constraints` is an OR
-//  of one. A pair that lacks a tested cost fails the test.
+//  How.  All becomes a list of types, some shown and some only tested, and an OR of ANDs over it. `constraints` is an
+//  OR of one. A pair that lacks a tested cost fails the test.
 //
 //      pair ──▶ costs of all types ──▶ any list of tests holds? ──▶ shown ones ──▶ 7, or [7,null]
 //
-//  A resource without the extension ignores its members, as it would any that it does not know; a client that sends only
-//  them lacks `cost-type`. Ordinal costs are ranks among the pairs that were asked for, before any test.
+//  A resource without the extension ignores its members, as it would any that it does not know; a client that sends
+//  only them lacks `cost-type`. Ordinal costs are ranks among the pairs that were asked for, before any test.
 
 import JSON
 

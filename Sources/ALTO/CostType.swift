@@ -1,6 +1,7 @@
 //  CostType.swift — what a number between two places means: metric, unit, mode, and where it comes from.
 //
-//  RFC 7285 has `routingcost` and `hopcount`; RFC 9439 adds those that a network measures, with units that are not ours:
+//  RFC 7285 has `routingcost` and `hopcount`; RFC 9439 adds those that a network measures, with units that are not
+//  ours:
 //
 //      delay-ow  delay-rt  delay-variation     microseconds (variation: above the least)
 //      lossrate                                percent
@@ -55,7 +56,7 @@ public struct CostMetric: Hashable, Sendable, CustomStringConvertible {
     if ["cur", "min", "max", "median", "mean", "stddev", "stdvar"].contains(String(text)) { return true }
     guard text.first == "p" else { return false }
     let parts = text.dropFirst().split(separator: ".", omittingEmptySubsequences: false)
-    guard (1...2).contains(parts.count), let whole = parts.first, (1...2).contains(whole.utf8.count) else { return false }
+    guard parts.count <= 2, let whole = parts.first, (1...2).contains(whole.utf8.count) else { return false }
     return parts.allSatisfy { !$0.isEmpty && $0.utf8.allSatisfy { (48...57).contains($0) } }
   }
 

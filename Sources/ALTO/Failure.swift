@@ -26,7 +26,9 @@ struct Failure: Error, Equatable {
   static func wrongValue(_ field: String, _ value: String? = nil) -> Failure {
     Failure(code: .fieldValue, field: field, value: value)
   }
-  static func wrongValue(_ field: String, _ value: JSONValue) -> Failure { wrongValue(field, value.string ?? value.text) }
+  static func wrongValue(_ field: String, _ value: JSONValue) -> Failure {
+    wrongValue(field, value.string ?? value.text)
+  }
 
   var document: JSONValue {
     var meta: JSONObject = ["code": .string(code.rawValue)]

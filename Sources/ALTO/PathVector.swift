@@ -4,8 +4,8 @@
 //  cost of a pair is the list of the elements that its traffic passes, and a second document says what each can carry.
 //
 //      POST /alto/pathvector/costmap ──▶  multipart/related
-//                                   ├─ costmap   {"branch": {"hq": ["uplink", "r1"]}}
-//                                   └─ propmap   {".ane:r1": {"max-reservable-bandwidth": 100000000}}
+//                                           ├─ costmap   {"branch": {"hq": ["uplink", "r1"]}}
+//                                           └─ propmap   {".ane:r1": {"max-reservable-bandwidth": 100000000}}
 //
 //  The second depends on the first, whose version is the fingerprint of its content. Bandwidth is in bits per second
 //  here, as this RFC has it, and not in bytes as RFC 9439 has it.

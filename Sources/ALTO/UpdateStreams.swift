@@ -178,7 +178,9 @@ extension ALTOServer {
     }
   }
 
-  private mutating func send(_ content: Content, of substream: UpdateStreams.Substream, to index: Int, at now: Instant) {
+  private mutating func send(
+    _ content: Content, of substream: UpdateStreams.Substream, to index: Int, at now: Instant
+  ) {
     let type = content.mediaType(substream.resource.mediaType)
     streams.send(index, EventText.event("\(type),\(substream.name)", content.text), at: now)
   }

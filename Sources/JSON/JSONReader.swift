@@ -4,8 +4,9 @@
 //  guesses what was meant lets two programs see two things in the same bytes; one without bounds lets forty bytes ask
 //  for a gigabyte.
 //
-//  How.  RFC 8259 and nothing beyond it, one function for each kind of value, one pass over the bytes. Refused are, each
-//  with its place: bytes that are no UTF-8, half a surrogate pair, control characters in a string, numbers such as `01`,
+//  How.  RFC 8259 and nothing beyond it, one function for each kind of value, one pass over the bytes. Refused are,
+//  each with its place: bytes that are no UTF-8, half a surrogate pair, control characters in a string, numbers such as
+//  `01`,
 //  `.5`, `1e999` and `NaN`, a comma too many, text behind the end, a byte order mark, and a name that an object has
 //  twice (of which readers take the first, the last, or both).
 //

@@ -48,7 +48,11 @@ public enum MergePatch {
     }
     next = 0
     for member in before.members {
-      if let index = after.index(of: member.name, near: next) { next = index + 1 } else { patch.append(member.name, .null) }
+      if let index = after.index(of: member.name, near: next) {
+        next = index + 1
+      } else {
+        patch.append(member.name, .null)
+      }
     }
     return .object(patch)
   }

@@ -101,7 +101,8 @@ import Testing
     #expect(!root.text.contains("ane-path") && !root.text.contains("multipart"))
     let entry = try #require(root["resources"]?["path-vector-directory"])
     #expect(
-      entry.text == #"{"uri":"http://alto.example.com/alto/pathvector/","media-type":"application/alto-directory+json"}"#)
+      entry.text == #"{"uri":"http://alto.example.com/alto/pathvector/","media-type":"#
+        + #""application/alto-directory+json"}"#)
     let vectors = try desk.document(get: "/alto/pathvector/")
     #expect(
       vectors["meta"]?.text

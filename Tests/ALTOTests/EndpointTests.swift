@@ -138,13 +138,14 @@ import Testing
     let mark = try #require(type.split(separator: ";").first { $0.hasPrefix("boundary=") }).dropFirst(9)
     let lines = response.body.split(separator: "\r\n", omittingEmptySubsequences: false).map(String.init)
     #expect(lines.last == "" && lines.dropLast().last == "--\(mark)--")
-    return try lines.indices.filter { lines[$0] == "--\(mark)" }.map { at -> (id: String, type: String, document: JSONValue) in
+    var parts: [(id: String, type: String, document: JSONValue)] = []
+    for at in lines.indices where lines[at] == "--\(mark)" {
       #expect(lines[at + 3] == "")
-      return (
-        try #require(lines[at + 1].split(separator: " ").last).description,
-        String(lines[at + 2].dropFirst("Content-Type: ".count)), try JSONValue(reading: lines[at + 4])
-      )
+      let id = try #require(lines[at + 1].split(separator: " ").last)
+      let type = lines[at + 2].dropFirst("Content-Type: ".count)
+      parts.append((String(id), String(type), try JSONValue(reading: lines[at + 4])))
     }
+    return parts
   }
 
   /// RFC 9275 §7.2.

@@ -25,7 +25,10 @@ import Testing
       "costmap/filtered", "costmapfilter", #"{"multi-cost-types":[{"cost-mode":"numerical"}]}"#, "E_MISSING_FIELD",
       "multi-cost-types/cost-metric", nil
     ),
-    ("endpointprop/lookup", "endpointpropparams", #"{"endpoints":["ipv4:1.2.3.4"]}"#, "E_MISSING_FIELD", "properties", nil),
+    (
+      "endpointprop/lookup", "endpointpropparams", #"{"endpoints":["ipv4:1.2.3.4"]}"#,
+      "E_MISSING_FIELD", "properties", nil
+    ),
     (
       "endpointprop/lookup", "endpointpropparams", #"{"properties":["my-default-network-map.pid"]}"#,
       "E_MISSING_FIELD", "endpoints", nil
@@ -98,7 +101,10 @@ import Testing
       "costmap/filtered", "costmapfilter", #"{"cost-type":\#(routing),"multi-cost-types":[\#(hops)]}"#,
       "E_INVALID_FIELD_VALUE", "multi-cost-types", "[\(hops)]"
     ),
-    ("costmap/filtered", "costmapfilter", #"{"multi-cost-types":[]}"#, "E_INVALID_FIELD_VALUE", "multi-cost-types", "[]"),
+    (
+      "costmap/filtered", "costmapfilter", #"{"multi-cost-types":[]}"#,
+      "E_INVALID_FIELD_VALUE", "multi-cost-types", "[]"
+    ),
     (
       "costmap/filtered", "costmapfilter", #"{"multi-cost-types":[\#(routing),"hopcount"]}"#, "E_INVALID_FIELD_VALUE",
       "multi-cost-types", "hopcount"
@@ -108,7 +114,8 @@ import Testing
       "E_INVALID_FIELD_VALUE", "testable-cost-types", "[]"
     ),
     (
-      "costmap/filtered", "costmapfilter", #"{"cost-type":\#(routing),"constraints":["le 5"],"or-constraints":[["le 5"]]}"#,
+      "costmap/filtered", "costmapfilter", #"{"cost-type":\#(routing),"constraints":["le 5"],"or-constraints":[["#
+        + #""le 5"]]}"#,
       "E_INVALID_FIELD_VALUE", "or-constraints", #"[["le 5"]]"#
     ),
     (
@@ -120,10 +127,14 @@ import Testing
       "E_INVALID_FIELD_VALUE", "or-constraints", "[]"
     ),
     (
-      "pathvector/costmap", "costmapfilter", #"{"cost-type":\#(vector),"constraints":["le 5"]}"#, "E_INVALID_FIELD_VALUE",
+      "pathvector/costmap", "costmapfilter",
+      #"{"cost-type":\#(vector),"constraints":["le 5"]}"#, "E_INVALID_FIELD_VALUE",
       "constraints", #"["le 5"]"#
     ),
-    ("pathvector/costmap", "costmapfilter", #"{"cost-type":\#(routing)}"#, "E_INVALID_FIELD_VALUE", "cost-type/cost-metric", "routingcost"),
+    (
+      "pathvector/costmap", "costmapfilter", #"{"cost-type":\#(routing)}"#,
+      "E_INVALID_FIELD_VALUE", "cost-type/cost-metric", "routingcost"
+    ),
     (
       "pathvector/costmap", "costmapfilter", #"{"cost-type":\#(vector),"ane-property-names":["beauty"]}"#,
       "E_INVALID_FIELD_VALUE", "ane-property-names", "beauty"
@@ -203,7 +214,8 @@ import Testing
       func list(_ count: Int, _ second: Int) -> String {
         (0..<count).map { "\"ipv4:10.\(second).\($0 / 250).\($0 % 250)\"" }.joined(separator: ",")
       }
-      return #"{"cost-type":\#(routing),"endpoints":{"srcs":[\#(list(sources, 1))],"dsts":[\#(list(destinations, 2))]}}"#
+      return #"{"cost-type":\#(routing),"endpoints":{"srcs":[\#(list(sources, 1))],"dsts":["#
+        + #"\#(list(destinations, 2))]}}"#
     }
     #expect(try desk.post("/alto/endpointcost/lookup", "endpointcostparams", body(100, 100)).status == 200)
     let refused = try desk.post("/alto/endpointcost/lookup", "endpointcostparams", body(100, 101))
@@ -234,10 +246,14 @@ import Testing
   }
 
   @Test(arguments: [
-    ("costmap/filtered", "costmapfilter", #"{"cost-type":{"cost-mode":"numerical","cost-metric":"routingcost","description":7,"x":null},"y":[{}],"pids":{"srcs":[],"dsts":[],"z":1}}"#),
-    ("endpointcost/lookup", "endpointcostparams", #"{"cost-type":\#(routing),"endpoints":{"dsts":["ipv4:192.0.2.1"],"a":{}},"b":"c"}"#),
-    ("endpointprop/lookup", "endpointpropparams", #"{"x":1,"properties":["my-default-network-map.pid"],"endpoints":["ipv4:192.0.2.1"]}"#),
-  ]) func `is not one because it says more than we know`(path: String, type: String, body: String) throws {
+    ("costmap/filtered", "costmapfilter", #"{"cost-type":{"cost-mode":"numerical","cost-metric":"routingcost","#
+      + #""description":7,"x":null},"y":[{}],"pids":{"srcs":[],"dsts":[],"z":1}}"#),
+    ("endpointcost/lookup", "endpointcostparams", #"{"cost-type":\#(routing),"endpoints":{"dsts":["ipv4:192.0.2.1"],"#
+      + #""a":{}},"b":"c"}"#),
+    ("endpointprop/lookup", "endpointpropparams", #"{"x":1,"properties":["my-default-network-map.pid"],"endpoints":["#
+      + #""ipv4:192.0.2.1"]}"#),
+  ] as [(String, String, String)])
+  func `is not one because it says more than we know`(path: String, type: String, body: String) throws {
     var desk = try Desk()
     #expect(try desk.post("/alto/" + path, type, body).status == 200)
   }
@@ -245,8 +261,8 @@ import Testing
 
 @Suite struct `HTTP around ALTO` {
   @Test(arguments: [
-    ("GET", "/alto/costmap/filtered", "POST"), ("PUT", "/alto/updates", "POST"), ("POST", "/alto/networkmap", "GET, HEAD"),
-    ("DELETE", "/alto/", "GET, HEAD"), ("get", "/alto/networkmap", "GET, HEAD"),
+    ("GET", "/alto/costmap/filtered", "POST"), ("PUT", "/alto/updates", "POST"),
+    ("POST", "/alto/networkmap", "GET, HEAD"), ("DELETE", "/alto/", "GET, HEAD"), ("get", "/alto/networkmap", "GET, HEAD"),
   ]) func `has one method for each resource`(method: String, path: String, allow: String) throws {
     var desk = try Desk()
     let response = try desk.ask(ALTORequest(method: method, path: path, mediaType: "application/json"))
@@ -255,8 +271,9 @@ import Testing
     #expect(desk.server.counters.wrongMethods == 1)
   }
 
-  @Test(arguments: ["/", "/alto/nothing", "/alto/costmap/types/beauty", "/altox", "/alto//networkmap", "", "/alto/updates/"])
-  func `has nothing elsewhere`(path: String) throws {
+  @Test(arguments: [
+    "/", "/alto/nothing", "/alto/costmap/types/beauty", "/altox", "/alto//networkmap", "", "/alto/updates/",
+  ]) func `has nothing elsewhere`(path: String) throws {
     var desk = try Desk()
     #expect(try desk.get(path).status == 404)
     #expect(desk.server.counters.notFound == 1)
@@ -281,7 +298,8 @@ import Testing
     var desk = try Desk()
     let response = try desk.ask(
       ALTORequest(
-        method: "POST", path: "/alto/costmap/filtered", mediaType: type, body: Array(#"{"cost-type":\#(routing)}"#.utf8)))
+        method: "POST", path: "/alto/costmap/filtered", mediaType: type,
+        body: Array(#"{"cost-type":\#(routing)}"#.utf8)))
     #expect(response.status == status)
     if status == 415 {
       let meta = try #require(try JSONValue(reading: response.body)["meta"])

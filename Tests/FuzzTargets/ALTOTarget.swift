@@ -40,7 +40,8 @@ func checkALTO(_ bytes: [UInt8]) throws(Violation) {
       while let output = server.nextOutput() { try checkEvent(output.text) }
     }
     now += .seconds(15)
-    try demand((server.deadline == nil) == (server.streamCount == 0), "\(server.streamCount) streams without a deadline")
+    let streams = server.streamCount
+    try demand((server.deadline == nil) == (streams == 0), "\(streams) streams without a deadline")
     server.expire(at: now)
     while let output = server.nextOutput() { try demand(output.text == ":\n\n", "no comment: \(output.text)") }
   } catch let error as Violation {
