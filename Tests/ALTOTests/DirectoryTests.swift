@@ -31,42 +31,43 @@ import Testing
   }
 
   /// RFC 7285 §9.2.3 has such an entry for each service; RFC 8189, 8895 and 9275 add to them.
-  @Test(arguments: [
-    ("my-default-network-map", "application/alto-networkmap+json", nil, [], "{}"),
-    (
-      "filtered-network-map", "application/alto-networkmap+json", "application/alto-networkmapfilter+json",
-      ["my-default-network-map"], "{}"
-    ),
-    (
-      "costmap-num-routing", "application/alto-costmap+json", nil, ["my-default-network-map"],
-      #"{"cost-type-names":["num-routing"]}"#
-    ),
-    (
-      "filtered-cost-map", "application/alto-costmap+json", "application/alto-costmapfilter+json",
-      ["my-default-network-map"],
-      #"{"cost-type-names":["num-routing","num-hop","ord-routing","ord-hop","num-tput","ord-tput"],"#
-        + #""cost-constraints":true,"max-cost-types":6}"#
-    ),
-    (
-      "endpoint-properties", "application/alto-endpointprop+json", "application/alto-endpointpropparams+json", [],
-      #"{"prop-types":["my-default-network-map.pid","priv:ietf-example-prop"]}"#
-    ),
-    (
-      "endpoint-cost", "application/alto-endpointcost+json", "application/alto-endpointcostparams+json", [],
-      #"{"cost-type-names":["num-routing","num-hop","ord-routing","ord-hop","num-tput","ord-tput"],"#
-        + #""cost-constraints":true,"max-cost-types":6}"#
-    ),
-    (
-      "path-vector", "multipart/related;type=application/alto-costmap+json", "application/alto-costmapfilter+json",
-      ["my-default-network-map"],
-      #"{"cost-type-names":["path-vector"],"ane-property-names":["max-reservable-bandwidth"]}"#
-    ),
-    (
-      "endpoint-path-vector", "multipart/related;type=application/alto-endpointcost+json",
-      "application/alto-endpointcostparams+json", [],
-      #"{"cost-type-names":["path-vector"],"ane-property-names":["max-reservable-bandwidth"]}"#
-    ),
-  ] as [(String, String, String?, [String], String)])
+  @Test(
+    arguments: [
+      ("my-default-network-map", "application/alto-networkmap+json", nil, [], "{}"),
+      (
+        "filtered-network-map", "application/alto-networkmap+json", "application/alto-networkmapfilter+json",
+        ["my-default-network-map"], "{}"
+      ),
+      (
+        "costmap-num-routing", "application/alto-costmap+json", nil, ["my-default-network-map"],
+        #"{"cost-type-names":["num-routing"]}"#
+      ),
+      (
+        "filtered-cost-map", "application/alto-costmap+json", "application/alto-costmapfilter+json",
+        ["my-default-network-map"],
+        #"{"cost-type-names":["num-routing","num-hop","ord-routing","ord-hop","num-tput","ord-tput"],"#
+          + #""cost-constraints":true,"max-cost-types":6}"#
+      ),
+      (
+        "endpoint-properties", "application/alto-endpointprop+json", "application/alto-endpointpropparams+json", [],
+        #"{"prop-types":["my-default-network-map.pid","priv:ietf-example-prop"]}"#
+      ),
+      (
+        "endpoint-cost", "application/alto-endpointcost+json", "application/alto-endpointcostparams+json", [],
+        #"{"cost-type-names":["num-routing","num-hop","ord-routing","ord-hop","num-tput","ord-tput"],"#
+          + #""cost-constraints":true,"max-cost-types":6}"#
+      ),
+      (
+        "path-vector", "multipart/related;type=application/alto-costmap+json", "application/alto-costmapfilter+json",
+        ["my-default-network-map"],
+        #"{"cost-type-names":["path-vector"],"ane-property-names":["max-reservable-bandwidth"]}"#
+      ),
+      (
+        "endpoint-path-vector", "multipart/related;type=application/alto-endpointcost+json",
+        "application/alto-endpointcostparams+json", [],
+        #"{"cost-type-names":["path-vector"],"ane-property-names":["max-reservable-bandwidth"]}"#
+      ),
+    ] as [(String, String, String?, [String], String)])
   func `says what a resource gives, takes, uses and can`(
     id: String, type: String, accepts: String?, uses: [String], capabilities: String
   ) throws {

@@ -108,35 +108,50 @@ import Testing
             """))
   }
 
-  @Test(arguments: [
-    (routing, "", #"{"PID1":{"PID1":1,"PID2":5,"PID3":10},"PID2":{"PID1":5,"PID2":1,"PID3":15},"PID3":{"PID1":20,"#
-      + #""PID2":15}}"#),
-    (routing, #","pids":{"srcs":["PID1"],"dsts":["PID1","PID2","PID3"]}"#, #"{"PID1":{"PID1":1,"PID2":5,"PID3":10}}"#),
-    (
-      routing, #","pids":{"srcs":[],"dsts":["PID1","PID1","nobody"]}"#,
-      #"{"PID1":{"PID1":1},"PID2":{"PID1":5},"PID3":{"PID1":20}}"#
-    ),
-    (routing, #","pids":{"srcs":["nobody"],"dsts":[]}"#, "{}"),
-    (hops, #","pids":{"srcs":[],"dsts":[]}"#, #"{"PID1":{"PID2":2,"PID3":3},"PID2":{"PID3":6}}"#),
-    // Ranks, where equal costs have equal ones.
-    (ordinal, "", #"{"PID1":{"PID1":1,"PID2":2,"PID3":3},"PID2":{"PID1":2,"PID2":1,"PID3":4},"PID3":{"PID1":5,"#
-      + #""PID2":4}}"#),
-    (ordinal, #","pids":{"srcs":["PID3"],"dsts":[]}"#, #"{"PID3":{"PID1":2,"PID2":1}}"#),
-    // The fastest comes first.
-    (#"{"cost-mode":"ordinal","cost-metric":"tput"}"#, "", #"{"PID1":{"PID2":2,"PID3":1}}"#),
-    (routing, #","constraints":["ge 10","lt 20"]"#, #"{"PID1":{"PID3":10},"PID2":{"PID3":15},"PID3":{"PID2":15}}"#),
-    (routing, #","constraints":["gt 15"]"#, #"{"PID3":{"PID1":20}}"#),
-    (routing, #","constraints":["le 1"]"#, #"{"PID1":{"PID1":1},"PID2":{"PID2":1}}"#),
-    (routing, #","constraints":["eq 5.0"]"#, #"{"PID1":{"PID2":5},"PID2":{"PID1":5}}"#),
-    (routing, #","constraints":[" [0]  eq\t1e1 "]"#, #"{"PID1":{"PID3":10}}"#),
-    (routing, #","constraints":[]"#, #"{"PID1":{"PID1":1,"PID2":5,"PID3":10},"PID2":{"PID1":5,"PID2":1,"PID3":15},"#
-      + #""PID3":{"PID1":20,"PID2":15}}"#),
-    // RFC 8189: an OR of ANDs, also for a single cost.
-    (routing, #","or-constraints":[["gt 15"],["ge 5","le 5"]]"#, #"{"PID1":{"PID2":5},"PID2":{"PID1":5},"PID3":{"#
-      + #""PID1":20}}"#),
-    // What is tested need not be shown, and who lacks it fails.
-    (routing, #","testable-cost-types":[\#(hops)],"constraints":["le 3"]"#, #"{"PID1":{"PID2":5,"PID3":10}}"#),
-  ] as [(String, String, String)])
+  @Test(
+    arguments: [
+      (
+        routing, "",
+        #"{"PID1":{"PID1":1,"PID2":5,"PID3":10},"PID2":{"PID1":5,"PID2":1,"PID3":15},"PID3":{"PID1":20,"#
+          + #""PID2":15}}"#
+      ),
+      (
+        routing, #","pids":{"srcs":["PID1"],"dsts":["PID1","PID2","PID3"]}"#, #"{"PID1":{"PID1":1,"PID2":5,"PID3":10}}"#
+      ),
+      (
+        routing, #","pids":{"srcs":[],"dsts":["PID1","PID1","nobody"]}"#,
+        #"{"PID1":{"PID1":1},"PID2":{"PID1":5},"PID3":{"PID1":20}}"#
+      ),
+      (routing, #","pids":{"srcs":["nobody"],"dsts":[]}"#, "{}"),
+      (hops, #","pids":{"srcs":[],"dsts":[]}"#, #"{"PID1":{"PID2":2,"PID3":3},"PID2":{"PID3":6}}"#),
+      // Ranks, where equal costs have equal ones.
+      (
+        ordinal, "",
+        #"{"PID1":{"PID1":1,"PID2":2,"PID3":3},"PID2":{"PID1":2,"PID2":1,"PID3":4},"PID3":{"PID1":5,"#
+          + #""PID2":4}}"#
+      ),
+      (ordinal, #","pids":{"srcs":["PID3"],"dsts":[]}"#, #"{"PID3":{"PID1":2,"PID2":1}}"#),
+      // The fastest comes first.
+      (#"{"cost-mode":"ordinal","cost-metric":"tput"}"#, "", #"{"PID1":{"PID2":2,"PID3":1}}"#),
+      (routing, #","constraints":["ge 10","lt 20"]"#, #"{"PID1":{"PID3":10},"PID2":{"PID3":15},"PID3":{"PID2":15}}"#),
+      (routing, #","constraints":["gt 15"]"#, #"{"PID3":{"PID1":20}}"#),
+      (routing, #","constraints":["le 1"]"#, #"{"PID1":{"PID1":1},"PID2":{"PID2":1}}"#),
+      (routing, #","constraints":["eq 5.0"]"#, #"{"PID1":{"PID2":5},"PID2":{"PID1":5}}"#),
+      (routing, #","constraints":[" [0]  eq\t1e1 "]"#, #"{"PID1":{"PID3":10}}"#),
+      (
+        routing, #","constraints":[]"#,
+        #"{"PID1":{"PID1":1,"PID2":5,"PID3":10},"PID2":{"PID1":5,"PID2":1,"PID3":15},"#
+          + #""PID3":{"PID1":20,"PID2":15}}"#
+      ),
+      // RFC 8189: an OR of ANDs, also for a single cost.
+      (
+        routing, #","or-constraints":[["gt 15"],["ge 5","le 5"]]"#,
+        #"{"PID1":{"PID2":5},"PID2":{"PID1":5},"PID3":{"#
+          + #""PID1":20}}"#
+      ),
+      // What is tested need not be shown, and who lacks it fails.
+      (routing, #","testable-cost-types":[\#(hops)],"constraints":["le 3"]"#, #"{"PID1":{"PID2":5,"PID3":10}}"#),
+    ] as [(String, String, String)])
   func `filtered, have what was asked for`(type: String, more: String, costs: String) throws {
     var desk = try Desk()
     let document = try desk.document(
@@ -148,14 +163,20 @@ import Testing
     #expect(document["meta"]?["dependent-vtags"]?.array?.count == 1)
   }
 
-  @Test(arguments: [
-    ("", #"{"PID1":{"PID1":[1,null],"PID2":[5,2],"PID3":[10,3]},"PID2":{"PID1":[5,null],"PID2":[1,null],"PID3":[15,"#
-      + #"6]},"PID3":{"PID1":[20,null],"PID2":[15,null]}}"#),
-    (#","constraints":["[1] le 5"]"#, #"{"PID1":{"PID2":[5,2],"PID3":[10,3]}}"#),
-    (#","constraints":["ge 5","[1] gt 2"]"#, #"{"PID1":{"PID3":[10,3]},"PID2":{"PID3":[15,6]}}"#),
-    (#","testable-cost-types":[\#(throughput)],"or-constraints":[["[0] ge 10000000"]]"#, #"{"PID1":{"PID3":[10,3]}}"#),
-    (#","pids":{"srcs":["PID2"],"dsts":["PID3"]}"#, #"{"PID2":{"PID3":[15,6]}}"#),
-  ] as [(String, String)])
+  @Test(
+    arguments: [
+      (
+        "",
+        #"{"PID1":{"PID1":[1,null],"PID2":[5,2],"PID3":[10,3]},"PID2":{"PID1":[5,null],"PID2":[1,null],"PID3":[15,"#
+          + #"6]},"PID3":{"PID1":[20,null],"PID2":[15,null]}}"#
+      ),
+      (#","constraints":["[1] le 5"]"#, #"{"PID1":{"PID2":[5,2],"PID3":[10,3]}}"#),
+      (#","constraints":["ge 5","[1] gt 2"]"#, #"{"PID1":{"PID3":[10,3]},"PID2":{"PID3":[15,6]}}"#),
+      (
+        #","testable-cost-types":[\#(throughput)],"or-constraints":[["[0] ge 10000000"]]"#, #"{"PID1":{"PID3":[10,3]}}"#
+      ),
+      (#","pids":{"srcs":["PID2"],"dsts":["PID3"]}"#, #"{"PID2":{"PID3":[15,6]}}"#),
+    ] as [(String, String)])
   func `of several costs have them in the order of the question, and null for what is not known`(
     more: String, costs: String
   ) throws {

@@ -35,7 +35,10 @@ import Testing
   @Test func `says what changed as a merge patch`() throws {
     var desk = try Desk()
     let (id, _) = try desk.open(both)
-    let events = try desk.replace(.example(routing: { $0[1].value = 6; $0.remove(at: 2) }))
+    let events = try desk.replace(
+      .example(routing: {
+        $0[1].value = 6; $0.remove(at: 2)
+      }))
     #expect(events.map(\.type) == ["application/merge-patch+json"])
     #expect(events[0].stream == id && events[0].name == "costs")
     #expect(events[0].data == #"{"cost-map":{"PID1":{"PID2":6,"PID3":null}}}"#)
@@ -73,7 +76,7 @@ import Testing
     let (_, first) = try desk.open(
       #"{"add":{"f":{"resource-id":"filtered-cost-map","input":{"cost-type":\#(routing),"constraints":["le 5"]}},"#
         + #""e":{"resource-id":"endpoint-cost","input":{"cost-type":\#(routing),"endpoints":{"dsts":["ipv4:"#
-          + #"198.51.100.200"]}}},"v":{"resource-id":"path-vector","input":{"cost-type":\#(vector)}}}}"#)
+        + #"198.51.100.200"]}}},"v":{"resource-id":"path-vector","input":{"cost-type":\#(vector)}}}}"#)
     #expect(first.map(\.name) == ["", "f", "e", "v"])
     #expect(first[3].type == "multipart/related;boundary=hawser-part;type=application/alto-costmap+json")
     #expect(first[3].data.hasPrefix("--hawser-part\nContent-ID: <costmap@alto.example.com>\n"))
@@ -89,8 +92,10 @@ import Testing
     var desk = try Desk()
     let (id, first) = try desk.open(both)
     let path = try control(first)
-    let added = try desk.post(path, "updatestreamparams", #"{"add":{"h":{"resource-id":"costmap-num-hop"}},"remove":"#
-      + #"["costs"]}"#)
+    let added = try desk.post(
+      path, "updatestreamparams",
+      #"{"add":{"h":{"resource-id":"costmap-num-hop"}},"remove":"#
+        + #"["costs"]}"#)
     #expect(added.status == 204 && added.mediaType == nil && added.body.isEmpty)
     let events = try desk.events()
     #expect(events.map(\.name) == ["", "h", ""] && events.allSatisfy { $0.stream == id && !$0.isLast })
@@ -110,50 +115,54 @@ import Testing
   }
 
   /// RFC 8895 §6.6 and §7.6.
-  @Test(arguments: [
-    (false, "{}", "E_MISSING_FIELD", "add", nil), (false, #"{"add":{}}"#, "E_MISSING_FIELD", "add", nil),
-    (false, #"{"remove":["x"]}"#, "E_MISSING_FIELD", "add", nil),
-    (false, #"{"add":[]}"#, "E_INVALID_FIELD_TYPE", "add", nil),
-    (false, #"{"add":{"a":{}}}"#, "E_MISSING_FIELD", "add/a/resource-id", nil),
-    (false, #"{"add":{"a":7}}"#, "E_INVALID_FIELD_TYPE", "add/a", nil),
-    (
-      false, #"{"add":{"a":{"resource-id":"my-networkmap/#"}}}"#,
-      "E_INVALID_FIELD_VALUE", "add/a/resource-id", "my-networkmap/#"
-    ),
-    (false, #"{"add":{"a":{"resource-id":"updates"}}}"#, "E_INVALID_FIELD_VALUE", "add/a/resource-id", "updates"),
-    (false, #"{"add":{"a":{"resource-id":"directory"}}}"#, "E_INVALID_FIELD_VALUE", "add/a/resource-id", "directory"),
-    (false, #"{"add":{"a":{"resource-id":7}}}"#, "E_INVALID_FIELD_TYPE", "add/a/resource-id", nil),
-    (false, #"{"add":{"a.b":{"resource-id":"my-default-network-map"}}}"#, "E_INVALID_FIELD_VALUE", "add", #"["a.b"]"#),
-    (
-      false,
-      #"{"add":{"a":{"resource-id":"my-default-network-map","incremental-changes":"no"}}}"#, "E_INVALID_FIELD_TYPE",
-      "add/a/incremental-changes", nil
-    ),
-    (false, #"{"add":{"a":{"resource-id":"filtered-cost-map"}}}"#, "E_MISSING_FIELD", "add/a/input", nil),
-    (
-      false, #"{"add":{"a":{"resource-id":"filtered-cost-map","input":[]}}}"#,
-      "E_INVALID_FIELD_TYPE", "add/a/input", nil
-    ),
-    // A wrong input has the error that its resource would have.
-    (
-      false, #"{"add":{"a":{"resource-id":"filtered-cost-map","input":{"cost-type":{"cost-mode":"foo","cost-metric":"#
-        + #""routingcost"}}}}}"#,
-      "E_INVALID_FIELD_VALUE", "cost-type/cost-mode", "foo"
-    ),
-    (true, "{}", "E_MISSING_FIELD", "add", nil),
-    (true, #"{"remove":["costs","x","y"]}"#, "E_INVALID_FIELD_VALUE", "remove", #"["x","y"]"#),
-    (true, #"{"remove":"costs"}"#, "E_INVALID_FIELD_TYPE", "remove", nil),
-    (true, #"{"add":{"net":{"resource-id":"costmap-num-hop"}}}"#, "E_INVALID_FIELD_VALUE", "add", #"["net"]"#),
-    (
-      true, #"{"add":{"h":{"resource-id":"costmap-num-hop"}},"remove":["h"]}"#,
-      "E_INVALID_FIELD_VALUE", "remove", #"["h"]"#
-    ),
-    (true, #"{"add":{"h":{"resource-id":"costmap-num-hop"}},"remove":[]}"#, "E_INVALID_FIELD_VALUE", "remove", "[]"),
-    (
-      true, #"{"add":{"h":{"resource-id":"beauty"}},"remove":["costs"]}"#,
-      "E_INVALID_FIELD_VALUE", "add/h/resource-id", "beauty"
-    ),
-  ] as [(Bool, String, String, String, String?)])
+  @Test(
+    arguments: [
+      (false, "{}", "E_MISSING_FIELD", "add", nil), (false, #"{"add":{}}"#, "E_MISSING_FIELD", "add", nil),
+      (false, #"{"remove":["x"]}"#, "E_MISSING_FIELD", "add", nil),
+      (false, #"{"add":[]}"#, "E_INVALID_FIELD_TYPE", "add", nil),
+      (false, #"{"add":{"a":{}}}"#, "E_MISSING_FIELD", "add/a/resource-id", nil),
+      (false, #"{"add":{"a":7}}"#, "E_INVALID_FIELD_TYPE", "add/a", nil),
+      (
+        false, #"{"add":{"a":{"resource-id":"my-networkmap/#"}}}"#,
+        "E_INVALID_FIELD_VALUE", "add/a/resource-id", "my-networkmap/#"
+      ),
+      (false, #"{"add":{"a":{"resource-id":"updates"}}}"#, "E_INVALID_FIELD_VALUE", "add/a/resource-id", "updates"),
+      (false, #"{"add":{"a":{"resource-id":"directory"}}}"#, "E_INVALID_FIELD_VALUE", "add/a/resource-id", "directory"),
+      (false, #"{"add":{"a":{"resource-id":7}}}"#, "E_INVALID_FIELD_TYPE", "add/a/resource-id", nil),
+      (
+        false, #"{"add":{"a.b":{"resource-id":"my-default-network-map"}}}"#, "E_INVALID_FIELD_VALUE", "add", #"["a.b"]"#
+      ),
+      (
+        false,
+        #"{"add":{"a":{"resource-id":"my-default-network-map","incremental-changes":"no"}}}"#, "E_INVALID_FIELD_TYPE",
+        "add/a/incremental-changes", nil
+      ),
+      (false, #"{"add":{"a":{"resource-id":"filtered-cost-map"}}}"#, "E_MISSING_FIELD", "add/a/input", nil),
+      (
+        false, #"{"add":{"a":{"resource-id":"filtered-cost-map","input":[]}}}"#,
+        "E_INVALID_FIELD_TYPE", "add/a/input", nil
+      ),
+      // A wrong input has the error that its resource would have.
+      (
+        false,
+        #"{"add":{"a":{"resource-id":"filtered-cost-map","input":{"cost-type":{"cost-mode":"foo","cost-metric":"#
+          + #""routingcost"}}}}}"#,
+        "E_INVALID_FIELD_VALUE", "cost-type/cost-mode", "foo"
+      ),
+      (true, "{}", "E_MISSING_FIELD", "add", nil),
+      (true, #"{"remove":["costs","x","y"]}"#, "E_INVALID_FIELD_VALUE", "remove", #"["x","y"]"#),
+      (true, #"{"remove":"costs"}"#, "E_INVALID_FIELD_TYPE", "remove", nil),
+      (true, #"{"add":{"net":{"resource-id":"costmap-num-hop"}}}"#, "E_INVALID_FIELD_VALUE", "add", #"["net"]"#),
+      (
+        true, #"{"add":{"h":{"resource-id":"costmap-num-hop"}},"remove":["h"]}"#,
+        "E_INVALID_FIELD_VALUE", "remove", #"["h"]"#
+      ),
+      (true, #"{"add":{"h":{"resource-id":"costmap-num-hop"}},"remove":[]}"#, "E_INVALID_FIELD_VALUE", "remove", "[]"),
+      (
+        true, #"{"add":{"h":{"resource-id":"beauty"}},"remove":["costs"]}"#,
+        "E_INVALID_FIELD_VALUE", "add/h/resource-id", "beauty"
+      ),
+    ] as [(Bool, String, String, String, String?)])
   func `that is asked for wrongly does not change, and says why`(
     isControl: Bool, body: String, code: String, field: String, value: String?
   ) throws {

@@ -14,10 +14,12 @@ import Testing
     #expect(value.text == #"{"a":[1,-2500,true,false,null],"b":{"c":{}},"":"x"}"#)
   }
 
-  @Test(arguments: [
-    ("0", 0), ("-0", 0), ("9223372036854775807", .max), ("-9223372036854775808", .min), ("1.0", 1), ("1e2", 100),
-    ("9007199254740993", 9_007_199_254_740_993),
-  ] as [(String, Int64)]) func `keeps whole numbers of 64 bits exactly`(text: String, number: Int64) throws {
+  @Test(
+    arguments: [
+      ("0", 0), ("-0", 0), ("9223372036854775807", .max), ("-9223372036854775808", .min), ("1.0", 1), ("1e2", 100),
+      ("9007199254740993", 9_007_199_254_740_993),
+    ] as [(String, Int64)]) func `keeps whole numbers of 64 bits exactly`(text: String, number: Int64) throws
+  {
     #expect(try JSONValue(reading: text).integer == number)
   }
 
@@ -36,34 +38,37 @@ import Testing
   }
 
   /// The place is the byte where it stops being JSON.
-  @Test(arguments: [
-    ("", .endsEarly, 0), ("  ", .endsEarly, 2), ("[", .endsEarly, 1), ("[1", .endsEarly, 2), ("[1,", .endsEarly, 3),
-    ("{", .endsEarly, 1), (#"{"a""#, .endsEarly, 4), (#"{"a":"#, .endsEarly, 5), (#"{"a":1"#, .endsEarly, 6),
-    (#""abc"#, .endsEarly, 4), (#""a\"#, .endsEarly, 3), (#""\u00"#, .endsEarly, 5), ("tru", .endsEarly, 0),
-    ("-", .endsEarly, 1), ("1.", .endsEarly, 2), ("1e", .endsEarly, 2), ("x", .noValue, 0), ("[1,]", .noValue, 3),
-    ("[,1]", .noValue, 1), ("+1", .noValue, 0), (".5", .noValue, 0), ("NaN", .noValue, 0), ("nul!", .noValue, 0),
-    ("'a'", .noValue, 0), ("\u{feff}1", .noValue, 0), ("/*a*/1", .noValue, 0), ("{a:1}", .noName, 1),
-    (#"{"a":1,}"#, .noName, 7), (#"{1:2}"#, .noName, 1), (#"{"a" 1}"#, .noColon, 5),
-    (#"{"a":1 "b":2}"#, .noCommaOrBrace, 7),
-    ("[1 2]", .noCommaOrBracket, 3), ("[1}", .noCommaOrBracket, 2), (#"{"a":1,"a":1}"#, .nameTwice, 7),
-    ("1 2", .behindTheEnd, 2), ("{}}", .behindTheEnd, 2), (#""\x""#, .badEscape, 1), (#""\u12g4""#, .badEscape, 1),
-    (#""\ud800""#, .halfSurrogate, 1), (#""\ud800\u0041""#, .halfSurrogate, 1), (#""\udc00""#, .halfSurrogate, 1),
-    ("\"a\nb\"", .controlCharacter, 2), ("\"\u{1f}\"", .controlCharacter, 1), ("01", .badNumber, 1),
-    ("-01", .badNumber, 2),
-    ("1.e5", .badNumber, 2), ("1x", .badNumber, 1), ("1.2.3", .badNumber, 3), ("0x10", .badNumber, 1),
-    ("1e+-2", .badNumber, 3),
-    ("1e999", .numberTooLarge, 0), ("[-1e400]", .numberTooLarge, 1),
-  ] as [(String, JSONError.Reason, Int)])
+  @Test(
+    arguments: [
+      ("", .endsEarly, 0), ("  ", .endsEarly, 2), ("[", .endsEarly, 1), ("[1", .endsEarly, 2), ("[1,", .endsEarly, 3),
+      ("{", .endsEarly, 1), (#"{"a""#, .endsEarly, 4), (#"{"a":"#, .endsEarly, 5), (#"{"a":1"#, .endsEarly, 6),
+      (#""abc"#, .endsEarly, 4), (#""a\"#, .endsEarly, 3), (#""\u00"#, .endsEarly, 5), ("tru", .endsEarly, 0),
+      ("-", .endsEarly, 1), ("1.", .endsEarly, 2), ("1e", .endsEarly, 2), ("x", .noValue, 0), ("[1,]", .noValue, 3),
+      ("[,1]", .noValue, 1), ("+1", .noValue, 0), (".5", .noValue, 0), ("NaN", .noValue, 0), ("nul!", .noValue, 0),
+      ("'a'", .noValue, 0), ("\u{feff}1", .noValue, 0), ("/*a*/1", .noValue, 0), ("{a:1}", .noName, 1),
+      (#"{"a":1,}"#, .noName, 7), (#"{1:2}"#, .noName, 1), (#"{"a" 1}"#, .noColon, 5),
+      (#"{"a":1 "b":2}"#, .noCommaOrBrace, 7),
+      ("[1 2]", .noCommaOrBracket, 3), ("[1}", .noCommaOrBracket, 2), (#"{"a":1,"a":1}"#, .nameTwice, 7),
+      ("1 2", .behindTheEnd, 2), ("{}}", .behindTheEnd, 2), (#""\x""#, .badEscape, 1), (#""\u12g4""#, .badEscape, 1),
+      (#""\ud800""#, .halfSurrogate, 1), (#""\ud800\u0041""#, .halfSurrogate, 1), (#""\udc00""#, .halfSurrogate, 1),
+      ("\"a\nb\"", .controlCharacter, 2), ("\"\u{1f}\"", .controlCharacter, 1), ("01", .badNumber, 1),
+      ("-01", .badNumber, 2),
+      ("1.e5", .badNumber, 2), ("1x", .badNumber, 1), ("1.2.3", .badNumber, 3), ("0x10", .badNumber, 1),
+      ("1e+-2", .badNumber, 3),
+      ("1e999", .numberTooLarge, 0), ("[-1e400]", .numberTooLarge, 1),
+    ] as [(String, JSONError.Reason, Int)])
   func `is refused where it stops being JSON`(text: String, reason: JSONError.Reason, offset: Int) {
     let error = refusal(Array(text.utf8))
     #expect(error?.reason == reason && error?.offset == offset, "\(String(describing: error))")
   }
 
   /// Overlong forms, surrogates, what is beyond Unicode, lone and missing bytes of a sequence.
-  @Test(arguments: [
-    [0x80], [0xc0, 0x80], [0xc1, 0xbf], [0xc3], [0xe0, 0x9f, 0xbf], [0xed, 0xa0, 0x80], [0xe2, 0x82],
-    [0xf0, 0x8f, 0xbf, 0xbf], [0xf4, 0x90, 0x80, 0x80], [0xf5, 0x80, 0x80, 0x80], [0xff], [0xe2, 0x28, 0xa1],
-  ] as [[UInt8]]) func `is refused when it is no UTF-8`(bytes: [UInt8]) {
+  @Test(
+    arguments: [
+      [0x80], [0xc0, 0x80], [0xc1, 0xbf], [0xc3], [0xe0, 0x9f, 0xbf], [0xed, 0xa0, 0x80], [0xe2, 0x82],
+      [0xf0, 0x8f, 0xbf, 0xbf], [0xf4, 0x90, 0x80, 0x80], [0xf5, 0x80, 0x80, 0x80], [0xff], [0xe2, 0x28, 0xa1],
+    ] as [[UInt8]]) func `is refused when it is no UTF-8`(bytes: [UInt8])
+  {
     let error = refusal([UInt8(ascii: "\"")] + bytes + [UInt8(ascii: "\"")])
     #expect(error?.reason == .notUTF8 && error?.offset == 1, "\(String(describing: error))")
   }
