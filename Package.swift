@@ -78,11 +78,13 @@ let package = Package(
     // L1
     sansIO("Commands", ["Primitives"]),
     sansIO("Configuration", ["Primitives", "Sealing"]),
+    sansIO("JSON", ["Primitives"]),
     sansIO("Packets", ["Primitives"]),
     sansIO("Status", ["Primitives", "Sealing"]),
     sansIO("Topology", ["Primitives"]),
     sansIO("Wire"),
     // L2
+    sansIO("ALTO", ["JSON", "Primitives"]),
     sansIO("Handshake", ["Primitives", "Sealing", "Wire"]),
     sansIO("PathHealth", ["Primitives", "Wire"]),
     sansIO("PathMTU", ["Primitives"]),
@@ -154,9 +156,11 @@ let package = Package(
     tests("SealingTests", ["Primitives", "Sealing"]),
     tests("CommandsTests", ["Commands"]),
     tests("ConfigurationTests", ["Configuration", "Primitives", "Sealing"]),
+    tests("JSONTests", ["JSON", "Primitives"]),
     tests("PacketsTests", ["Packets", "Primitives"]),
     tests("TopologyTests", ["Primitives", "Topology"]),
     tests("WireTests", ["Primitives", "Wire"]),
+    tests("ALTOTests", ["ALTO", "JSON", "Primitives"]),
     tests(
       "HandshakeTests", ["Crypto", "Handshake", "Primitives", "Sealing", "TestWorld", "Wire"], data: ["Vectors"]),
     tests("PathHealthTests", ["PathHealth", "Primitives", "Simulation", "Topology", "Wire"]),
@@ -204,8 +208,8 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "Configuration", "Crypto", "Handshake", "Packets", "Parity", "Primitives", "Redundancy", "Sealing",
-        "Simulation", "TestWorld", "Topology", "Wire",
+        "ALTO", "Configuration", "Crypto", "Handshake", "JSON", "Packets", "Parity", "Primitives", "Redundancy",
+        "Sealing", "Simulation", "TestWorld", "Topology", "Wire",
       ],
       path: "Tests/FuzzTargets",
       cSettings: glibc, swiftSettings: strict),

@@ -10,8 +10,8 @@
 struct Layers {
   static let table = """
     L0  Primitives Sealing Erasure                                      :
-    L1  Wire Packets Topology Commands Configuration Status             : L0
-    L2  Striper Resequencer PathHealth PathMTU Redundancy PathOracle Relay Handshake DCCP  : L0 L1
+    L1  Wire Packets Topology Commands Configuration Status JSON        : L0
+    L2  Striper Resequencer PathHealth PathMTU Redundancy PathOracle ALTO Relay Handshake DCCP  : L0 L1
     L3  Engine Simulation                                               : L0 L1 L2
     E0  CLinux POSIX                                                    : L0 Glibc
     E1  Ring Netlink Crypto Parity HTTP                                 : L0 L1 E0 Glibc
