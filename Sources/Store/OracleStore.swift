@@ -22,13 +22,13 @@
 //
 //  Always true.  (1) What `append` took waits for a second at most, while the database answers and `expire` is called
 //  at `deadline`. (2) A batch is stored whole or not at all. (3) A record is on the disk when its call returns.
-//  (4) A kill at any moment loses only what waited. (5) Rows are at most `retention.count` plus one batch. A measurement older
-//  than `retention.age` goes as new ones come, twice as fast as they do.
+//  (4) A kill at any moment loses only what waited. (5) Rows are at most `retention.count` plus one batch. A
+//  measurement older than `retention.age` goes as new ones come, twice as fast as they do.
 //
 //  What it does not promise: when the machine loses its power, SQLite may lose the measurements that the kernel had not
-//  yet written, half a minute of them; PostgreSQL's server loses less than a second. When a connection breaks during a commit,
-//  nobody knows whether it was done, and the batch is sent again: a measurement may be there twice, and the
-//  map takes the newest of each source anyway.
+//  yet written, half a minute of them; PostgreSQL's server loses less than a second. When a connection breaks during a
+//  commit, nobody knows whether it was done, and the batch is sent again: a measurement may be there twice, and the map
+//  takes the newest of each source anyway.
 //
 //  Not here.  What measurements mean. A call waits for the disk or the server, up to some seconds: give the store a
 //  thread of its own. Times count from 1970, so that they outlive the process.
@@ -88,6 +88,8 @@ public final class OracleStore {
   static let patience = Interval.seconds(1)
   /// So a transaction takes some tenths of a second at most, and other oracles do not wait longer for the counter.
   static let batchBound = 10_000
+  /// PostgreSQL gets a copy of this size.
+  static let batchBytes = 8 << 20
   /// While the database is away. Six seconds of ten thousand a second, a minute of a thousand.
   static let waitingBound = 65_536
   static let waitingBytes = 32 << 20
@@ -108,11 +110,15 @@ public final class OracleStore {
   private var retryAt = Instant.zero
   private var tidyAt: Instant
 
-  /// Opens what is there, brings its schema up to date, or makes it. `oracle` is a name that no other oracle of this database
-  /// has.
+  /// Opens what is there, brings its schema up to date, or makes it. `oracle` is a name that no other oracle of this
+  /// database has.
   public static func open(
     _ place: Place, as oracle: String, keeping retention: Retention = Retention(), at now: Instant
   ) throws(StoreFailure) -> OracleStore {
+    guard Checks.isName(oracle), retention.age > .zero, retention.count > 0 else {
+      throw StoreFailure(
+        .refused, "open the store", "an oracle's name has 1 to 64 visible characters, and it keeps something")
+    }
     let database: any Database =
       switch place {
       case .file(let path): try SQLiteDatabase.open(path)
@@ -123,8 +129,6 @@ public final class OracleStore {
   }
 
   init(_ database: any Database, as oracle: String, keeping retention: Retention = Retention(), at now: Instant) {
-    precondition(Checks.isName(oracle), "an oracle's name has 1 to 64 visible characters of ASCII")
-    precondition(retention.age > .zero && retention.count > 0, "who keeps nothing needs no store")
     (self.database, self.oracle, self.retention) = (database, oracle, retention)
     tidyAt = now + OracleStore.tidying
   }
@@ -168,7 +172,8 @@ public final class OracleStore {
     return max(min(due, tidyAt), retryAt)
   }
 
-  /// Stores what has waited long enough. When that fails, everything still waits, and `deadline` says when to try again.
+  /// Stores what has waited long enough. When that fails, everything still waits, and `deadline` says when to try
+  /// again.
   public func expire(at now: Instant) throws(StoreFailure) {
     // Clocks that count from 1970 are set back sometimes; then everything is due.
     let isBack = now < since || now + OracleStore.tidying < tidyAt || now + OracleStore.patience < retryAt
@@ -186,7 +191,7 @@ public final class OracleStore {
   /// Stores all that waits, now: before an orderly end.
   public func flush(at now: Instant) throws(StoreFailure) {
     while !waiting.isEmpty {
-      let count = min(waiting.count, OracleStore.batchBound)
+      let count = batchCount
       try attempt(at: now) { () throws(StoreFailure) in
         do throws(StoreFailure) {
           try store(waiting[..<count], at: now)
@@ -199,6 +204,16 @@ public final class OracleStore {
       counters.stored += UInt64(remove(count))
       since = now
     }
+  }
+
+  /// How many of those that wait go next.
+  private var batchCount: Int {
+    var size = 0
+    for (index, row) in waiting.prefix(OracleStore.batchBound).enumerated() {
+      size += row.size
+      if size > OracleStore.batchBytes { return index }
+    }
+    return min(waiting.count, OracleStore.batchBound)
   }
 
   private func attempt(at now: Instant, _ body: () throws(StoreFailure) -> Void) throws(StoreFailure) {
@@ -254,8 +269,8 @@ public final class OracleStore {
     public var last: UInt64
   }
 
-  /// Measurements that came after `sequence`, in order. Without `includingOurs` only those of other oracles: who stored one knows
-  /// it already. There may be more when the page is full.
+  /// Measurements that came after `sequence`, in order. Without `includingOurs` only those of other oracles: who stored
+  /// one knows it already. There may be more when the page is full.
   public func measurements(
     after sequence: UInt64, atMost count: Int, includingOurs: Bool = false
   ) throws(StoreFailure) -> Page {

@@ -1,7 +1,7 @@
 //  PostgresDatabase.swift — a connection to PostgreSQL, for several oracles that know the same.
 //
-//  Why.  libpq's simple calls wait for as long as a server likes to be silent. A server that hangs would then hang the oracle, so
-//  every call here has an end.
+//  Why.  libpq's simple calls wait for as long as a server likes to be silent. A server that hangs would then hang the
+//  oracle, so every call here has an end.
 //
 //  How.  The socket does not block; we send, wait with poll(2) until the answer is there or the patience is over, and
 //  take it. Values travel in binary beside the statement, never in it. Statements are prepared when they are first
@@ -17,8 +17,9 @@
 //  and NOTIFY to learn of others' measurements: a poll a second costs less than what they tell.
 //
 //  Always true.  (1) No call takes longer than `patience` for an answer, or for a connection. (2) Without an answer to
-//  `commit` it throws: done or not, nobody knows. (3) An oracle that stands still inside a transaction is thrown out by the server
-//  after ten seconds, so that others can count. (4) Records are on the server's disk when `commit` returns, whatever the server's default.
+//  `commit` it throws: done or not, nobody knows. (3) An oracle that stands still inside a transaction is thrown out by
+//  the server after ten seconds, so that others can count. (4) Records are on the server's disk when `commit` returns,
+//  whatever the server's default.
 
 import CPostgres
 import Glibc
@@ -102,7 +103,7 @@ final class PostgresDatabase: Database {
     } catch {
       // That the server has closed a connection shows when it is used the next time. Nothing has happened on it yet.
       isInTransaction = false
-      if !isOld || connection != nil { throw error }
+      if !isOld || error.kind != .unreachable || connection != nil { throw error }
       try start(durability)
     }
   }

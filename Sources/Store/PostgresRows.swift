@@ -1,7 +1,8 @@
 //  PostgresRows.swift — values in PostgreSQL's binary forms: as parameters, as results, and as the rows of a COPY.
 //
-//  Integers are eight bytes, the first one the largest; texts and bytes are themselves. A COPY has a signature, then for each row
-//  the number of its fields and each field behind its length (−1: no value), and −1 as the number of fields at its end.
+//  Integers are eight bytes, the first one the largest; texts and bytes are themselves. A COPY has a signature, then
+//  for each row the number of its fields and each field behind its length (−1: no value), and −1 as the number of
+//  fields at its end.
 
 import CPostgres
 

@@ -1,7 +1,7 @@
 //  Records.swift — nodes, sources, settings and leases: few, changed one at a time, and never lost.
 //
-//  Why.  Two oracles, or an oracle and an administrator, change the same thing at the same time. The later one must learn that what
-//  he had read is no longer there, instead of overwriting it.
+//  Why.  Two oracles, or an oracle and an administrator, change the same thing at the same time. The later one must
+//  learn that what he had read is no longer there, instead of overwriting it.
 //
 //  How.  Every change draws a version from a counter of the database, and holds the counter until it is done: changes
 //  happen one after the other, whoever makes them, and look at what is there before they write. A caller names the

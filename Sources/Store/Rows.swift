@@ -1,10 +1,11 @@
 //  Rows.swift — what the store keeps, a type for each table, and what of it is too long, or no name.
 //
 //  Limits are here and not in the database, so that a source who sends nonsense gets a verdict: a row that the database
-//  refuses would take its whole batch along. What is read is checked again: a database is edited by hand sooner or later.
+//  refuses would take its whole batch along. What is read is checked again: a database is edited by hand sooner or
+//  later.
 //
-//  A name is 1 to 64 visible characters of ASCII: gateways, relays, sources and oracles have such names, and they are the same bytes in
-//  any database, whatever language that was set up for.
+//  A name is 1 to 64 visible characters of ASCII: gateways, relays, sources and oracles have such names, and they are
+//  the same bytes in any database, whatever language that was set up for.
 
 public import Primitives
 public import Sealing

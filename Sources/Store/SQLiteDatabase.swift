@@ -2,9 +2,10 @@
 //
 //  Why.  One oracle needs no server: a file that is there when it starts, and nothing to administer.
 //
-//  How.  A write-ahead log, so that a commit appends to one file and readers are not in the way. Whether a commit waits for
-//  the disk is switched between transactions: records wait (`synchronous=FULL`), and carry all before them along, since the
-//  log is one; measurements do not (`NORMAL`), and a kill loses none of them, because the kernel has them. Only power can.
+//  How.  A write-ahead log, so that a commit appends to one file and readers are not in the way. Whether a commit waits
+//  for the disk is switched between transactions: records wait (`synchronous=FULL`), and carry all before them along,
+//  since the log is one; measurements do not (`NORMAL`), and a kill loses none of them, because the kernel has them.
+//  Only power can.
 //
 //  Rejected.  Two connections, one of each kind: they would wait for each other, in one thread. Rollback journals: two
 //  syncs a commit. `synchronous=OFF`: a power failure in the middle of a checkpoint breaks the file.

@@ -1,15 +1,15 @@
 //  Schema.swift — the tables, as the steps that led to them.
 //
-//  Why.  A database outlives the release that made it. A release brings what it finds up to date, and leaves alone what a later
-//  one has made.
+//  Why.  A database outlives the release that made it. A release brings what it finds up to date, and leaves alone what
+//  a later one has made.
 //
-//  How.  The database says how many steps it has taken. All that are missing are taken in one transaction, together with that number:
-//  a kill in the middle has changed nothing. When several oracles start at once, the first one does it and the others wait. A step
-//  that was released is never changed; a change is a step of its own at the end.
+//  How.  The database says how many steps it has taken. All that are missing are taken in one transaction, together
+//  with that number: a kill in the middle has changed nothing. When several oracles start at once, the first one does
+//  it and the others wait. A step that was released is never changed; a change is a step of its own at the end.
 //
 //  Integers are signed and have 64 bits in both databases. Times are nanoseconds since 1970, delays nanoseconds, loss
-//  parts in a billion, rates bits per second, prices millionths of the operator's currency for a gigabyte. Names sort by
-//  their bytes, whatever language the server was set up for.
+//  parts in a billion, rates bits per second, prices millionths of the operator's currency for a gigabyte. Names sort
+//  by their bytes, whatever language the server was set up for.
 
 enum Schema {
   /// Before anything is asked: nobody else changes the schema now, and there is a place for its version.
@@ -50,7 +50,7 @@ enum Schema {
       CREATE TABLE oracle_source (
         name TEXT PRIMARY KEY, version INTEGER NOT NULL, public_key BLOB NOT NULL) STRICT, WITHOUT ROWID;
       CREATE TABLE oracle_setting (
-        name TEXT PRIMARY KEY, version INTEGER NOT NULL, value BLOB NOT NULL) STRICT;
+        name TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL, value BLOB NOT NULL) STRICT;
       CREATE TABLE oracle_lease (
         name TEXT PRIMARY KEY, version INTEGER NOT NULL, holder TEXT NOT NULL, expires INTEGER NOT NULL,
         value BLOB NOT NULL) STRICT, WITHOUT ROWID;

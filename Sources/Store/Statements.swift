@@ -1,7 +1,8 @@
 //  Statements.swift — every text of SQL that runs with values.
 //
-//  They are static strings, which only the compiler can make: no value can get into one, wherever it comes from. Both databases read
-//  the same text. Parameters appear in the order of their numbers, since SQLite counts them as it meets them.
+//  They are static strings, which only the compiler can make: no value can get into one, wherever it comes from. Both
+//  databases read the same text. Parameters appear in the order of their numbers, since SQLite counts them as it meets
+//  them.
 
 enum Statement: Int, CaseIterable, Sendable {
   case schemaVersion, setSchemaVersion

@@ -157,13 +157,15 @@ struct `PostgreSQL's server` {
   private func backend(_ parameters: String) throws -> Int32 {
     let connection = PQconnectdb(parameters + " application_name=judge")
     defer { PQfinish(connection) }
-    let result = PQexec(
-      connection,
-      "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'path-oracle'")
-    defer { PQclear(result) }
-    guard PQntuples(result) == 1, let process = Int32(String(cString: PQgetvalue(result, 0, 0))) else {
-      throw Trouble("there are \(PQntuples(result)) connections")
+    // That of a store which was closed just now may still be there.
+    for _ in 0..<600 {
+      let result = PQexec(
+        connection,
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'path-oracle'")
+      defer { PQclear(result) }
+      if PQntuples(result) == 1, let process = Int32(String(cString: PQgetvalue(result, 0, 0))) { return process }
+      _ = poll(nil, 0, 50)
     }
-    return process
+    throw Trouble("there is not one connection")
   }
 }
