@@ -8,7 +8,7 @@ enum Value: Equatable, Sendable {
 
   enum Kind: Sendable { case integer, text, bytes }
 
-  init(_ integer: Int64?) { self = integer.map { .integer($0) } ?? .null }
+  init(_ integer: Int64?) { self = integer.map { Value.integer($0) } ?? .null }
 
   var integer: Int64? { if case .integer(let value) = self { value } else { nil } }
   var text: String? { if case .text(let value) = self { value } else { nil } }

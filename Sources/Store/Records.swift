@@ -81,12 +81,12 @@ extension OracleStore {
   /// Takes or renews a lease: if nobody has it, if it has expired, or if this holder has it.
   public func take(_ lease: LeaseRow, at now: Instant) throws(StoreFailure) -> Taking {
     var other: LeaseRow?
-    let change = try change(lease, .anything) { (found: LeaseRow) in
+    let answer = try change(lease, .anything) { (found: LeaseRow) -> Bool in
       if found.holder == lease.holder || found.expires <= now { return true }
       other = found
       return false
     }
-    switch change {
+    switch answer {
     case .made(let version): return .granted(version: version)
     case .refused(let defect): return .refused(defect)
     case .full: return .full
@@ -127,7 +127,10 @@ extension OracleStore {
     }
     return try change(table, record.name, expecting) { (version, row) throws(StoreFailure) in
       if let row {
-        if let mayReplace, !mayReplace(try self.record(row)) { return .conflict(version: row[1].number) }
+        if let mayReplace {
+          let found: Record = try self.record(row)
+          if !mayReplace(found) { return .conflict(version: found.version) }
+        }
       } else if try database.query(table.count, []).first?.first?.integer ?? 0 >= table.bound {
         return .full
       }
@@ -153,7 +156,7 @@ extension OracleStore {
     _ table: Table, _ name: String, _ expecting: Expectation,
     _ body: (Int64, [Value]?) throws(StoreFailure) -> Change
   ) throws(StoreFailure) -> Change {
-    let change = try transaction(.full) { () throws(StoreFailure) -> (Change, Bool) in
+    let answer = try transaction(.full) { () throws(StoreFailure) -> (Change, Bool) in
       let version = try advance(table.counter)
       let row = try database.query(table.one, [.text(name)]).first
       let found = row.flatMap { $0.count > 1 ? $0[1].number : nil }
@@ -168,12 +171,12 @@ extension OracleStore {
       if case .made = change { return (change, true) }
       return (change, false)
     }
-    switch change {
+    switch answer {
     case .made: counters.changes += 1
     case .conflict: counters.conflicts += 1
     case .refused: counters.refusedRecords += 1
     case .full: counters.beyondBound += 1
     }
-    return change
+    return answer
   }
 }

@@ -188,6 +188,7 @@ extension StoredMeasurement {
 protocol Row {
   static var table: Table { get }
   var name: String { get }
+  var version: UInt64 { get }
   var defect: Defect? { get }
   /// Behind name and version.
   var columns: [Value] { get }
@@ -289,7 +290,7 @@ extension LeaseRow: Row {
 
 /// Whoever makes one of these has asked `Checks.fits` before; clamping is for the clock of a machine gone mad.
 extension Value {
-  init(_ number: UInt64?) { self = number.map { .integer(Int64(clamping: $0)) } ?? .null }
+  init(_ number: UInt64?) { self = number.map { Value.integer(Int64(clamping: $0)) } ?? .null }
   init(_ rate: BitRate?) { self.init(rate?.bitsPerSecond) }
   init(_ instant: Instant) { self = .integer(Int64(clamping: instant.nanoseconds)) }
 

@@ -10,6 +10,7 @@ import Glibc
 import Lab
 import Primitives
 import Synchronization
+import Testing
 
 @testable import Store
 
