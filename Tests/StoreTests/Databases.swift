@@ -22,28 +22,19 @@ enum Kind: String, CaseIterable, CustomTestStringConvertible {
   var testDescription: String { rawValue }
 }
 
-/// An empty database, gone afterwards.
+/// An empty database.
 final class Base: Sendable {
   let place: OracleStore.Place
-  private let folder: Folder?
 
   init(_ kind: Kind) throws {
     switch kind {
-    case .sqlite:
-      let folder = try Folder()
-      self.folder = folder
-      place = .file(folder.path + "/oracle.db")
-    case .postgres:
-      folder = nil
-      place = .server(try Server.shared.get().makeDatabase())
+    case .sqlite: place = .file(try Folder().path + "/oracle.db")
+    case .postgres: place = .server(try Server.shared.get().makeDatabase())
     }
   }
 
   /// One that somebody else has made.
-  init(in parameters: String) {
-    folder = nil
-    place = .server(parameters)
-  }
+  init(in parameters: String) { place = .server(parameters) }
 
   func store(
     as oracle: String = "first", keeping retention: OracleStore.Retention = .init(), at now: Instant = noon
@@ -71,17 +62,23 @@ final class Base: Sendable {
 /// A time that an oracle could live in: 14 July 2026, 12:00.
 let noon = Instant(nanoseconds: 1_784_030_400_000_000_000)
 
-/// A folder of its own that is gone afterwards.
-final class Folder: Sendable {
+/// A folder of its own, gone when the tests are: an open database outlives the last mention of its folder.
+struct Folder {
   let path: String
+
+  private static let made = Mutex<[String]>([])
+  private static let cleaning: Void = {
+    atexit { for path in Folder.made.withLock({ $0 }) { try? FileManager.default.removeItem(atPath: path) } }
+  }()
 
   init() throws {
     var name = Array("/tmp/hawser-store.XXXXXX".utf8CString)
     guard mkdtemp(&name) != nil else { throw Trouble("no folder in /tmp") }
-    path = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let path = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    self.path = path
+    _ = Folder.cleaning
+    Folder.made.withLock { $0.append(path) }
   }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
 }
 
 struct Trouble: Error, CustomStringConvertible {
