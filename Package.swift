@@ -69,6 +69,8 @@ let package = Package(
     library("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
     library("CIpsecMb", apt: "libipsec-mb-dev"),  // x86 only: elsewhere nobody imports it, and nothing is linked
     library("CMicrohttpd", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
+    library("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
+    library("CPostgres", pkgConfig: "libpq", apt: "libpq-dev"),
     // L0
     .target(
       name: "Primitives", cSettings: glibc, swiftSettings: strict,
@@ -109,6 +111,7 @@ let package = Package(
     edge("Netlink", ["CLinux", "CMnl", "CNftables", "Primitives"]),
     edge("Parity", ["CIsal", "Erasure"]),
     edge("Ring", ["CUring", "Primitives"]),
+    edge("Store", ["CPostgres", "CSQLite", "POSIX", "Primitives", "Sealing"]),
     // E2
     edge("Control", ["HTTP", "POSIX", "Primitives", "Status"]),
     edge("Underlay", ["POSIX", "Primitives", "Ring"]),
@@ -181,6 +184,7 @@ let package = Package(
     tests("ParityTests", ["Erasure", "Parity", "Primitives"]),
     tests("NetlinkTests", ["CLinux", "Netlink", "Primitives"]),
     tests("RingTests", ["Primitives", "Ring"]),
+    tests("StoreTests", ["CPostgres", "CSQLite", "Lab", "Primitives", "Sealing", "Store"]),
     tests("ControlTests", ["Control", "Primitives", "Sealing", "Status"]),
     tests("UnderlayTests", ["Primitives", "Ring", "Underlay"]),
     tests("VNICTests", ["CLinux", "Netlink", "Packets", "Primitives", "VNIC"]),
@@ -196,6 +200,9 @@ let package = Package(
     tests("PathOracleCommandTests", []),
     tests("PipeTests", ["CLinux", "COpenSSL", "Crypto", "Handshake", "Lab", "Primitives", "Sealing", "Wire"]),
     tests("HouseTests", ["Configuration", "Topology"]),
+    .executableTarget(
+      name: "StoreWriter", dependencies: ["POSIX", "Primitives", "Store"], path: "Tests/StoreWriter", cSettings: glibc,
+      swiftSettings: base),
     .target(name: "AllocationCount", path: "Tests/AllocationCount", cSettings: glibc),
     .target(
       name: "TestWorld",
