@@ -12,6 +12,8 @@ public struct Event: BitwiseCopyable, Sendable {
     case pathMoved
     case pathUp
     case pathDown
+    /// A relay forwards nothing for this socket; `peer` is the relay.
+    case relayRefused
     /// Of one of our own paths, whose place `path` is then; `peer` says nothing.
     case budgetSpent
     case budgetFresh

@@ -1,0 +1,489 @@
+//  RelayEngine.swift — a whole relay without a single system call: datagrams in, and where each of them goes on to.
+//
+//  Why.  A relay is the least that helps: it knows some gateways by their keys, each may ask it for a few bindings, and
+//  what comes from one end of a binding goes to the other, unchanged. It has no keys of what it forwards, so it can
+//  neither read nor alter it; who owns a relay can make a path slow, or end it, and that is all.
+//
+//  How.  One socket for clients (the front) and some for destinations (the back). Of each read of the front:
+//
+//      a session's number of ours, and it opens     ─▶ its text: questions, bindings
+//      a handshake whose first code is for our key  ─▶ the gatekeeper, the client's handshake
+//      anything else from the end of a binding      ─▶ goes on, as many datagrams at once as follow each other
+//      anything else                                ─▶ silence, and a counter
+//
+//  and of the back: what comes from a binding's destination goes on to its client, all else is silence.
+//
+//  Nothing is copied: `nextForward` names a range of what was just received, and where it goes. Only what might be ours
+//  is copied, before it is opened, since opening destroys what does not open.
+//
+//  A client's address is the one from which his latest authentic datagram came. So a translator that forgets costs a
+//  path as long as it takes the gateway to ask whether we are still there.
+//
+//  Rejected.  To decide by a header of our own (longer datagrams, and a copy); a session for each datagram that passes
+//  (the two ends have one already, and this would be paid for in their MTU and our CPU).
+//
+//  Always true.  (1) Only who is configured gets an answer, but for cookies. (2) An answer is never longer than what it
+//  answers, but for grants inside a session. (3) What waits to be sent is bounded, and what does not fit is counted.
+//
+//  Not here.  Bindings, leases and limits (Relay); sockets (RelayLoop in Driver).
+
+public import Handshake
+public import Primitives
+public import Relay
+import Sealing
+import Wire
+
+/// Some of the bytes that were received last go on, each datagram as it is.
+public struct RelayForward: BitwiseCopyable {
+  public var range: Range<Int>
+  public var pieceLength: Int
+  /// Of our sockets: the front is 0.
+  public var socket: UInt16
+  public var remote: Endpoint
+}
+
+/// Something of our own to send.
+public struct RelayDatagram: BitwiseCopyable {
+  public static let mostBytes = 192
+
+  public fileprivate(set) var bytes = InlineArray<192, UInt8>(repeating: 0)
+  public fileprivate(set) var count = 0
+  public let socket: UInt16
+  public let remote: Endpoint
+  /// Our address that the other side knows; nil: whatever the kernel chooses.
+  public let local: IPAddress?
+}
+
+public struct RelayEngine: ~Copyable {
+  /// Who may ask.
+  public struct ClientSettings: Sendable {
+    public var name: String
+    public var publicKey: PublicKey
+    public var presharedKey: KeptSecret?
+
+    public init(name: String, publicKey: PublicKey, presharedKey: KeptSecret? = nil) {
+      self.name = name
+      self.publicKey = publicKey
+      self.presharedKey = presharedKey
+    }
+  }
+
+  public struct Settings: Sendable {
+    public var clients: [ClientSettings] = []
+    public var limits = Relay.Limits()
+    public var wallClockAtZero: WallTime
+    public var timing = Handshake.Timing()
+    public var strangers = Gatekeeper.Limits()
+
+    public init(wallClockAtZero: WallTime) {
+      self.wallClockAtZero = wallClockAtZero
+      timing.mostPause = .seconds(1)
+    }
+  }
+
+  public struct Counters: Equatable, Sendable, BitwiseCopyable {
+    /// Too short, or no text that we understand.
+    public var malformed: UInt64 = 0
+    /// A handshake with a key that nobody here has.
+    public var unknownClient: UInt64 = 0
+    public var replayed: UInt64 = 0
+    /// It had the number of a session of ours, and did not open.
+    public var forged: UInt64 = 0
+    /// More answers at once than wait here.
+    public var unsent: UInt64 = 0
+  }
+
+  /// Longer ones are no words to a relay.
+  private static let mostOwn = 1_024
+  /// A restart with a thousand clients: each has an answer and a question in its hand, one turn long.
+  private static let mostOutgoing = 4_096
+  /// A read brings so many datagrams at most, and each other one may be ours.
+  private static let mostForwards = 128
+
+  let identity: Identity
+  let incarnation: UInt64
+  var clients: FixedArray<RelayClient>
+  private let clientOfKey: [PublicKey: Int]
+  var sessions: Sessions
+  private var gatekeeper: Gatekeeper
+  public var relay: Relay
+  private var timers: DeadlineQueue
+  private var forwards = RingBuffer<RelayForward>(minimumCapacity: RelayEngine.mostForwards)
+  private var outgoing = RingBuffer<RelayDatagram>(minimumCapacity: 64)
+  private let scratch: UnsafeMutableRawPointer
+  public private(set) var counters = Counters()
+
+  /// What settings contradict is said before anything is made.
+  public static func make(_ settings: Settings, identity: Identity) throws(SettingsConflict) -> RelayEngine {
+    var keys: [PublicKey: Int] = [:]
+    for (index, client) in settings.clients.enumerated() {
+      if client.publicKey == identity.publicKey { throw .isOurselves(client.name) }
+      if let other = keys[client.publicKey] { throw .sameKey(settings.clients[other].name, client.name) }
+      keys[client.publicKey] = index
+    }
+    var probe = Secret()
+    probe.withMutableBytes { identity.cryptography.random($0) }
+    if let weak = settings.clients.first(where: { identity.cryptography.sharedSecret(probe, $0.publicKey) == nil }) {
+      throw .weakKey(weak.name)
+    }
+    return RelayEngine(settings, identity, keys)
+  }
+
+  private init(_ settings: Settings, _ identity: Identity, _ keys: [PublicKey: Int]) {
+    let incarnation = identity.cryptography.randomNumber()
+    self.incarnation = incarnation
+    self.identity = identity
+    clientOfKey = keys
+    clients = FixedArray(count: settings.clients.count) { index in
+      let client = settings.clients[index]
+      guard
+        let handshake = Handshake(
+          identity, remote: client.publicKey, presharedKey: client.presharedKey?.copied(), incarnation: incarnation,
+          wallClockAtZero: settings.wallClockAtZero, timing: settings.timing)
+      else { preconditionFailure("keys were looked at before") }
+      return RelayClient(name: client.name, handshake: handshake)
+    }
+    sessions = Sessions(peers: settings.clients.count, identity.cryptography)
+    gatekeeper = Gatekeeper(identity, limits: settings.strangers)
+    relay = Relay(
+      limits: settings.limits, clients: settings.clients.count, random: identity.cryptography.randomNumber())
+    timers = DeadlineQueue(count: settings.clients.count)
+    scratch = .allocate(byteCount: RelayEngine.mostOwn, alignment: 64)
+  }
+
+  deinit { scratch.deallocate() }
+
+  // MARK: In
+
+  /// What one read of a socket brought. Take what `nextForward` has before the bytes are used for something else.
+  public mutating func receive(
+    _ bytes: UnsafeRawBufferPointer, pieceLength: Int, on socket: UInt16, from source: Endpoint,
+    to local: IPAddress? = nil, at now: Instant
+  ) {
+    guard pieceLength > 0 else { return }
+    precondition(forwards.isEmpty, "what was received before is still to be forwarded")
+    var start = 0
+    var offset = 0
+    while offset < bytes.count {
+      let end = min(offset + pieceLength, bytes.count)
+      let datagram = UnsafeRawBufferPointer(rebasing: bytes[offset..<end])
+      let isOurs =
+        socket == 0
+        ? receiveFront(datagram, from: source, to: local, at: now) : receiveBack(datagram, socket, source, at: now)
+      if isOurs {
+        forward(start..<offset, pieceLength, on: socket, from: source, at: now)
+        start = end
+      }
+      offset = end
+    }
+    forward(start..<offset, pieceLength, on: socket, from: source, at: now)
+  }
+
+  /// Datagrams that follow each other, from one end of a binding to the other.
+  private mutating func forward(
+    _ range: Range<Int>, _ pieceLength: Int, on socket: UInt16, from source: Endpoint, at now: Instant
+  ) {
+    if range.isEmpty || forwards.count >= RelayEngine.mostForwards { return }
+    let pieces = (range.count + pieceLength - 1) / pieceLength
+    guard case .to(let socket, let remote) = relay.forward(
+      from: source, on: socket, bytes: range.count, datagrams: pieces, at: now)
+    else { return }
+    forwards.append(RelayForward(range: range, pieceLength: pieceLength, socket: socket, remote: remote))
+  }
+
+  /// False: it is not for us.
+  @inline(__always)
+  private mutating func receiveFront(
+    _ datagram: UnsafeRawBufferPointer, from source: Endpoint, to local: IPAddress?, at now: Instant
+  ) -> Bool {
+    guard let kind = datagram.first else { return false }
+    if kind == MessageKind.data.rawValue {
+      guard let header = ClearHeader(datagram), let slot = sessions.slot(of: header.receiver) else { return false }
+      return receiveOwn(datagram, header, session: slot, from: source, to: local, at: now)
+    }
+    return receiveOther(datagram, from: source, to: local, at: now)
+  }
+
+  /// A relay behind which we stand asks whether we are one.
+  @inline(__always)
+  private mutating func receiveBack(
+    _ datagram: UnsafeRawBufferPointer, _ socket: UInt16, _ source: Endpoint, at now: Instant
+  ) -> Bool {
+    guard datagram.first == MessageKind.relayQuestion.rawValue, let question = RelayQuestion(datagram) else {
+      return false
+    }
+    guard let answer = relay.receive(question, from: source, on: socket, at: now) else { return false }
+    post(answer, on: socket, to: source, from: nil)
+    return true
+  }
+
+  @inline(never)
+  private mutating func receiveOther(
+    _ datagram: UnsafeRawBufferPointer, from source: Endpoint, to local: IPAddress?, at now: Instant
+  ) -> Bool {
+    if let question = RelayQuestion(datagram) {
+      if let answer = relay.receive(question, from: source, on: 0, at: now) {
+        post(answer, on: 0, to: source, from: local)
+      }
+      return true
+    }
+    var origin = InlineArray<18, UInt8>(repeating: 0)
+    let address = source.address
+    for index in 0..<address.byteCount { origin[index] = address[index] }
+    origin[address.byteCount] = UInt8(source.port >> 8)
+    origin[address.byteCount + 1] = UInt8(source.port & 0xff)
+    let count = address.byteCount + 2
+    let admission = withUnsafeBytes(of: &origin) { origin in
+      gatekeeper.receive(datagram, from: UnsafeRawBufferPointer(rebasing: origin[..<count]), at: now)
+    }
+    let way = RelayClient.Way(remote: source, local: local)
+    switch consume admission {
+    // It may be for the other end.
+    case .refused(let verdict): return verdict != .wrongCode && verdict != .malformed
+    case .answer(let answer): post(answer, on: way)
+    case .initiation(let opened):
+      guard let index = clientOfKey[opened.remote] else {
+        counters.unknownClient &+= 1
+        return true
+      }
+      _ = clients[index].handshake.receive(opened, at: now)
+      pump(index, from: way, at: now)
+    case .response(let receiver), .cookie(let receiver):
+      guard let index = sessions.peer(of: receiver) else { return true }
+      _ = clients[index].handshake.receive(datagram, at: now)
+      pump(index, from: way, at: now)
+    }
+    return true
+  }
+
+  // MARK: Words of clients
+
+  /// False: it does not open, and so it is not for us.
+  @inline(never)
+  private mutating func receiveOwn(
+    _ datagram: UnsafeRawBufferPointer, _ header: ClearHeader, session slot: Int, from source: Endpoint,
+    to local: IPAddress?, at now: Instant
+  ) -> Bool {
+    let length = datagram.count
+    guard length <= RelayEngine.mostOwn, let start = datagram.baseAddress else { return false }
+    guard sessions.isFresh(header.counter, path: header.path, in: slot) else {
+      counters.replayed &+= 1
+      return true
+    }
+    scratch.copyMemory(from: start, byteCount: length)
+    let session = sessions[slot].receiving
+    let index = Int(session.peer)
+    withUnsafeTemporaryAllocation(byteCount: SealingKey.sampleLength, alignment: 16) { sample in
+      guard let mask = sample.baseAddress else { return }
+      mask.copyMemory(from: scratch + length - DataHeader.tagLength, byteCount: SealingKey.sampleLength)
+      session.key.mask(session.key.context, mask, 1, mask)
+      Location.toggle(scratch + DataHeader.clearLength, mask: mask)
+    }
+    let sealed = scratch + DataHeader.length
+    let textLength = length - DataHeader.overhead
+    guard session.key.open(session.key.context, header.path, header.counter, scratch, sealed, textLength, sealed)
+    else {
+      counters.forged &+= 1
+      return false
+    }
+    guard sessions.accept(header.counter, path: header.path, in: slot) else {
+      counters.replayed &+= 1
+      return true
+    }
+    hear(session: slot, of: index, at: now)
+    let way = RelayClient.Way(remote: source, local: local)
+    clients[index].way = way
+    relay.heard(client: index, number: UInt32(header.path), from: source, at: now)
+    guard Location(scratch + DataHeader.clearLength).flags.contains(.control) else {
+      counters.malformed &+= 1
+      return true
+    }
+    receive(
+      UnsafeRawBufferPointer(start: sealed, count: textLength), on: header.path, of: index, from: way, at: now)
+    return true
+  }
+
+  private mutating func receive(
+    _ text: UnsafeRawBufferPointer, on path: UInt8, of index: Int, from way: RelayClient.Way, at now: Instant
+  ) {
+    var reader = ControlReader(text)
+    while let message = reader.next() {
+      switch message {
+      case .probe(let probe):
+        guard probe.kind == .ping else { continue }
+        tell(index, on: path, way) { $0.append(ControlMessage(.pong, mark: probe.mark)) }
+      case .relay(.bind(let bind)):
+        let answer = relay.bind(bind, client: index, from: way.remote, nonce: nonce(), at: now)
+        tell(index, on: path, way) { $0.append(answer) }
+      case .relay(.unbind(let unbind)): relay.unbind(unbind, client: index, at: now)
+      // What gateways tell each other: paths over us are theirs.
+      case .report, .size, .terms, .plan, .giveUp, .relay(.granted), .relay(.refused): counters.malformed &+= 1
+      }
+    }
+    if reader.isBroken { counters.malformed &+= 1 }
+    clientDeadlineChanged(index)
+  }
+
+  private func nonce() -> RelayNonce {
+    RelayNonce(low: identity.cryptography.randomNumber(), high: identity.cryptography.randomNumber())
+  }
+
+  // MARK: Handshakes
+
+  private mutating func hear(session slot: Int, of index: Int, at now: Instant) {
+    if sessions[slot].isHeard { return }
+    sessions.noteHeard(slot)
+    if sessions[slot].incarnation != clients[index].incarnation {
+      // The gateway was started anew, and its numbers mean something else.
+      clients[index].incarnation = sessions[slot].incarnation
+      relay.unbindAll(client: index, at: now)
+    }
+    clients[index].handshake.confirm(sessions[slot].localIndex, at: now)
+    pump(index, from: nil, at: now)
+  }
+
+  /// Takes everything that a handshake has for us.
+  private mutating func pump(_ index: Int, from way: RelayClient.Way?, at now: Instant) {
+    lendIndices(to: index)
+    if let session = clients[index].handshake.nextSession() {
+      sessions.install(session, peer: UInt32(index), at: now)
+    }
+    while let retired = clients[index].handshake.nextRetired() { sessions.giveBack(retired) }
+    lendIndices(to: index)
+    while let message = clients[index].handshake.nextMessage() {
+      if let way = message.isAnswer ? way ?? clients[index].way : clients[index].way { post(message, on: way) }
+    }
+    clients[index].current = clients[index].handshake.sendingIndex.flatMap { sessions.slot(of: $0) }
+    if let number = clients[index].handshake.nextProof(), let slot = sessions.slot(of: number),
+      let way = clients[index].way
+    {
+      // We began, since keys had grown old: he waits for a first datagram.
+      tell(index, on: 0, way, with: slot) { $0.append(ControlMessage(.ping, mark: now.nanoseconds)) }
+    }
+    clientDeadlineChanged(index)
+  }
+
+  private mutating func lendIndices(to index: Int) {
+    while clients[index].handshake.wantsIndex, let number = sessions.lend(to: index) {
+      clients[index].handshake.lend(number)
+    }
+  }
+
+  // MARK: Out
+
+  public mutating func nextForward() -> RelayForward? { forwards.popFirst() }
+
+  public mutating func nextDatagram() -> RelayDatagram? {
+    while let question = relay.nextQuestion() { post(question.question, on: 0, to: question.remote, from: nil) }
+    return outgoing.popFirst()
+  }
+
+  private mutating func post(_ question: RelayQuestion, on socket: UInt16, to remote: Endpoint, from local: IPAddress?)
+  {
+    var datagram = RelayDatagram(socket: socket, remote: remote, local: local)
+    datagram.count = RelayQuestion.length
+    withUnsafeMutableBytes(of: &datagram.bytes) { bytes in
+      guard let start = bytes.baseAddress else { return }
+      question.write(to: start)
+    }
+    append(datagram)
+  }
+
+  private mutating func post(_ message: HandshakeMessage, on way: RelayClient.Way) {
+    var datagram = RelayDatagram(socket: 0, remote: way.remote, local: way.local)
+    message.withBytes { text in
+      datagram.count = text.count
+      withUnsafeMutableBytes(of: &datagram.bytes) { $0.copyMemory(from: text) }
+    }
+    append(datagram)
+  }
+
+  /// Words to a client, in his current session.
+  private mutating func tell(
+    _ index: Int, on path: UInt8, _ way: RelayClient.Way, _ words: (inout ControlWriter) -> Bool
+  ) {
+    guard let current = clients[index].current else { return }
+    tell(index, on: path, way, with: current, words)
+  }
+
+  private mutating func tell(
+    _ index: Int, on path: UInt8, _ way: RelayClient.Way, with slot: Int, _ words: (inout ControlWriter) -> Bool
+  ) {
+    let session = sessions[slot].sending
+    var datagram = RelayDatagram(socket: 0, remote: way.remote, local: way.local)
+    clients[index].counter &+= 1
+    let counter = clients[index].counter
+    withUnsafeMutableBytes(of: &datagram.bytes) { bytes in
+      guard let start = bytes.baseAddress else { return }
+      withUnsafeTemporaryAllocation(byteCount: 64, alignment: 8) { room in
+        var writer = ControlWriter(room)
+        guard words(&writer), let text = room.baseAddress else {
+          preconditionFailure("an answer of a relay fits 64 bytes")
+        }
+        ClearHeader(path: path, receiver: session.remoteIndex, counter: counter).write(to: start)
+        Location(lane: 0, flags: .control, segment: 0, length: 0, offset: 0, segmentSize: 0)
+          .write(to: start + DataHeader.clearLength)
+        session.key.seal(
+          session.key.context, path, counter, start, text, writer.written, start + DataHeader.length)
+        let length = DataHeader.overhead + writer.written
+        // The sample is what the text was sealed with; the room is free again.
+        text.copyMemory(from: start + length - DataHeader.tagLength, byteCount: SealingKey.sampleLength)
+        session.key.mask(session.key.context, text, 1, text)
+        Location.toggle(start + DataHeader.clearLength, mask: text)
+        datagram.count = length
+      }
+    }
+    sessions.noteSealed(bytes: datagram.count, by: session)
+    append(datagram)
+  }
+
+  private mutating func append(_ datagram: RelayDatagram) {
+    if outgoing.count >= RelayEngine.mostOutgoing {
+      counters.unsent &+= 1
+    } else {
+      outgoing.append(datagram)
+    }
+  }
+
+  // MARK: Time
+
+  public var deadline: Instant? {
+    guard let first = timers.first?.deadline else { return relay.deadline }
+    return relay.deadline.map { min($0, first) } ?? first
+  }
+
+  public mutating func expire(at now: Instant) {
+    while let first = timers.first, first.deadline <= now {
+      timers.set(first.machine, nil)
+      clients[first.machine].handshake.expire(at: now)
+      pump(first.machine, from: nil, at: now)
+    }
+    if let due = relay.deadline, due <= now { relay.expire(at: now) }
+  }
+
+  private mutating func clientDeadlineChanged(_ index: Int) { timers.set(index, clients[index].handshake.deadline) }
+}
+
+/// A gateway that may ask for bindings.
+struct RelayClient: ~Copyable {
+  /// Where he was heard last.
+  struct Way: BitwiseCopyable {
+    var remote: Endpoint
+    var local: IPAddress?
+  }
+
+  let name: String
+  var handshake: Handshake
+  /// The place of the session that we seal with.
+  var current: Int?
+  /// Which run of his gateway it is.
+  var incarnation: UInt64?
+  var way: Way?
+  /// Of our datagrams to him, over all his paths and keys: so none is used twice.
+  var counter: UInt64 = 0
+
+  init(name: String, handshake: consuming Handshake) {
+    self.name = name
+    self.handshake = handshake
+  }
+}
