@@ -79,9 +79,9 @@ private struct Detour {
     detour.world.run(for: .seconds(3))
     detour.world.change(Place(0, 0), Place(1, 0)) { $0.isUp = false }
     detour.world.run(for: .seconds(1))
-    let before = detour.world.flows[flow].received
+    let before = detour.world.flows[flow].deliveredNumbers
     detour.world.run(for: .seconds(5))
-    #expect(detour.world.flows[flow].received - before >= 490)
+    #expect(detour.world.flows[flow].deliveredNumbers - before >= 490)
     detour.expectNoFailures()
   }
 
@@ -105,9 +105,9 @@ private struct Detour {
     try detour.world.startRelay(0)
     let isBack = detour.world.run(atMost: .seconds(2)) { $0.relay(0).engine.relay.count > 0 }
     #expect(isBack)
-    let before = detour.world.flows[flow].received
+    let before = detour.world.flows[flow].deliveredNumbers
     detour.world.run(for: .seconds(2))
-    #expect(detour.world.flows[flow].received - before > 150)
+    #expect(detour.world.flows[flow].deliveredNumbers - before > 150)
     detour.expectNoFailures()
   }
 
@@ -119,9 +119,9 @@ private struct Detour {
     detour.world.run(for: .seconds(10))
     detour.world.rebind(Detour.near)
     detour.world.run(for: .seconds(2))
-    let before = detour.world.flows[flow].received
+    let before = detour.world.flows[flow].deliveredNumbers
     detour.world.run(for: .seconds(2))
-    #expect(detour.world.flows[flow].received - before > 190)
+    #expect(detour.world.flows[flow].deliveredNumbers - before > 190)
     detour.expectNoFailures()
   }
 
