@@ -237,7 +237,7 @@ extension Engine {
       case .report(let report): receive(report, of: index, at: now)
       case .size(let message): receive(message, on: path, of: index, at: now)
       case .terms(let terms): receive(terms, of: index, at: now)
-      case .plan, .giveUp: counters.count(.malformed)
+      case .plan, .giveUp, .relay: counters.count(.malformed)
       }
     }
     if reader.isBroken { counters.count(.malformed) }
