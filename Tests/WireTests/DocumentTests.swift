@@ -158,25 +158,25 @@ import Wire
   }
 
   @Test func `shows what a gateway asks of a relay, and what it hears`() throws {
-    func expect(_ name: String, _ message: (WireExample) throws -> RelayMessage) throws {
+    func expect(_ name: String, _ read: (WireExample) throws -> RelayMessage) throws {
       let example = try WireExample.named(name)
-      let message = try message(example)
+      let message = try read(example)
       var writer = TextRoom(message.length)
       #expect(writer.write { $0.append(message) } == (try example.bytes()))
       #expect(try messages(example.bytes()) == [.relay(message)])
     }
     for name in ["relay-bind", "relay-bind-ipv6"] {
-      try expect(name) {
-        let destination = try #require(Endpoint($0.text("destination")))
+      try expect(name) { example in
+        let destination = try #require(Endpoint(example.text("destination")))
         return try .bind(
-          RelayBind(number: $0.number("number"), destination: destination, lease: $0.number("lease")))
+          RelayBind(number: example.number("number"), destination: destination, lease: example.number("lease")))
       }
     }
     try expect("relay-unbind") { try .unbind(RelayUnbind(number: $0.number("number"))) }
     try expect("relay-granted") { try .granted(RelayGranted(number: $0.number("number"), lease: $0.number("lease"))) }
-    try expect("relay-refused") {
-      let reason = try #require(RelayRefused.Reason(rawValue: $0.number("reason")))
-      return try .refused(RelayRefused(number: $0.number("number"), reason: reason))
+    try expect("relay-refused") { example in
+      let reason = try #require(RelayRefused.Reason(rawValue: example.number("reason")))
+      return try .refused(RelayRefused(number: example.number("number"), reason: reason))
     }
   }
 
@@ -241,7 +241,6 @@ import Wire
     ] {
       #expect(text.contains("| \(kind) | \(length) |"))
     }
-    for reason in RelayRefused.Reason.allCases { #expect(text.contains("\n| \(reason.rawValue) | ")) }
     #expect(text.contains("between us?\" | \(RelayQuestion.length) |"))
     #expect(DataHeader.overhead == 44)
     #expect(ParityHeader.length == 4 && MemberImage.overhead == 20)
