@@ -81,20 +81,21 @@ let package = Package(
     sansIO("Packets", ["Primitives"]),
     sansIO("Status", ["Primitives", "Sealing"]),
     sansIO("Topology", ["Primitives"]),
-    sansIO("Wire"),
+    sansIO("Wire", ["Primitives"]),
     // L2
     sansIO("Handshake", ["Primitives", "Sealing", "Wire"]),
     sansIO("PathHealth", ["Primitives", "Wire"]),
     sansIO("PathMTU", ["Primitives"]),
     sansIO("Redundancy", ["Erasure", "Primitives", "Wire"]),
+    sansIO("Relay", ["Primitives", "Wire"]),
     pump("Resequencer", ["Packets", "Primitives", "Wire"]),
     sansIO("Striper", ["Primitives"]),
     // L3
     pump(
       "Engine",
       [
-        "Erasure", "Handshake", "Packets", "PathHealth", "PathMTU", "Primitives", "Redundancy", "Resequencer",
-        "Sealing", "Status", "Striper", "Wire",
+        "Erasure", "Handshake", "Packets", "PathHealth", "PathMTU", "Primitives", "Redundancy", "Relay",
+        "Resequencer", "Sealing", "Status", "Striper", "Wire",
       ]),
     sansIO("Simulation", ["Primitives", "Topology"]),
     // E0
@@ -160,6 +161,7 @@ let package = Package(
     tests("PathHealthTests", ["PathHealth", "Primitives", "Simulation", "Topology", "Wire"]),
     tests("PathMTUTests", ["PathMTU", "Primitives"]),
     tests("RedundancyTests", ["Parity", "Primitives", "Redundancy", "Simulation", "Wire"]),
+    tests("RelayTests", ["AllocationCount", "Primitives", "Relay", "Wire"]),
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
     tests("StriperTests", ["Primitives", "Striper"]),
     tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),
@@ -201,7 +203,7 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "Configuration", "Crypto", "Handshake", "Packets", "Parity", "Primitives", "Redundancy", "Sealing",
+        "Configuration", "Crypto", "Handshake", "Packets", "Parity", "Primitives", "Redundancy", "Relay", "Sealing",
         "Simulation", "TestWorld", "Topology", "Wire",
       ],
       path: "Tests/FuzzTargets",

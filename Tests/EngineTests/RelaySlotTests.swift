@@ -57,7 +57,10 @@ import Testing
     // Months later it goes down for good: the next one again.
     let down = end + .seconds(10)
     slot.pathIsDown(at: down)
-    slot.pathIsDown(at: down + .seconds(1))
+    #expect(slot.expire(at: down) == .ask(address: 1))
+    slot.pathIsDown(at: down + .milliseconds(1))
+    #expect(slot.expire(at: down + .milliseconds(1)) == .wait)
+    slot.granted(for: .seconds(120), at: down + .milliseconds(50))
     #expect(slot.expire(at: down + RelaySlot.leastTrial) == .ask(address: 2))
   }
 

@@ -13,8 +13,7 @@ private struct Detour {
     branch.slots = Array(repeating: 0, count: relays)
     branch.relays = Array(0..<relays)
     let hq = GatewayPlan(sockets: 1, peers: [.init(0, sockets: [])])
-    var plan = RelayPlan(clients: [0])
-    plan.limits.backSockets = 4
+    let plan = RelayPlan(clients: [0])
     world = try GatewayWorld(seed: seed, [branch, hq], relays: Array(repeating: plan, count: relays))
     var direct = line
     direct.delay = .milliseconds(100)

@@ -101,7 +101,7 @@ public final class GatewayWorld {
       }
     }
     for relay in relayPlans.indices {
-      for socket in 0...relayPlans[relay].limits.backSockets {
+      for socket in 0...relayPlans[relay].backSockets {
         bind(relayPlace(relay, socket), to: address(of: relayPlace(relay, socket)))
       }
     }
@@ -179,9 +179,11 @@ public final class GatewayWorld {
   public func startRelay(_ relay: Int) throws {
     var settings = RelayEngine.Settings(wallClockAtZero: WallTime(seconds: 1_700_000_000, nanoseconds: 0))
     settings.clients = relayPlans[relay].clients.map {
-      RelayEngine.ClientSettings(name: "gateway\($0)", publicKey: publicKeys[$0])
+      var client = RelayEngine.ClientSettings(name: "gateway\($0)", publicKey: publicKeys[$0])
+      client.terms = relayPlans[relay].terms
+      return client
     }
-    settings.limits = relayPlans[relay].limits
+    settings.backSockets = relayPlans[relay].backSockets
     let number = plans.count + relay
     let fresh = try TestRelay(number, settings: settings, identity: identity(of: number))
     relays[relay] = fresh
@@ -421,12 +423,12 @@ public final class GatewayWorld {
     for parcel in parcels {
       parcel.bytes.withUnsafeBytes { bytes in
         relay.engine.receive(
-          bytes, pieceLength: parcel.pieceLength, on: UInt16(parcel.to.socket), from: parcel.source,
+          bytes, pieceLength: parcel.pieceLength, on: RelaySocket(place: parcel.to.socket), from: parcel.source,
           to: address(of: parcel.to).address, at: now)
         while let forward = relay.engine.nextForward() {
           transmit(
             UnsafeRawBufferPointer(rebasing: bytes[forward.range]), forward.pieceLength, to: forward.remote,
-            from: Place(relay.number, Int(forward.socket)), canBeMarked: parcel.isMarked, wasMarked: parcel.isMarked)
+            from: Place(relay.number, forward.socket.place), canBeMarked: parcel.isMarked, wasMarked: parcel.isMarked)
         }
       }
     }
@@ -435,7 +437,7 @@ public final class GatewayWorld {
       withUnsafeBytes(of: datagram.bytes) { bytes in
         transmit(
           UnsafeRawBufferPointer(rebasing: bytes[..<datagram.count]), datagram.count, to: datagram.remote,
-          from: Place(relay.number, Int(datagram.socket)), canBeMarked: false)
+          from: Place(relay.number, datagram.socket.place), canBeMarked: false)
       }
     }
     deadlines[relay.number] = relay.engine.deadline

@@ -9,7 +9,8 @@ public import Relay
 public struct RelayPlan: Sendable {
   /// Gateways that may ask.
   public var clients: [Int]
-  public var limits = Relay.Limits()
+  public var terms = RelayClientTerms()
+  public var backSockets = 4
 
   public init(clients: [Int]) { self.clients = clients }
 }
@@ -24,4 +25,16 @@ public final class TestRelay {
     self.number = number
     engine = try RelayEngine.make(settings, identity: identity)
   }
+}
+
+extension RelaySocket {
+  /// The front is a relay's socket 0 in a world.
+  var place: Int {
+    switch self {
+    case .front: 0
+    case .back(let number): Int(number) + 1
+    }
+  }
+
+  init(place: Int) { self = place == 0 ? .front : .back(UInt16(place - 1)) }
 }

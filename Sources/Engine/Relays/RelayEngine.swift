@@ -16,8 +16,8 @@
 //  Nothing is copied: `nextForward` names a range of what was just received, and where it goes. Only what might be ours
 //  is copied, before it is opened, since opening destroys what does not open.
 //
-//  A client's address is the one from which his latest authentic datagram came. So a translator that forgets costs a
-//  path as long as it takes the gateway to ask whether we are still there.
+//  A client's address is the one from which he asked, once he has shown that he receives there. So a translator that
+//  forgets costs a path as long as it takes the gateway to ask again.
 //
 //  Rejected.  To decide by a header of our own (longer datagrams, and a copy); a session for each datagram that passes
 //  (the two ends have one already, and this would be paid for in their MTU and our CPU).
@@ -34,24 +34,29 @@ import Sealing
 import Wire
 
 /// Some of the bytes that were received last go on, each datagram as it is.
-public struct RelayForward: BitwiseCopyable {
+public struct RelayForward {
   public var range: Range<Int>
   public var pieceLength: Int
-  /// Of our sockets: the front is 0.
-  public var socket: UInt16
+  public var socket: RelaySocket
   public var remote: Endpoint
 }
 
 /// Something of our own to send.
-public struct RelayDatagram: BitwiseCopyable {
+public struct RelayDatagram {
   public static let mostBytes = 192
 
   public fileprivate(set) var bytes = InlineArray<192, UInt8>(repeating: 0)
   public fileprivate(set) var count = 0
-  public let socket: UInt16
+  public let socket: RelaySocket
   public let remote: Endpoint
   /// Our address that the other side knows; nil: whatever the kernel chooses.
   public let local: IPAddress?
+
+  fileprivate init(socket: RelaySocket, remote: Endpoint, local: IPAddress? = nil) {
+    self.socket = socket
+    self.remote = remote
+    self.local = local
+  }
 }
 
 public struct RelayEngine: ~Copyable {
@@ -60,6 +65,7 @@ public struct RelayEngine: ~Copyable {
     public var name: String
     public var publicKey: PublicKey
     public var presharedKey: KeptSecret?
+    public var terms = RelayClientTerms()
 
     public init(name: String, publicKey: PublicKey, presharedKey: KeptSecret? = nil) {
       self.name = name
@@ -70,7 +76,9 @@ public struct RelayEngine: ~Copyable {
 
   public struct Settings: Sendable {
     public var clients: [ClientSettings] = []
-    public var limits = Relay.Limits()
+    public var destinations = RelayDestinations()
+    public var mostBindings = 10_000
+    public var backSockets = 1_024
     public var wallClockAtZero: WallTime
     public var timing = Handshake.Timing()
     public var strangers = Gatekeeper.Limits()
@@ -145,8 +153,14 @@ public struct RelayEngine: ~Copyable {
     }
     sessions = Sessions(peers: settings.clients.count, identity.cryptography)
     gatekeeper = Gatekeeper(identity, limits: settings.strangers)
-    relay = Relay(
-      limits: settings.limits, clients: settings.clients.count, random: identity.cryptography.randomNumber())
+    var limits = Relay.Limits(clients: settings.clients.count)
+    limits.bindings = settings.mostBindings
+    limits.backSockets = settings.backSockets
+    var made = Relay(
+      limits, destinations: settings.destinations,
+      secret: (identity.cryptography.randomNumber(), identity.cryptography.randomNumber()))
+    for (index, client) in settings.clients.enumerated() { made.setTerms(client.terms, of: index) }
+    relay = made
     timers = DeadlineQueue(count: settings.clients.count)
     scratch = .allocate(byteCount: RelayEngine.mostOwn, alignment: 64)
   }
@@ -157,88 +171,64 @@ public struct RelayEngine: ~Copyable {
 
   /// What one read of a socket brought. Take what `nextForward` has before the bytes are used for something else.
   public mutating func receive(
-    _ bytes: UnsafeRawBufferPointer, pieceLength: Int, on socket: UInt16, from source: Endpoint,
+    _ bytes: UnsafeRawBufferPointer, pieceLength: Int, on socket: RelaySocket, from source: Endpoint,
     to local: IPAddress? = nil, at now: Instant
   ) {
-    guard pieceLength > 0 else { return }
+    if pieceLength <= 0 { return }
     precondition(forwards.isEmpty, "what was received before is still to be forwarded")
-    var start = 0
-    var offset = 0
-    while offset < bytes.count {
-      let end = min(offset + pieceLength, bytes.count)
-      let datagram = UnsafeRawBufferPointer(rebasing: bytes[offset..<end])
+    let way = RelayClient.Way(remote: source, local: local)
+    var runs = DatagramRuns(bytes, pieceLength: pieceLength, on: socket)
+    while let run = runs.next(isSession: { sessions.slot(of: $0) != nil }) {
+      let datagram = UnsafeRawBufferPointer(rebasing: bytes[run.range])
       let isOurs =
-        socket == 0
-        ? receiveFront(datagram, from: source, to: local, at: now) : receiveBack(datagram, socket, source, at: now)
-      if isOurs {
-        forward(start..<offset, pieceLength, on: socket, from: source, at: now)
-        start = end
-      }
-      offset = end
+        switch run.kind {
+        case .foreign: false
+        case .session(let number): receiveOwn(datagram, number, from: way, at: now)
+        case .initiation: receiveInitiation(datagram, from: way, at: now)
+        case .question(let question): receive(question, on: socket, from: way, at: now)
+        }
+      if !isOurs { forward(run, pieceLength, on: socket, from: source, at: now) }
     }
-    forward(start..<offset, pieceLength, on: socket, from: source, at: now)
   }
 
   /// Datagrams that follow each other, from one end of a binding to the other.
+  @inline(__always)
   private mutating func forward(
-    _ range: Range<Int>, _ pieceLength: Int, on socket: UInt16, from source: Endpoint, at now: Instant
+    _ run: DatagramRuns.Run, _ pieceLength: Int, on socket: RelaySocket, from source: Endpoint, at now: Instant
   ) {
-    if range.isEmpty || forwards.count >= RelayEngine.mostForwards { return }
-    let pieces = (range.count + pieceLength - 1) / pieceLength
-    guard case .to(let socket, let remote) = relay.forward(
-      from: source, on: socket, bytes: range.count, datagrams: pieces, at: now)
+    if forwards.count >= RelayEngine.mostForwards { return }
+    guard
+      case .send(let socket, let remote) = relay.forward(
+        from: source, on: socket, datagrams: run.datagrams, bytes: run.range.count, at: now)
     else { return }
-    forwards.append(RelayForward(range: range, pieceLength: pieceLength, socket: socket, remote: remote))
+    forwards.append(RelayForward(range: run.range, pieceLength: pieceLength, socket: socket, remote: remote))
   }
 
-  /// False: it is not for us.
-  @inline(__always)
-  private mutating func receiveFront(
-    _ datagram: UnsafeRawBufferPointer, from source: Endpoint, to local: IPAddress?, at now: Instant
+  /// Always for us: neither is ever forwarded.
+  private mutating func receive(
+    _ question: RelayQuestion, on socket: RelaySocket, from way: RelayClient.Way, at now: Instant
   ) -> Bool {
-    guard let kind = datagram.first else { return false }
-    if kind == MessageKind.data.rawValue {
-      guard let header = ClearHeader(datagram), let slot = sessions.slot(of: header.receiver) else { return false }
-      return receiveOwn(datagram, header, session: slot, from: source, to: local, at: now)
+    if case .send(let socket, let remote) = relay.receive(question, from: way.remote, on: socket, at: now) {
+      post(question.answer, on: socket, to: remote)
     }
-    return receiveOther(datagram, from: source, to: local, at: now)
-  }
-
-  /// A relay behind which we stand asks whether we are one.
-  @inline(__always)
-  private mutating func receiveBack(
-    _ datagram: UnsafeRawBufferPointer, _ socket: UInt16, _ source: Endpoint, at now: Instant
-  ) -> Bool {
-    guard datagram.first == MessageKind.relayQuestion.rawValue, let question = RelayQuestion(datagram) else {
-      return false
-    }
-    guard let answer = relay.receive(question, from: source, on: socket, at: now) else { return false }
-    post(answer, on: socket, to: source, from: nil)
     return true
   }
 
+  /// False: its first code is not for our key, so it may be for the other end.
   @inline(never)
-  private mutating func receiveOther(
-    _ datagram: UnsafeRawBufferPointer, from source: Endpoint, to local: IPAddress?, at now: Instant
+  private mutating func receiveInitiation(
+    _ datagram: UnsafeRawBufferPointer, from way: RelayClient.Way, at now: Instant
   ) -> Bool {
-    if let question = RelayQuestion(datagram) {
-      if let answer = relay.receive(question, from: source, on: 0, at: now) {
-        post(answer, on: 0, to: source, from: local)
-      }
-      return true
-    }
     var origin = InlineArray<18, UInt8>(repeating: 0)
-    let address = source.address
+    let address = way.remote.address
     for index in 0..<address.byteCount { origin[index] = address[index] }
-    origin[address.byteCount] = UInt8(source.port >> 8)
-    origin[address.byteCount + 1] = UInt8(source.port & 0xff)
+    origin[address.byteCount] = UInt8(way.remote.port >> 8)
+    origin[address.byteCount + 1] = UInt8(way.remote.port & 0xff)
     let count = address.byteCount + 2
     let admission = withUnsafeBytes(of: &origin) { origin in
       gatekeeper.receive(datagram, from: UnsafeRawBufferPointer(rebasing: origin[..<count]), at: now)
     }
-    let way = RelayClient.Way(remote: source, local: local)
     switch consume admission {
-    // It may be for the other end.
     case .refused(let verdict): return verdict != .wrongCode && verdict != .malformed
     case .answer(let answer): post(answer, on: way)
     case .initiation(let opened):
@@ -248,10 +238,8 @@ public struct RelayEngine: ~Copyable {
       }
       _ = clients[index].handshake.receive(opened, at: now)
       pump(index, from: way, at: now)
-    case .response(let receiver), .cookie(let receiver):
-      guard let index = sessions.peer(of: receiver) else { return true }
-      _ = clients[index].handshake.receive(datagram, at: now)
-      pump(index, from: way, at: now)
+    // A relay asks nobody.
+    case .response, .cookie: break
     }
     return true
   }
@@ -261,11 +249,12 @@ public struct RelayEngine: ~Copyable {
   /// False: it does not open, and so it is not for us.
   @inline(never)
   private mutating func receiveOwn(
-    _ datagram: UnsafeRawBufferPointer, _ header: ClearHeader, session slot: Int, from source: Endpoint,
-    to local: IPAddress?, at now: Instant
+    _ datagram: UnsafeRawBufferPointer, _ number: UInt32, from way: RelayClient.Way, at now: Instant
   ) -> Bool {
     let length = datagram.count
-    guard length <= RelayEngine.mostOwn, let start = datagram.baseAddress else { return false }
+    guard let header = ClearHeader(datagram), let slot = sessions.slot(of: number), length <= RelayEngine.mostOwn,
+      let start = datagram.baseAddress
+    else { return false }
     guard sessions.isFresh(header.counter, path: header.path, in: slot) else {
       counters.replayed &+= 1
       return true
@@ -291,15 +280,12 @@ public struct RelayEngine: ~Copyable {
       return true
     }
     hear(session: slot, of: index, at: now)
-    let way = RelayClient.Way(remote: source, local: local)
-    clients[index].way = way
-    relay.heard(client: index, number: UInt32(header.path), from: source, at: now)
     guard Location(scratch + DataHeader.clearLength).flags.contains(.control) else {
       counters.malformed &+= 1
       return true
     }
-    receive(
-      UnsafeRawBufferPointer(start: sealed, count: textLength), on: header.path, of: index, from: way, at: now)
+    let text = UnsafeRawBufferPointer(start: sealed, count: textLength)
+    receive(text, on: header.path, of: index, from: way, at: now)
     return true
   }
 
@@ -310,18 +296,44 @@ public struct RelayEngine: ~Copyable {
     while let message = reader.next() {
       switch message {
       case .probe(let probe):
-        guard probe.kind == .ping else { continue }
-        tell(index, on: path, way) { $0.append(ControlMessage(.pong, mark: probe.mark)) }
-      case .relay(.bind(let bind)):
-        let answer = relay.bind(bind, client: index, from: way.remote, nonce: nonce(), at: now)
-        tell(index, on: path, way) { $0.append(answer) }
-      case .relay(.unbind(let unbind)): relay.unbind(unbind, client: index, at: now)
+        switch probe.kind {
+        case .ping: tell(index, on: path, way) { $0.append(ControlMessage(.pong, mark: probe.mark)) }
+        case .pong: proved(probe.mark, by: index, on: path, from: way, at: now)
+        }
+      case .relay(.bind(let bind)): consider(bind, of: index, on: path, from: way, at: now)
+      case .relay(.unbind(let unbind)): relay.unbind(unbind, client: index)
       // What gateways tell each other: paths over us are theirs.
       case .report, .size, .terms, .plan, .giveUp, .relay(.granted), .relay(.refused): counters.malformed &+= 1
       }
     }
     if reader.isBroken { counters.malformed &+= 1 }
-    clientDeadlineChanged(index)
+  }
+
+  /// Who is not known to receive where he sends from is asked first, or a client could have others' packets sent to
+  /// somebody who never asked for them.
+  private mutating func consider(
+    _ bind: RelayBind, of index: Int, on path: UInt8, from way: RelayClient.Way, at now: Instant
+  ) {
+    if relay.endpoint(of: bind.number, client: index) == way.remote {
+      return answer(bind, of: index, on: path, from: way, at: now)
+    }
+    let mark = identity.cryptography.randomNumber()
+    clients[index].note(RelayClient.Wish(bind: bind, remote: way.remote, mark: mark))
+    tell(index, on: path, way) { $0.append(ControlMessage(.ping, mark: mark)) }
+  }
+
+  private mutating func proved(
+    _ mark: UInt64, by index: Int, on path: UInt8, from way: RelayClient.Way, at now: Instant
+  ) {
+    guard let wish = clients[index].take(mark, from: way.remote) else { return }
+    answer(wish.bind, of: index, on: path, from: way, at: now)
+  }
+
+  private mutating func answer(
+    _ bind: RelayBind, of index: Int, on path: UInt8, from way: RelayClient.Way, at now: Instant
+  ) {
+    let answer = relay.bind(bind, client: index, from: way.remote, nonce: nonce(), at: now)
+    tell(index, on: path, way) { $0.append(answer.message(bind.number)) }
   }
 
   private func nonce() -> RelayNonce {
@@ -336,31 +348,23 @@ public struct RelayEngine: ~Copyable {
     if sessions[slot].incarnation != clients[index].incarnation {
       // The gateway was started anew, and its numbers mean something else.
       clients[index].incarnation = sessions[slot].incarnation
-      relay.unbindAll(client: index, at: now)
+      relay.unbindAll(client: index)
     }
     clients[index].handshake.confirm(sessions[slot].localIndex, at: now)
     pump(index, from: nil, at: now)
   }
 
-  /// Takes everything that a handshake has for us.
+  /// Takes everything that a handshake has for us. We never ask: who wants something forwarded keeps the keys fresh.
   private mutating func pump(_ index: Int, from way: RelayClient.Way?, at now: Instant) {
-    lendIndices(to: index)
+    clients[index].handshake.cease()
     if let session = clients[index].handshake.nextSession() {
       sessions.install(session, peer: UInt32(index), at: now)
     }
     while let retired = clients[index].handshake.nextRetired() { sessions.giveBack(retired) }
     lendIndices(to: index)
-    while let message = clients[index].handshake.nextMessage() {
-      if let way = message.isAnswer ? way ?? clients[index].way : clients[index].way { post(message, on: way) }
-    }
+    while let message = clients[index].handshake.nextMessage() { if let way { post(message, on: way) } }
     clients[index].current = clients[index].handshake.sendingIndex.flatMap { sessions.slot(of: $0) }
-    if let number = clients[index].handshake.nextProof(), let slot = sessions.slot(of: number),
-      let way = clients[index].way
-    {
-      // We began, since keys had grown old: he waits for a first datagram.
-      tell(index, on: 0, way, with: slot) { $0.append(ControlMessage(.ping, mark: now.nanoseconds)) }
-    }
-    clientDeadlineChanged(index)
+    timers.set(index, clients[index].handshake.deadline)
   }
 
   private mutating func lendIndices(to index: Int) {
@@ -374,13 +378,13 @@ public struct RelayEngine: ~Copyable {
   public mutating func nextForward() -> RelayForward? { forwards.popFirst() }
 
   public mutating func nextDatagram() -> RelayDatagram? {
-    while let question = relay.nextQuestion() { post(question.question, on: 0, to: question.remote, from: nil) }
+    while let (endpoint, question) = relay.nextQuestion() { post(question, on: .front, to: endpoint) }
+    while relay.nextRemoved() != nil {}
     return outgoing.popFirst()
   }
 
-  private mutating func post(_ question: RelayQuestion, on socket: UInt16, to remote: Endpoint, from local: IPAddress?)
-  {
-    var datagram = RelayDatagram(socket: socket, remote: remote, local: local)
+  private mutating func post(_ question: RelayQuestion, on socket: RelaySocket, to remote: Endpoint) {
+    var datagram = RelayDatagram(socket: socket, remote: remote)
     datagram.count = RelayQuestion.length
     withUnsafeMutableBytes(of: &datagram.bytes) { bytes in
       guard let start = bytes.baseAddress else { return }
@@ -390,7 +394,7 @@ public struct RelayEngine: ~Copyable {
   }
 
   private mutating func post(_ message: HandshakeMessage, on way: RelayClient.Way) {
-    var datagram = RelayDatagram(socket: 0, remote: way.remote, local: way.local)
+    var datagram = RelayDatagram(socket: .front, remote: way.remote, local: way.local)
     message.withBytes { text in
       datagram.count = text.count
       withUnsafeMutableBytes(of: &datagram.bytes) { $0.copyMemory(from: text) }
@@ -410,7 +414,7 @@ public struct RelayEngine: ~Copyable {
     _ index: Int, on path: UInt8, _ way: RelayClient.Way, with slot: Int, _ words: (inout ControlWriter) -> Bool
   ) {
     let session = sessions[slot].sending
-    var datagram = RelayDatagram(socket: 0, remote: way.remote, local: way.local)
+    var datagram = RelayDatagram(socket: .front, remote: way.remote, local: way.local)
     clients[index].counter &+= 1
     let counter = clients[index].counter
     withUnsafeMutableBytes(of: &datagram.bytes) { bytes in
@@ -461,16 +465,25 @@ public struct RelayEngine: ~Copyable {
     if let due = relay.deadline, due <= now { relay.expire(at: now) }
   }
 
-  private mutating func clientDeadlineChanged(_ index: Int) { timers.set(index, clients[index].handshake.deadline) }
 }
 
 /// A gateway that may ask for bindings.
 struct RelayClient: ~Copyable {
-  /// Where he was heard last.
+  /// Where he was heard.
   struct Way: BitwiseCopyable {
     var remote: Endpoint
     var local: IPAddress?
   }
+
+  /// What he asked for from an address at which he may not receive.
+  struct Wish {
+    var bind: RelayBind
+    var remote: Endpoint
+    var mark: UInt64
+  }
+
+  /// He asks again for what is forgotten; more at once only who has more paths than a gateway can.
+  static let mostWishes = 16
 
   let name: String
   var handshake: Handshake
@@ -478,12 +491,25 @@ struct RelayClient: ~Copyable {
   var current: Int?
   /// Which run of his gateway it is.
   var incarnation: UInt64?
-  var way: Way?
   /// Of our datagrams to him, over all his paths and keys: so none is used twice.
   var counter: UInt64 = 0
+  /// The oldest first, one for each number.
+  private var wishes: [Wish] = []
 
   init(name: String, handshake: consuming Handshake) {
     self.name = name
     self.handshake = handshake
+  }
+
+  mutating func note(_ wish: Wish) {
+    wishes.removeAll { $0.bind.number == wish.bind.number }
+    if wishes.count == RelayClient.mostWishes { wishes.removeFirst() }
+    wishes.append(wish)
+  }
+
+  /// The wish that this mark was sent for, if it comes back from where it went.
+  mutating func take(_ mark: UInt64, from remote: Endpoint) -> Wish? {
+    guard let index = wishes.firstIndex(where: { $0.mark == mark && $0.remote == remote }) else { return nil }
+    return wishes.remove(at: index)
   }
 }

@@ -108,8 +108,11 @@ struct RelaySlot: BitwiseCopyable {
   /// The path over it is up: its address is the right one.
   mutating func pathIsUp() { trialEnds = nil }
 
+  /// Nothing comes over it: perhaps we have another address, of which the relay hears when we ask.
   mutating func pathIsDown(at now: Instant) {
-    if state == .bound && trialEnds == nil { trialEnds = now + RelaySlot.leastTrial }
+    guard state == .bound else { return }
+    if trialEnds == nil { trialEnds = now + RelaySlot.leastTrial }
+    if pause == RelaySlot.firstPause { due = now }
   }
 
   // MARK: Time
