@@ -117,7 +117,7 @@ let package = Package(
       "Driver",
       [
         "Configuration", "Control", "Crypto", "Engine", "Handshake", "Netlink", "POSIX", "Packets", "Parity",
-        "Primitives", "Resequencer", "Ring", "Sealing", "Status", "Underlay", "VNIC", "Wire",
+        "Primitives", "Relay", "Resequencer", "Ring", "Sealing", "Status", "Underlay", "VNIC", "Wire",
       ]),
     edge(
       "Lab",
@@ -169,7 +169,7 @@ let package = Package(
     tests(
       "ScenarioTests",
       [
-        "Engine", "Handshake", "PathHealth", "Primitives", "Redundancy", "Simulation", "Status", "TestWorld",
+        "Engine", "Handshake", "PathHealth", "Primitives", "Redundancy", "Relay", "Simulation", "Status", "TestWorld",
         "Topology", "Wire",
       ]),
     tests("CryptoTests", ["Crypto", "Primitives", "Sealing"], data: ["Vectors"]),
@@ -195,8 +195,8 @@ let package = Package(
     .target(
       name: "TestWorld",
       dependencies: [
-        "Crypto", "Engine", "Handshake", "Packets", "Parity", "Primitives", "Resequencer", "Sealing", "Simulation",
-        "Status", "Topology", "Wire",
+        "Crypto", "Engine", "Handshake", "Packets", "Parity", "Primitives", "Relay", "Resequencer", "Sealing",
+        "Simulation", "Status", "Topology", "Wire",
       ],
       path: "Tests/TestWorld",
       cSettings: glibc, swiftSettings: base),

@@ -38,6 +38,12 @@ extension GatewayConfiguration {
       page.list(Schema.Peer.allowedIPs.form, peer.allowedIPs.map(\.description))
       page.line(Schema.Peer.keepalive.form, peer.keepalive.map { "\($0.nanoseconds / 1_000_000_000)" })
     }
+    for relay in relays {
+      page.header(Schema.relay, relay.name)
+      page.line(Schema.Relay.publicKey.form, "\(relay.publicKey)")
+      page.source(relay.presharedKey, Schema.Relay.presharedKey.form, Schema.Relay.presharedKeyFile.form)
+      page.list(Schema.Relay.endpoint.form, relay.endpoints.map(\.description))
+    }
     for known in classes {
       page.header(Schema.trafficClass, known.name)
       page.line(Schema.Class.treatment.form, known.treatment.rawValue)

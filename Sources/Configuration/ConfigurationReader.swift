@@ -34,6 +34,7 @@ public struct ConfigurationFile: Sendable {
     case gateway
     case path(Int)
     case peer(Int)
+    case relay(Int)
     case trafficClass(Int)
     case rule(Int)
     case control
@@ -113,6 +114,9 @@ struct ConfigurationReader {
       case Schema.peer.name:
         guard let peer = peer(section, index) else { continue }
         configuration.peers.append(peer)
+      case Schema.relay.name:
+        guard let relay = relay(section, index) else { continue }
+        configuration.relays.append(relay)
       case Schema.trafficClass.name:
         guard let known = trafficClass(section, index) else { continue }
         configuration.classes.append(known)
@@ -194,6 +198,21 @@ struct ConfigurationReader {
     peer.allowedIPs = allowed
     peer.keepalive = keepalive
     return peer
+  }
+
+  private mutating func relay(_ section: Section, _ index: Int) -> GatewayConfiguration.Relay? {
+    let part = ConfigurationFile.Part.relay(index)
+    places.note(part, "", 0, section.place)
+    let key = one(Schema.Relay.publicKey, in: section, part)
+    let held = one(Schema.Relay.presharedKey, in: section, part)
+    let file = one(Schema.Relay.presharedKeyFile, in: section, part)
+    let shared = source(held, file, Schema.Relay.presharedKey.form, Schema.Relay.presharedKeyFile.form, section)
+    let endpoints = list(Schema.Relay.endpoint, in: section, part)
+    guard let key else { return nil }
+    var relay = GatewayConfiguration.Relay(name: section.name, publicKey: key)
+    relay.presharedKey = shared
+    relay.endpoints = endpoints
+    return relay
   }
 
   private mutating func trafficClass(_ section: Section, _ index: Int) -> GatewayConfiguration.Class? {

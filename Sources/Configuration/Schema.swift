@@ -72,7 +72,7 @@ struct Setting<Value: Sendable>: Sendable {
 
 public enum Schema {
   /// In the order in which a file is best read.
-  public static let sections = [gateway, path, peer, trafficClass, rule, control]
+  public static let sections = [gateway, path, peer, relay, trafficClass, rule, control]
 
   /// A hub with a thousand branches needs a quarter of a megabyte.
   public static let mostBytes = 4 << 20
@@ -97,6 +97,9 @@ public enum Schema {
       Peer.publicKey.form, Peer.presharedKey.form, Peer.presharedKeyFile.form, Peer.endpoint.form,
       Peer.allowedIPs.form, Peer.keepalive.form,
     ])
+  static let relay = SectionForm(
+    "Relay", hasName: true, most: 64, "a host that forwards for us: a way to peers over it is one more path",
+    [Relay.publicKey.form, Relay.presharedKey.form, Relay.presharedKeyFile.form, Relay.endpoint.form])
   static let trafficClass = SectionForm(
     "Class", hasName: true, most: 32, "how flows are treated that a rule gives its name to",
     [Class.treatment.form, Class.redundancy.form])
@@ -167,6 +170,14 @@ public enum Schema {
       "Keepalive", .number(1...3_600 as ClosedRange<Int64>, of: "seconds") { Interval.seconds($0) },
       elsewhere: ["PersistentKeepalive"],
       "how often to send something at least, for a translator on the way; without it, only when needed")
+  }
+
+  enum Relay {
+    static let publicKey = Setting(
+      "PublicKey", .publicKey, isRequired: true, "its key, as hawser pubkey prints it there")
+    static let presharedKey = Setting("PresharedKey", .secret, "a secret that both share, made by hawser genpsk")
+    static let presharedKeyFile = Setting("PresharedKeyFile", .file, "a file with that secret, instead of PresharedKey")
+    static let endpoint = Setting("Endpoint", .endpoint, isRequired: true, most: 4, "where it can be reached")
   }
 
   enum Class {

@@ -47,6 +47,10 @@ struct LoadedConfiguration {
       guard let source = gateway.peers[index].presharedKey else { continue }
       gateway.peers[index].presharedKey = secrets.load(source, .peer(index), "PresharedKeyFile")
     }
+    for index in gateway.relays.indices {
+      guard let source = gateway.relays[index].presharedKey else { continue }
+      gateway.relays[index].presharedKey = secrets.load(source, .relay(index), "PresharedKeyFile")
+    }
     objections.refused += secrets.mistakes + file.missingInterfaces()
 
     var own: PublicKey?
@@ -85,6 +89,7 @@ extension GatewayConfiguration {
   /// Whether the file itself is one that nobody else may read.
   fileprivate var holdsSecrets: Bool {
     privateKey.secret != nil || peers.contains { $0.presharedKey?.secret != nil }
+      || relays.contains { $0.presharedKey?.secret != nil }
   }
 }
 

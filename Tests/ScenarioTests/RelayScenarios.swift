@@ -38,14 +38,15 @@ private struct Detour {
   var paths: [String] {
     let now = world.now
     let snapshot = world.gateway(0).engine.snapshot(version: "", interface: "", uptime: .zero, at: now)
-    return snapshot.peers[0].paths.filter { $0.state == .up }.map(\.name).sorted()
+    return snapshot.peers[0].paths.filter { $0.state == .up }
+      .map { $0.via.map { "over \($0)" } ?? "direct" }.sorted()
   }
 
   var roundTrips: [String: Interval] {
     let now = world.now
     let snapshot = world.gateway(0).engine.snapshot(version: "", interface: "", uptime: .zero, at: now)
     return Dictionary(
-      snapshot.peers[0].paths.compactMap { path in path.roundTrip.map { (path.name, $0) } }, uniquingKeysWith: max)
+      snapshot.peers[0].paths.compactMap { path in path.roundTrip.map { (path.via.map { "over \($0)" } ?? "direct", $0) } }, uniquingKeysWith: max)
   }
 
   /// Datagrams of 500 bytes, a hundred a second.
@@ -63,8 +64,8 @@ private struct Detour {
   @Test func `is a path like any other, measured and named`() throws {
     let detour = try Detour()
     detour.world.run(for: .seconds(2))
-    #expect(detour.paths == ["path0", "path0 via relay0"])
-    let roundTrip = try #require(detour.roundTrips["path0 via relay0"])
+    #expect(detour.paths == ["direct", "over relay0"])
+    let roundTrip = try #require(detour.roundTrips["over relay0"])
     #expect((.milliseconds(79)...(.milliseconds(100))).contains(roundTrip), "\(roundTrip)")
     // The other gateway has found two as well, and needs to know of no relay.
     let hq = detour.world.gateway(1).engine.snapshot(version: "", interface: "", uptime: .zero, at: detour.world.now)
@@ -88,7 +89,7 @@ private struct Detour {
     let detour = try Detour()
     detour.world.change(Place(0, 0), Place(1, 0)) { $0.isUp = false }
     detour.world.run(for: .seconds(8))
-    #expect(detour.paths == ["path0 via relay0"])
+    #expect(detour.paths == ["over relay0"])
     detour.expectNoFailures()
   }
 
@@ -98,7 +99,7 @@ private struct Detour {
     detour.world.change(Place(0, 0), Place(1, 0)) { $0.isUp = false }
     let flow = detour.call()
     detour.world.run(for: .seconds(10))
-    #expect(detour.paths == ["path0 via relay0"])
+    #expect(detour.paths == ["over relay0"])
     detour.world.stopRelay(0)
     detour.world.run(for: .milliseconds(300))
     try detour.world.startRelay(0)
@@ -127,10 +128,10 @@ private struct Detour {
   @Test func `goes when nobody wants it any more, here and at the relay`() throws {
     let detour = try Detour(relays: 2)
     detour.world.run(for: .seconds(2))
-    #expect(detour.paths == ["path0", "path0 via relay0", "path0 via relay1"])
+    #expect(detour.paths == ["direct", "over relay0", "over relay1"])
     detour.choose([1])
     detour.world.run(for: .seconds(1))
-    #expect(detour.paths == ["path0", "path0 via relay1"])
+    #expect(detour.paths == ["direct", "over relay1"])
     #expect(detour.world.relay(0).engine.relay.count == 0)
     #expect(detour.world.relay(1).engine.relay.count == 1)
     detour.expectNoFailures()
@@ -141,7 +142,7 @@ private struct Detour {
     detour.world.relayPlans[0].clients = []
     try detour.world.startRelay(0)
     detour.world.run(for: .seconds(5))
-    #expect(detour.paths == ["path0"])
+    #expect(detour.paths == ["direct"])
     #expect(detour.world.carried(from: detour.world.relayPlace(0, 0), to: Detour.near) == 0)
     detour.expectNoFailures()
   }
@@ -172,7 +173,7 @@ private struct Detour {
     detour.choose([0, 1])
     detour.world.change(Place(0, 0), Place(1, 0)) { $0.isUp = true }
     detour.world.run(for: .seconds(20))
-    #expect(detour.paths == ["path0", "path0 via relay0", "path0 via relay1"], "seed \(seed)")
+    #expect(detour.paths == ["direct", "over relay0", "over relay1"], "seed \(seed)")
     detour.expectNoFailures()
   }
 }

@@ -42,5 +42,7 @@ extension Engine {
 
   public mutating func nextEvent() -> Event? { events.popFirst() }
 
+  public func isRelay(_ peer: UInt32) -> Bool { isRelay(Int(peer)) }
+
   public func name(ofPeer peer: UInt32) -> String { peers[Int(peer)].settings.name }
 }

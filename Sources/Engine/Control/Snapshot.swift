@@ -108,8 +108,10 @@ extension Engine {
       case .down: .down
       }
     var described = StatusSnapshot.Path(
-      name: name(of: path.route.socket), interface: "", state: state, weight: local.weight, mtu: ByteCount(size.mtuInUse),
+      name: local.name, interface: "", state: state, weight: local.weight, mtu: ByteCount(size.mtuInUse),
       hasOffload: true)
+    let slot = slots[Int(path.route.socket)]
+    if !slot.isFree { described.via = peers[Int(slot.relay)].settings.name }
     described.search =
       switch size.state {
       case .disabled: .stopped
