@@ -111,10 +111,12 @@ public enum Gateway {
   /// Of all paths: an engine knows sockets by a bit of 32.
   static let mostSlots = 16
 
-  /// For each socket that leads over a relay the path whose interface it uses.
+  /// For each socket that leads over a relay the path whose interface it uses. A path with a limit has none, since it
+  /// could not keep it.
   private static func slots(_ configuration: GatewayConfiguration) -> [Int] {
     let each = min(configuration.relays.count, mostRelays)
-    return Array((0..<each).flatMap { _ in configuration.paths.indices }.prefix(mostSlots))
+    let paths = configuration.paths.indices.filter { configuration.paths[$0].limit == nil }
+    return Array((0..<each).flatMap { _ in paths }.prefix(mostSlots))
   }
 
   /// Relays that the operator named serve all peers whose address is known, in the order of the file.
@@ -226,6 +228,9 @@ public enum Gateway {
     for path in slots(setup.configuration) {
       var slot = settings.paths[path]
       slot.carrier = path
+      // What it carries is billed to its path.
+      slot.budget = nil
+      slot.used = nil
       settings.paths.append(slot)
     }
     for (index, relay) in setup.configuration.relays.enumerated() {

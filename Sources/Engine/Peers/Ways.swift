@@ -51,7 +51,7 @@ extension Engine {
         let size = PathMTU(mtu: localPaths[socket].mtu, to: route.remote)
         let path = PeerPath(
           id: id, peer: UInt32(index), route: route, size: size, isOurs: true,
-          keepalive: peers[index].settings.keepalive, at: now)
+          keepalive: isRelay(index) ? Engine.relayKeepalive : peers[index].settings.keepalive, at: now)
         guard let place = peers[index].add(path, size, at: now) else { return counters.count(.tooManyPaths) }
         limitChanged(place, of: index, at: now)
       }

@@ -236,6 +236,7 @@ public struct RelayEngine: ~Copyable {
         counters.unknownClient &+= 1
         return true
       }
+      lendIndices(to: index)
       _ = clients[index].handshake.receive(opened, at: now)
       pump(index, from: way, at: now)
     // A relay asks nobody.

@@ -185,9 +185,13 @@ extension Engine {
 
   private mutating func slotsChanged(of relay: Int, at now: Instant) {
     var due: Instant?
-    for socket in localPaths.indices where Int(slots[socket].relay) == relay {
+    var isNeeded = false
+    for socket in localPaths.indices where !slots[socket].isFree && Int(slots[socket].relay) == relay {
+      isNeeded = true
       if let other = slots[socket].deadline { due = min(due ?? other, other) }
     }
+    // Nobody needs fresh keys any more.
+    if !isNeeded { peers[relay].handshake.cease() }
     peers[relay].slotsDue = due
     peerDeadlineChanged(relay, at: now)
   }

@@ -261,7 +261,7 @@ extension Engine {
         peers[index].beliefs[path].log.learn(roundTrip: now - sent, at: now)
         let isBack = peers[index].beliefs[path].speak()
         if isFirst || isBack { pathsChanged(of: index, at: now) } else { roundTripsChanged(of: index) }
-        if isFirst && hasTerms { tellTerms(path, of: index, at: now) }
+        if isFirst && hasTerms && !isRelay(index) { tellTerms(path, of: index, at: now) }
       }
     }
   }
