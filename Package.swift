@@ -103,7 +103,7 @@ let package = Package(
     edge("POSIX", ["Primitives"]),
     // E1
     edge("Crypto", ["CIpsecMb", "COpenSSL", "Sealing"]),
-    edge("HTTP", ["CMicrohttpd"]),
+    edge("HTTP", ["CMicrohttpd", "Primitives"]),
     edge("Netlink", ["CLinux", "CMnl", "CNftables", "Primitives"]),
     edge("Parity", ["CIsal", "Erasure"]),
     edge("Ring", ["CUring", "Primitives"]),
