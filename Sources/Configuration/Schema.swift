@@ -41,7 +41,7 @@ public struct SectionForm: Sendable {
   /// As one would write it.
   public var example: String { hasName ? "[\(name) \"NAME\"]" : "[\(name)]" }
 
-  fileprivate init(
+  init(
     _ name: String, hasName: Bool = false, isRequired: Bool = false, most: Int = 1, elsewhere: [String] = [],
     _ summary: String, _ settings: [SettingForm]
   ) {
@@ -208,11 +208,6 @@ public enum Schema {
 }
 
 extension Schema {
-  /// The section of this name, in any case of its letters, as WireGuard reads them.
-  static func section(named name: String) -> SectionForm? {
-    sections.first { $0.name.lowercased() == name.lowercased() }
-  }
-
   /// "did you mean 'Peer'?", or what there is.
   static func hint(_ word: String, among known: [(name: String, elsewhere: [String])]) -> (text: String, meant: String?)
   {
