@@ -18,17 +18,10 @@ public struct RelayConfiguration: Equatable, Sendable {
   public var destinations: [IPPrefix] = []
   public var mostBindings = 10_000
   public var clients: [Client] = []
-  /// Where `hawser status` asks.
-  public var controlSocket: String
 
   public init(privateKey: KeySource, listenPort: UInt16) {
     self.privateKey = privateKey
     self.listenPort = listenPort
-    controlSocket = RelayConfiguration.defaultSocket(of: listenPort)
-  }
-
-  public static func defaultSocket(of port: UInt16) -> String {
-    "\(GatewayConfiguration.socketDirectory)/relay-\(port).sock"
   }
 
   public struct Client: Equatable, Sendable {
@@ -92,20 +85,15 @@ extension ConfigurationReader {
     // A configuration without a key is none, but what else is wrong with it should be said too.
     var configuration = RelayConfiguration(privateKey: .file(""), listenPort: 1)
     var isWhole = false
-    var socket: String?
     for section in scanner.sections {
       switch section.form.name {
       case Schema.host.name: isWhole = host(section, into: &configuration)
       case Schema.client.name:
         guard let client = client(section, configuration.clients.count) else { continue }
         configuration.clients.append(client)
-      case Schema.control.name:
-        places.note(.control, "", 0, section.place)
-        socket = one(Schema.Control.socket, in: section, .control)
       default: preconditionFailure("a section of the schema that nobody reads: \(section.form.name)")
       }
     }
-    configuration.controlSocket = socket ?? RelayConfiguration.defaultSocket(of: configuration.listenPort)
     clientsTwice(configuration)
     return isWhole ? configuration : nil
   }

@@ -3,7 +3,7 @@
 import Primitives
 
 extension Schema {
-  public static let relaySections = [host, client, control]
+  public static let relaySections = [host, client]
 
   static let host = SectionForm(
     "Relay", isRequired: true, elsewhere: ["Gateway", "Interface"], "this relay",

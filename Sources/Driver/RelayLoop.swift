@@ -52,8 +52,10 @@ struct RelayLoop: ~Copyable {
 
   var ring: Ring
   var engine: RelayEngine
-  /// The front first.
-  var sockets: FixedArray<RelayPort>
+  /// The front first, then those of the back that were ever needed.
+  private let ports: UnsafeMutablePointer<RelayPort>
+  private(set) var portCount = 1
+  private let mostPorts: Int
   private var pool: BufferPool
   private var messages = SendMessages(capacity: RelayLoop.mostSends)
   private let readers: UnsafeMutablePointer<UInt16>
@@ -63,24 +65,44 @@ struct RelayLoop: ~Copyable {
   private(set) var now: Instant
 
   init(
-    ring: consuming Ring, engine: consuming RelayEngine, sockets: consuming FixedArray<RelayPort>,
+    ring: consuming Ring, engine: consuming RelayEngine, front: consuming UDPSocket, mostBackSockets: Int,
     pool: consuming BufferPool, at now: Instant
   ) {
     let counts = UnsafeMutablePointer<UInt16>.allocate(capacity: RelayLoop.buffers)
     counts.initialize(repeating: 0, count: RelayLoop.buffers)
     readers = counts
     blocks = .allocate(capacity: RelayLoop.ownBlocks)
+    let sockets = UnsafeMutablePointer<RelayPort>.allocate(capacity: 1 + mostBackSockets)
+    sockets.initialize(to: RelayPort(front))
+    ports = sockets
+    mostPorts = 1 + mostBackSockets
     self.ring = ring
     self.engine = engine
-    self.sockets = sockets
     self.pool = pool
     self.now = now
     for number in 0..<RelayLoop.ownBlocks { freeBlocks.append(UInt16(number)) }
   }
 
   deinit {
+    ports.deinitialize(count: portCount)
+    ports.deallocate()
     readers.deallocate()
     blocks.deallocate()
+  }
+
+  var frontPort: UInt16 { ports.pointee.socket.port }
+
+  /// As many back sockets as there are clients of one destination. A sentence when the system gives none.
+  mutating func openBackSockets() -> String? {
+    while portCount < min(mostPorts, 1 + engine.relay.backSockets) {
+      do throws(UnderlayFailure) {
+        (ports + portCount).initialize(to: RelayPort(try UDPSocket.open()))
+        portCount += 1
+      } catch {
+        return "a back socket cannot be opened, and some clients' datagrams are lost: \(error)"
+      }
+    }
+    return nil
   }
 
   mutating func watch(_ waker: RingWaker) { ring.watch(waker, tag: Tag(Kind.woken)) }
@@ -116,7 +138,7 @@ struct RelayLoop: ~Copyable {
 
   private mutating func datagramsRead(_ completion: Completion) {
     let index = Int(completion.tag.place)
-    if !completion.isRepeating { sockets[index].isReading = false }
+    if !completion.isRepeating { ports[index].isReading = false }
     guard let number = completion.buffer else { return }
     pool.taken()
     defer { if readers[Int(number)] == 0 { pool.giveBack(number) } }
@@ -139,13 +161,17 @@ struct RelayLoop: ~Copyable {
     _ bytes: UnsafeRawBufferPointer, _ forward: RelayForward, from number: UInt16, trafficClass: UInt8
   ) {
     let index = RelayLoop.place(of: forward.socket)
+    if index >= portCount {
+      counters.dropped &+= UInt64((bytes.count + forward.pieceLength - 1) / forward.pieceLength)
+      return
+    }
     var batch = DatagramBatch(
       bytes, segmentSize: forward.pieceLength, to: forward.remote, trafficClass: trafficClass,
       context: UInt64(number) << 16 | UInt64(index))
-    while let message = messages.next(of: &batch, mostSegments: sockets[index].segmentation.mostSegments) {
+    while let message = messages.next(of: &batch, mostSegments: ports[index].segmentation.mostSegments) {
       readers[Int(number)] += 1
       ring.send(
-        message.header, on: sockets[index].socket.descriptor, mayWait: false,
+        message.header, on: ports[index].socket.descriptor, mayWait: false,
         tag: Tag(Kind.forwarded, number: message.number))
     }
     if !batch.isEmpty {
@@ -159,7 +185,7 @@ struct RelayLoop: ~Copyable {
     let index = Int(message.context & 0xffff)
     let segments = (message.bytes.count + message.segmentSize - 1) / message.segmentSize
     readers[Int(number)] -= 1
-    switch sockets[index].segmentation.note(completion.result, segments: segments) {
+    switch ports[index].segmentation.note(completion.result, segments: segments) {
     case .sent:
       counters.forwarded &+= UInt64(segments)
       counters.forwardedBytes &+= UInt64(message.bytes.count)
@@ -169,7 +195,7 @@ struct RelayLoop: ~Copyable {
       while let single = messages.next(of: &batch, mostSegments: 1) {
         readers[Int(number)] += 1
         ring.send(
-          single.header, on: sockets[index].socket.descriptor, mayWait: false,
+          single.header, on: ports[index].socket.descriptor, mayWait: false,
           tag: Tag(Kind.forwarded, number: single.number))
       }
     case .failed: counters.dropped &+= UInt64(segments)
@@ -191,15 +217,15 @@ struct RelayLoop: ~Copyable {
         continue
       }
       ring.send(
-        message.header, on: sockets[RelayLoop.place(of: datagram.socket)].socket.descriptor, mayWait: false,
+        message.header, on: ports[min(RelayLoop.place(of: datagram.socket), portCount - 1)].socket.descriptor, mayWait: false,
         tag: Tag(Kind.sent, number: message.number))
     }
     pool.lend(upTo: RelayLoop.buffers, to: &ring)
     if pool.lent == 0 { return }
-    for index in sockets.indices where !sockets[index].isReading {
-      sockets[index].isReading = true
+    for index in 0..<portCount where !ports[index].isReading {
+      ports[index].isReading = true
       ring.receive(
-        sockets[index].socket.descriptor, into: pool.group, layout: ReceivedDatagrams.layout,
+        ports[index].socket.descriptor, into: pool.group, layout: ReceivedDatagrams.layout,
         tag: Tag(Kind.datagrams, place: UInt32(index)))
     }
   }
