@@ -72,6 +72,28 @@ extension GatewayConfiguration {
   }
 }
 
+extension RelayConfiguration {
+  public func printed() -> [UInt8] {
+    var page = Page()
+    page.header(Schema.host)
+    page.source(privateKey, Schema.Host.privateKey.form, Schema.Host.privateKeyFile.form)
+    page.line(Schema.Host.listenPort.form, "\(listenPort)")
+    page.list(Schema.Host.address.form, addresses.map(\.description))
+    page.line(Schema.Host.allowPrivate.form, allowPrivate.rawValue)
+    page.list(Schema.Host.destinations.form, destinations.map(\.description))
+    page.line(Schema.Host.bindings.form, "\(mostBindings)")
+    for client in clients {
+      page.header(Schema.client, client.name)
+      page.line(Schema.Client.publicKey.form, "\(client.publicKey)")
+      page.source(client.presharedKey, Schema.Client.presharedKey.form, Schema.Client.presharedKeyFile.form)
+      page.line(Schema.Client.bindings.form, "\(client.mostBindings)")
+      page.line(Schema.Client.limit.form, client.limit?.printed)
+      page.line(Schema.Client.daily.form, client.daily?.printed)
+    }
+    return page.text
+  }
+}
+
 extension GatewayConfiguration.Stack {
   /// As it is written.
   public var printed: String {
