@@ -87,8 +87,8 @@ extension RelayConfiguration {
       page.line(Schema.Client.publicKey.form, "\(client.publicKey)")
       page.source(client.presharedKey, Schema.Client.presharedKey.form, Schema.Client.presharedKeyFile.form)
       page.line(Schema.Client.bindings.form, "\(client.mostBindings)")
-      page.line(Schema.Client.limit.form, client.limit?.printed)
-      page.line(Schema.Client.daily.form, client.daily?.printed)
+      page.line(Schema.Client.limit.form, client.limit.map { written($0.bitsPerSecond, Units.rates) })
+      page.line(Schema.Client.daily.form, client.daily.map { written(UInt64($0.value), Units.bytes) })
     }
     return page.text
   }
