@@ -5,7 +5,7 @@ import Wire
 
 @Suite struct `A relay with many clients` {
   /// Few of everything, so that most questions meet something that is there.
-  @Test(arguments: [UInt64](0..<300)) func `does what a list of bindings would do`(seed: UInt64) {
+  @Test(arguments: [UInt64](0..<150)) func `does what a list of bindings would do`(seed: UInt64) {
     var random = SeededRandom(seed: seed)
     var terms = RelayClientTerms()
     terms.bindings = 1 + Int(random.below(5))
@@ -76,16 +76,17 @@ import Wire
     }
     #expect(!passed.isEmpty)
     let rate = terms.rate ?? .maximum
+    var most = 0
     for first in passed.indices {
       var sum = 0
       // The last one may cross the end: it is charged to what comes later.
       for last in first..<passed.count {
-        let most = rate.bytes(in: passed[last].at - passed[first].at).value + terms.burst.value + 1_000
-        #expect(sum <= most, "seed \(seed): \(sum) bytes from \(first) to \(last), and \(most) are due")
-        if sum > most { return }
+        most = max(most, sum - rate.bytes(in: passed[last].at - passed[first].at).value)
         sum += passed[last].bytes
       }
     }
+    // Half a nanosecond for each read is rounded.
+    #expect(most <= terms.burst.value + 1_000, "seed \(seed): \(most) bytes at once")
   }
 }
 
