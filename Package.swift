@@ -38,9 +38,9 @@ func benchmark(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     name: name, dependencies: dependencies, path: "benchmarks/\(name)", cSettings: glibc, swiftSettings: base)
 }
 /// A program in C that ours is measured against. Intel's library is for Intel's processors and their like.
-func yardstick(_ name: String) -> Target {
+func yardstick(_ name: String, seals: Bool = false) -> Target {
   #if arch(x86_64)
-    let libraries: [LinkerSetting] = [.linkedLibrary("IPSec_MB")]
+    let libraries: [LinkerSetting] = seals ? [.linkedLibrary("IPSec_MB")] : []
   #else
     let libraries: [LinkerSetting] = []
   #endif
@@ -135,7 +135,8 @@ let package = Package(
     program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
     program("path-oracle", ["Commands", "POSIX", "Primitives", "Resequencer", "Topology"]),
     // Benchmarks
-    yardstick("floor"),
+    yardstick("floor", seals: true),
+    yardstick("relay-floor"),
     benchmark("bond-bench", ["Commands", "Primitives", "Simulation", "TestWorld", "Topology"]),
     benchmark(
       "engine-bench",
@@ -144,6 +145,7 @@ let package = Package(
     benchmark("parity-bench", ["Erasure", "Parity", "Primitives", "Redundancy", "Wire"]),
     benchmark("paths-bench", ["Commands", "Lab", "Primitives", "Topology"]),
     benchmark("pipe-bench", ["Commands", "Lab", "Primitives", "Topology"]),
+    benchmark("relay-bench", ["Primitives", "Relay", "Wire"]),
     benchmark("resequencer-bench", ["Packets", "Primitives", "Resequencer", "Wire"]),
     benchmark("seal-bench", ["Crypto", "Sealing"]),
     benchmark("simulation-bench", ["Primitives", "Simulation", "Topology"]),
