@@ -42,7 +42,7 @@ public import Primitives
 public import Wire
 
 /// Where a datagram came in, or leaves.
-public enum RelaySocket: Hashable, Sendable {
+public enum RelaySocket: Hashable, Sendable, BitwiseCopyable {
   case front
   case back(UInt16)
 }

@@ -46,6 +46,8 @@ extension Relay {
     public var datagrams: UInt64 = 0
     public var bytes: UInt64 = 0
 
+    public init() {}
+
     @inline(__always)
     mutating func count(_ datagrams: Int, _ bytes: Int) {
       reads &+= 1

@@ -1,5 +1,6 @@
 //  RunRelay.swift — hands a relay's configuration to the driver.
 
+import Commands
 import Driver
 
 extension Hawser {

@@ -82,9 +82,11 @@ struct `Gateways of a topology that is up` {
         Set(try lab.status(of: "branch").peers[0].paths.filter { $0.state == state }.map { $0.via ?? "direct" })
       }
       let isFound = try eventually { try ways("up") == ["direct", "r1", "r2"] }
-      #expect(isFound, "\(try lab.status(of: "branch").peers[0].paths)")
+      let found = try lab.status(of: "branch").peers[0].paths
+      #expect(isFound, "\(found)")
       // Nobody but the two relays passes anything on, and the other side knows of no relay.
-      #expect(try lab.status(of: "hq").peers[0].paths.count { $0.state == "up" } == 3)
+      let atHQ = try lab.status(of: "hq").peers[0].paths
+      #expect(atHQ.count { $0.state == "up" } == 3)
       let ping = try lab.run("alice", ["ping", "-q", "-c", "20", "-i", "0.1", "-s", "200", "10.1.0.2"])
       // The direct way takes 100 ms there and back, and the shortest 40.
       let words = ping.text.split(separator: "/")

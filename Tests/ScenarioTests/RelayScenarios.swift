@@ -1,5 +1,7 @@
 import Engine
 import Primitives
+import Relay
+import Status
 import TestWorld
 import Testing
 

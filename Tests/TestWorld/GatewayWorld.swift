@@ -25,6 +25,7 @@ import Handshake
 import Packets
 public import Primitives
 import Resequencer
+import Relay
 public import Sealing
 import Wire
 

@@ -30,19 +30,23 @@
 public import Handshake
 public import Primitives
 public import Relay
-import Sealing
-import Wire
+public import Sealing
+public import Wire
 
 /// Some of the bytes that were received last go on, each datagram as it is.
-public struct RelayForward {
-  public var range: Range<Int>
+public struct RelayForward: BitwiseCopyable {
+  fileprivate let lower: Int
+  fileprivate let upper: Int
   public var pieceLength: Int
   public var socket: RelaySocket
   public var remote: Endpoint
+
+  /// Of what was received.
+  public var range: Range<Int> { lower..<upper }
 }
 
 /// Something of our own to send.
-public struct RelayDatagram {
+public struct RelayDatagram: BitwiseCopyable {
   public static let mostBytes = 192
 
   public fileprivate(set) var bytes = InlineArray<192, UInt8>(repeating: 0)
@@ -201,7 +205,9 @@ public struct RelayEngine: ~Copyable {
       case .send(let socket, let remote) = relay.forward(
         from: source, on: socket, datagrams: run.datagrams, bytes: run.range.count, at: now)
     else { return }
-    forwards.append(RelayForward(range: run.range, pieceLength: pieceLength, socket: socket, remote: remote))
+    forwards.append(RelayForward(
+        lower: run.range.lowerBound, upper: run.range.upperBound, pieceLength: pieceLength, socket: socket,
+        remote: remote))
   }
 
   /// Always for us: neither is ever forwarded.
@@ -240,7 +246,8 @@ public struct RelayEngine: ~Copyable {
       _ = clients[index].handshake.receive(opened, at: now)
       pump(index, from: way, at: now)
     // A relay asks nobody.
-    case .response, .cookie: break
+    case .response: break
+    case .cookie: break
     }
     return true
   }

@@ -27,8 +27,9 @@
 //
 //  Not here.  Which relays serve a peer. The relay itself (RelayEngine).
 
+import Handshake
 import PathMTU
-import Primitives
+public import Primitives
 import Wire
 
 extension Engine {
