@@ -15,7 +15,7 @@
 //  not his. The index is asked for only when it differs from the datagram's before. At a back port only questions
 //  count, and a read whose datagrams have another length can have one in its end only.
 //
-//  Cost: 1 to 2 ns a datagram at the front port, nothing at a back port.
+//  Cost: 1.4 ns a datagram at the front port, nothing at a back port.
 
 public import Wire
 
