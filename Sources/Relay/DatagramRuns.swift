@@ -1,4 +1,5 @@
-//  DatagramRuns.swift — sorts a read of many datagrams: what is the relay's own to look at, and what goes on in one piece.
+//  DatagramRuns.swift — sorts a read of many datagrams: what is the relay's own to look at, and what goes on in one
+//  piece.
 //
 //  Why.  The kernel merges what came from one source, up to 64 datagrams of one length, and takes as many in one call.
 //  Forwarding costs by the call and not by the datagram, so what goes on must stay together, though a question to the
@@ -11,10 +12,10 @@
 //
 //  "May be": a data datagram has the index of one of the relay's sessions, which one in some ten thousand has by chance
 //  where thousands of sessions are; and any initiation can be for the relay. The caller finds out, and forwards what is
-//  not his. The index is asked for only when it differs from the datagram's before. At a back port only questions count,
-//  and a read whose datagrams have another length can have one in its end only.
+//  not his. The index is asked for only when it differs from the datagram's before. At a back port only questions
+//  count, and a read whose datagrams have another length can have one in its end only.
 //
-//  Cost: 1 to 2 ns a datagram at the front port, nothing at a back port.
+//  Cost: 1.4 ns a datagram at the front port, nothing at a back port.
 
 public import Wire
 

@@ -49,12 +49,17 @@ public struct RelayDestinations: Sendable {
     if RelayDestinations.mapped.contains(address) { return false }
     guard isReachable(address) else { return false }
     if let hidden = RelayDestinations.hidden(in: address), !isReachable(hidden) { return false }
-    return allowed.isEmpty || allowed.contains { $0.contains(address) }
+    return allowed.isEmpty || RelayDestinations.isIn(allowed, address)
   }
 
   private func isReachable(_ address: IPAddress) -> Bool {
-    if own.contains(address) || RelayDestinations.never.contains(where: { $0.contains(address) }) { return false }
-    return allowsPrivate || !RelayDestinations.privateNetworks.contains { $0.contains(address) }
+    if own.contains(address) || RelayDestinations.isIn(RelayDestinations.never, address) { return false }
+    return allowsPrivate || !RelayDestinations.isIn(RelayDestinations.privateNetworks, address)
+  }
+
+  private static func isIn(_ networks: [IPPrefix], _ address: IPAddress) -> Bool {
+    for index in networks.indices where networks[index].contains(address) { return true }
+    return false
   }
 
   private static func hidden(in address: IPAddress) -> IPAddress? {

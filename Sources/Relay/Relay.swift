@@ -31,8 +31,8 @@
 //  to say which). Keeping bindings over a restart (they are asked for again within a second of being missed).
 //
 //  Always true.  (1) What is forwarded comes from a bound address and goes to the other end of the same binding. (2) No
-//  stranger hears anything: only a bound destination's question is answered, with as many bytes. (3) A binding ends with
-//  its lease. (4) Each binding that ended is told of once. (5) Nothing is allocated while it forwards.
+//  stranger hears anything: only a bound destination's question is answered, with as many bytes. (3) A binding ends
+//  with its lease. (4) Each binding that ended is told of once. (5) Nothing is allocated while it forwards.
 //
 //  Not here.  Sessions, keys, sockets. Whether a client receives at the address that he sends from: the driver hands in
 //  what he says from there once a ping of the session came back from it, or a client could have others' packets sent to

@@ -11,7 +11,8 @@ import Wire
         "clear-header", "location", "mask", "resume-record", "protected-member", "parity", "member-image",
         "parity-coefficients", "control-message", "report", "plan", "give-up", "terms", "size-question",
         "size-answer", "relay-bind", "relay-bind-ipv6", "relay-unbind", "relay-granted", "relay-refused",
-        "relay-question", "relay-answer", "initiation", "response", "cookie-reply", "initiation-payload", "response-payload",
+        "relay-question", "relay-answer", "initiation", "response", "cookie-reply", "initiation-payload",
+        "response-payload",
       ])
   }
 

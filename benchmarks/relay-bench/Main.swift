@@ -1,9 +1,9 @@
 //  relay-bench — what does a relay's decision cost, and does it depend on how many bindings there are?
 //
 //  Prediction.  A hash of three words is 10 ns; the index's cell and the record are a line of the cache each. Ten
-//  bindings lie in the first cache (20 ns in all); ten thousand are 1.2 MB of records and 128 KB of each index, which is
-//  the second or third one (40 ns). A read of 44 datagrams costs as much once, and 1 ns for each of them to be sorted:
-//  100 ns, where the kernel takes some 20 µs for the same read and the send behind it.
+//  bindings lie in the first cache (20 ns in all); ten thousand are 1.2 MB of records and 128 KB of each index, which
+//  is the second or third one (40 ns). A read of 44 datagrams costs as much once, and 1 ns for each of them to be
+//  sorted: 100 ns, where the kernel takes some 20 µs for the same read and the send behind it.
 //
 //  Method.  As many bindings as clients' addresses, five to a destination; then reads from all of them in random order,
 //  7 rounds of 200,000 decisions. Printed are the median and the spread of this process's CPU time for each decision:
