@@ -12,8 +12,8 @@
 //  An answer is text, or a stream (HTTPStream) that goes on for as long as somebody listens.
 //
 //  Always true.  (1) At most `connections` connections with `connectionMemory` and `mostBody` bytes each; whoever says
-//  nothing for `patience` is cut off. (2) The handler is called by one thread. (3) After `stop` the handler is called no
-//  more, and every stream has ended.
+//  nothing for `patience` is cut off. (2) The handler is called by one thread. (3) After `stop` the handler is called
+//  no more, and every stream has ended.
 
 import CMicrohttpd
 import Glibc
@@ -217,7 +217,8 @@ public struct HTTPServer: ~Copyable {
   private static func send(
     _ response: HTTPResponse, on connection: OpaquePointer, _ conversation: Conversation, _ server: Context
   ) -> MHD_Result {
-    guard let made = response.stream.map({ open($0, response, on: connection, conversation, server) }) ?? plain(response)
+    guard
+      let made = response.stream.map({ open($0, response, on: connection, conversation, server) }) ?? plain(response)
     else { return .NO }
     defer { MHD_destroy_response(made) }
     MHD_add_response_header(made, "Content-Type", response.type)
