@@ -48,7 +48,8 @@ import Testing
       "1:1: [Relay] has no PrivateKey: expected it or PrivateKeyFile; hawser genkey makes one"
     ),
     (
-      "[Relay]\nListenPort = 1\nPrivateKeyFile = k\n[Client \"a\"]\nPublicKey = \(key)\n[Client \"b\"]\nPublicKey = \(key)\n",
+      "[Relay]\nListenPort = 1\nPrivateKeyFile = k\n[Client \"a\"]\nPublicKey = \(key)\n"
+        + "[Client \"b\"]\nPublicKey = \(key)\n",
       "7:13: PublicKey: client \"a\" in line 5 has this key: expected another"
     ),
     (

@@ -16,7 +16,7 @@
 //
 //      setRelays ─▶ free slot of each own path ─▶ relay answers there ─▶ ask ─▶ granted ─▶ path, up when a pong comes
 //                                                     ▲                          │
-//                      the path falls silent: is the relay there? ◀──────────────┘ nothing comes: the peer's next address
+//                       the path falls silent: is the relay there? ◀─────────────┘ nothing comes: his next address
 //
 //  Rejected.  A header of our own for the relay to read (every datagram would be longer, and the relay's copy would
 //  cost it a pass over the bytes); one socket for all ways (a translator or the relay could not tell them apart by
