@@ -33,7 +33,8 @@ final class SQLiteDatabase: Database {
     sqlite3_close_v2(handle)
   }
 
-  static func open(_ path: String, patience: Interval = SQLiteDatabase.patience) throws(StoreFailure) -> SQLiteDatabase {
+  static func open(_ path: String, patience: Interval = SQLiteDatabase.patience) throws(StoreFailure) -> SQLiteDatabase
+  {
     let operation = "open \(path)"
     if path.isEmpty || path.utf8.contains(0) { throw StoreFailure(.unreachable, operation, "that is no path") }
     // Made by us, so that only we may read it; the log beside it gets the same rights from SQLite. What exists is not
@@ -60,7 +61,8 @@ final class SQLiteDatabase: Database {
     var mode: OpaquePointer?
     sqlite3_prepare_v2(handle, "PRAGMA journal_mode", -1, &mode, nil)
     defer { sqlite3_finalize(mode) }
-    let isLogging = sqlite3_step(mode) == SQLITE_ROW && sqlite3_column_text(mode, 0).map { String(cString: $0) } == "wal"
+    let isLogging =
+      sqlite3_step(mode) == SQLITE_ROW && sqlite3_column_text(mode, 0).map { String(cString: $0) } == "wal"
     if !isLogging {
       throw StoreFailure(.other, operation, "its file system has no shared memory, which a write-ahead log needs")
     }
