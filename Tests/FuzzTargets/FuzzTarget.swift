@@ -31,6 +31,7 @@ public struct FuzzTarget: Sendable, CustomStringConvertible {
     FuzzTarget(name: "gateway", check: checkGateway),
     FuzzTarget(name: "json", check: checkJSON),
     FuzzTarget(name: "parity", check: checkParity),
+    FuzzTarget(name: "relay", check: checkRelay),
     FuzzTarget(name: "topology", check: checkTopology),
     FuzzTarget(name: "trace", check: checkTrace),
     FuzzTarget(name: "wire", check: checkWire),
