@@ -32,6 +32,13 @@ import Testing
     #expect(try JSONValue(reading: "5e-324").number == .leastNonzeroMagnitude)
   }
 
+  @Test(arguments: ["7976931348623157000.0", "1e18", "-9.1e18", "9007199254740993.0", "9223372036854775808.0", "1e300"])
+  func `has the same number when it was written and is read again`(text: String) throws {
+    let value = try JSONValue(reading: text)
+    let again = try JSONValue(reading: value.text)
+    #expect(again == value && again.text == value.text)
+  }
+
   @Test func `keeps every character that a string can have`() throws {
     let value = try JSONValue(reading: #""\"\\\/\b\f\n\r\t\u0000\u00e9\ud83d\ude00é😀\u007f""#)
     #expect(value.string == "\"\\/\u{8}\u{c}\n\r\t\u{0}é😀é😀\u{7f}")
