@@ -38,9 +38,9 @@ func benchmark(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     name: name, dependencies: dependencies, path: "benchmarks/\(name)", cSettings: glibc, swiftSettings: base)
 }
 /// A program in C that ours is measured against. Intel's library is for Intel's processors and their like.
-func yardstick(_ name: String) -> Target {
+func yardstick(_ name: String, seals: Bool = false) -> Target {
   #if arch(x86_64)
-    let libraries: [LinkerSetting] = [.linkedLibrary("IPSec_MB")]
+    let libraries: [LinkerSetting] = seals ? [.linkedLibrary("IPSec_MB")] : []
   #else
     let libraries: [LinkerSetting] = []
   #endif
@@ -69,6 +69,8 @@ let package = Package(
     library("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
     library("CIpsecMb", apt: "libipsec-mb-dev"),  // x86 only: elsewhere nobody imports it, and nothing is linked
     library("CMicrohttpd", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
+    library("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
+    library("CPostgres", pkgConfig: "libpq", apt: "libpq-dev"),
     // L0
     .target(
       name: "Primitives", cSettings: glibc, swiftSettings: strict,
@@ -78,24 +80,27 @@ let package = Package(
     // L1
     sansIO("Commands", ["Primitives"]),
     sansIO("Configuration", ["Primitives", "Sealing"]),
+    sansIO("JSON", ["Primitives"]),
     sansIO("Packets", ["Primitives"]),
     sansIO("Status", ["Primitives", "Sealing"]),
     sansIO("Topology", ["Primitives"]),
-    sansIO("Wire"),
+    sansIO("Wire", ["Primitives"]),
     // L2
+    sansIO("ALTO", ["JSON", "Primitives"]),
     sansIO("Handshake", ["Primitives", "Sealing", "Wire"]),
     sansIO("PathHealth", ["Primitives", "Wire"]),
     sansIO("PathMTU", ["Primitives"]),
     sansIO("PathOracle", ["Primitives"]),
     sansIO("Redundancy", ["Erasure", "Primitives", "Wire"]),
+    sansIO("Relay", ["Primitives", "Wire"]),
     pump("Resequencer", ["Packets", "Primitives", "Wire"]),
     sansIO("Striper", ["Primitives"]),
     // L3
     pump(
       "Engine",
       [
-        "Erasure", "Handshake", "Packets", "PathHealth", "PathMTU", "Primitives", "Redundancy", "Resequencer",
-        "Sealing", "Status", "Striper", "Wire",
+        "Erasure", "Handshake", "Packets", "PathHealth", "PathMTU", "Primitives", "Redundancy", "Relay",
+        "Resequencer", "Sealing", "Status", "Striper", "Wire",
       ]),
     sansIO("Simulation", ["Primitives", "Topology"]),
     // E0
@@ -103,10 +108,11 @@ let package = Package(
     edge("POSIX", ["Primitives"]),
     // E1
     edge("Crypto", ["CIpsecMb", "COpenSSL", "Sealing"]),
-    edge("HTTP", ["CMicrohttpd"]),
+    edge("HTTP", ["CMicrohttpd", "Primitives"]),
     edge("Netlink", ["CLinux", "CMnl", "CNftables", "Primitives"]),
     edge("Parity", ["CIsal", "Erasure"]),
     edge("Ring", ["CUring", "Primitives"]),
+    edge("Store", ["CPostgres", "CSQLite", "POSIX", "Primitives", "Sealing"]),
     // E2
     edge("Control", ["HTTP", "POSIX", "Primitives", "Status"]),
     edge("Underlay", ["POSIX", "Primitives", "Ring"]),
@@ -117,7 +123,7 @@ let package = Package(
       "Driver",
       [
         "Configuration", "Control", "Crypto", "Engine", "Handshake", "Netlink", "POSIX", "Packets", "Parity",
-        "Primitives", "Resequencer", "Ring", "Sealing", "Status", "Underlay", "VNIC", "Wire",
+        "Primitives", "Relay", "Resequencer", "Ring", "Sealing", "Status", "Underlay", "VNIC", "Wire",
       ]),
     edge(
       "Lab",
@@ -135,7 +141,8 @@ let package = Package(
     program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
     program("path-oracle", ["Commands", "POSIX", "Primitives", "Resequencer", "Topology"]),
     // Benchmarks
-    yardstick("floor"),
+    yardstick("floor", seals: true),
+    yardstick("relay-floor"),
     benchmark("bond-bench", ["Commands", "Primitives", "Simulation", "TestWorld", "Topology"]),
     benchmark(
       "engine-bench",
@@ -145,6 +152,7 @@ let package = Package(
     benchmark("parity-bench", ["Erasure", "Parity", "Primitives", "Redundancy", "Wire"]),
     benchmark("paths-bench", ["Commands", "Lab", "Primitives", "Topology"]),
     benchmark("pipe-bench", ["Commands", "Lab", "Primitives", "Topology"]),
+    benchmark("relay-bench", ["Primitives", "Relay", "Wire"]),
     benchmark("resequencer-bench", ["Packets", "Primitives", "Resequencer", "Wire"]),
     benchmark("seal-bench", ["Crypto", "Sealing"]),
     benchmark("simulation-bench", ["Primitives", "Simulation", "Topology"]),
@@ -154,15 +162,18 @@ let package = Package(
     tests("SealingTests", ["Primitives", "Sealing"]),
     tests("CommandsTests", ["Commands"]),
     tests("ConfigurationTests", ["Configuration", "Primitives", "Sealing"]),
+    tests("JSONTests", ["JSON", "Primitives"]),
     tests("PacketsTests", ["Packets", "Primitives"]),
     tests("TopologyTests", ["Primitives", "Topology"]),
     tests("WireTests", ["Primitives", "Wire"]),
+    tests("ALTOTests", ["ALTO", "JSON", "Primitives"]),
     tests(
       "HandshakeTests", ["Crypto", "Handshake", "Primitives", "Sealing", "TestWorld", "Wire"], data: ["Vectors"]),
     tests("PathHealthTests", ["PathHealth", "Primitives", "Simulation", "Topology", "Wire"]),
     tests("PathMTUTests", ["PathMTU", "Primitives"]),
     tests("PathOracleTests", ["PathOracle", "Primitives"]),
     tests("RedundancyTests", ["Parity", "Primitives", "Redundancy", "Simulation", "Wire"]),
+    tests("RelayTests", ["AllocationCount", "Primitives", "Relay", "Wire"]),
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
     tests("StriperTests", ["Primitives", "Striper"]),
     tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),
@@ -170,13 +181,15 @@ let package = Package(
     tests(
       "ScenarioTests",
       [
-        "Engine", "Handshake", "PathHealth", "Primitives", "Redundancy", "Simulation", "Status", "TestWorld",
+        "Engine", "Handshake", "PathHealth", "Primitives", "Redundancy", "Relay", "Simulation", "Status", "TestWorld",
         "Topology", "Wire",
       ]),
     tests("CryptoTests", ["Crypto", "Primitives", "Sealing"], data: ["Vectors"]),
     tests("ParityTests", ["Erasure", "Parity", "Primitives"]),
     tests("NetlinkTests", ["CLinux", "Netlink", "Primitives"]),
     tests("RingTests", ["Primitives", "Ring"]),
+    tests("StoreTests", ["CPostgres", "CSQLite", "Lab", "Primitives", "Sealing", "Store"]),
+    tests("HTTPTests", ["HTTP", "Primitives"]),
     tests("ControlTests", ["Control", "Primitives", "Sealing", "Status"]),
     tests("UnderlayTests", ["Primitives", "Ring", "Underlay"]),
     tests("VNICTests", ["CLinux", "Netlink", "Packets", "Primitives", "VNIC"]),
@@ -192,20 +205,23 @@ let package = Package(
     tests("PathOracleCommandTests", []),
     tests("PipeTests", ["CLinux", "COpenSSL", "Crypto", "Handshake", "Lab", "Primitives", "Sealing", "Wire"]),
     tests("HouseTests", ["Configuration", "Topology"]),
+    .executableTarget(
+      name: "StoreWriter", dependencies: ["POSIX", "Primitives", "Store"], path: "Tests/StoreWriter", cSettings: glibc,
+      swiftSettings: base),
     .target(name: "AllocationCount", path: "Tests/AllocationCount", cSettings: glibc),
     .target(
       name: "TestWorld",
       dependencies: [
-        "Crypto", "Engine", "Handshake", "Packets", "Parity", "Primitives", "Resequencer", "Sealing", "Simulation",
-        "Status", "Topology", "Wire",
+        "Crypto", "Engine", "Handshake", "Packets", "Parity", "Primitives", "Relay", "Resequencer", "Sealing",
+        "Simulation", "Status", "Topology", "Wire",
       ],
       path: "Tests/TestWorld",
       cSettings: glibc, swiftSettings: base),
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "Configuration", "Crypto", "Handshake", "Packets", "Parity", "Primitives", "Redundancy", "Sealing",
-        "Simulation", "TestWorld", "Topology", "Wire",
+        "ALTO", "Configuration", "Crypto", "Handshake", "JSON", "Packets", "Parity", "Primitives", "Redundancy",
+        "Relay", "Sealing", "Simulation", "TestWorld", "Topology", "Wire",
       ],
       path: "Tests/FuzzTargets",
       cSettings: glibc, swiftSettings: strict),

@@ -22,13 +22,16 @@ public struct FuzzTarget: Sendable, CustomStringConvertible {
   public var description: String { name }
 
   public static let all = [
+    FuzzTarget(name: "alto", check: checkALTO),
     FuzzTarget(name: "change", check: checkChange),
     FuzzTarget(name: "configuration", check: checkConfiguration),
     FuzzTarget(name: "crook", check: checkCrook),
     FuzzTarget(name: "packet", check: checkPacket),
     FuzzTarget(name: "gatekeeper", check: checkGatekeeper),
     FuzzTarget(name: "gateway", check: checkGateway),
+    FuzzTarget(name: "json", check: checkJSON),
     FuzzTarget(name: "parity", check: checkParity),
+    FuzzTarget(name: "relay", check: checkRelay),
     FuzzTarget(name: "topology", check: checkTopology),
     FuzzTarget(name: "trace", check: checkTrace),
     FuzzTarget(name: "wire", check: checkWire),

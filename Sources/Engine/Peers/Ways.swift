@@ -43,7 +43,7 @@ extension Engine {
   mutating func seekPaths(of index: Int, at now: Instant) {
     let endpoints = peers[index].settings.endpoints
     for turn in endpoints.indices {
-      for socket in localPaths.indices {
+      for socket in localPaths.indices where mayUse(socket, for: index) {
         // The first with the first, the second with the second: nearly always these are the ones that lead anywhere.
         let route = route(from: socket, to: endpoints[(socket + turn) % endpoints.count])
         if peers[index].firstPlace(where: { $0.route.leadsTo(route) }) != nil { continue }
@@ -51,7 +51,7 @@ extension Engine {
         let size = PathMTU(mtu: localPaths[socket].mtu, to: route.remote)
         let path = PeerPath(
           id: id, peer: UInt32(index), route: route, size: size, isOurs: true,
-          keepalive: peers[index].settings.keepalive, at: now)
+          keepalive: isRelay(index) ? Engine.relayKeepalive : peers[index].settings.keepalive, at: now)
         guard let place = peers[index].add(path, size, at: now) else { return counters.count(.tooManyPaths) }
         limitChanged(place, of: index, at: now)
       }
@@ -116,6 +116,7 @@ extension Engine {
 
   /// Tells the cores which paths there are.
   mutating func pathsChanged(of index: Int, at now: Instant) {
+    if isRelay(index) { return relayPathsChanged(index, at: now) }
     var arriving: UInt32 = 0
     var answered: UInt32 = 0
     var silent: UInt32 = 0
@@ -197,6 +198,7 @@ extension Engine {
       case .die:
         isChanged = true
         report(.pathDown, peer: index, path: place)
+        noteSlot(place, of: index, isUp: false, at: now)
         ask(place, of: index, at: now)
       }
     }
