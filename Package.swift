@@ -102,6 +102,7 @@ let package = Package(
         "Erasure", "Handshake", "Packets", "PathHealth", "PathMTU", "Primitives", "Redundancy", "Relay",
         "Resequencer", "Sealing", "Status", "Striper", "Wire",
       ]),
+    sansIO("Oracle", ["ALTO", "JSON", "PathOracle", "Primitives", "Resequencer", "Sealing"]),
     sansIO("Simulation", ["Primitives", "Topology"]),
     // E0
     .target(name: "CLinux", cSettings: glibc),
