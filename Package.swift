@@ -132,6 +132,12 @@ let package = Package(
         "CLinux", "Configuration", "Control", "Crypto", "Netlink", "POSIX", "Packets", "Primitives", "Ring", "Sealing",
         "Simulation", "Topology", "VNIC",
       ]),
+    edge(
+      "OracleHost",
+      [
+        "ALTO", "Configuration", "Crypto", "HTTP", "JSON", "Oracle", "POSIX", "PathOracle", "Primitives", "Sealing",
+        "Store",
+      ]),
     // X
     program(
       "hawser",
