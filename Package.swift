@@ -146,7 +146,7 @@ let package = Package(
         "Underlay",
       ]),
     program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
-    program("path-oracle", ["Commands", "POSIX", "Primitives", "Resequencer", "Topology"]),
+    program("path-oracle", ["Commands", "OracleHost", "POSIX", "Primitives", "Resequencer", "Topology"]),
     // Benchmarks
     yardstick("floor", seals: true),
     yardstick("relay-floor"),
