@@ -151,6 +151,7 @@ let package = Package(
       ["Crypto", "Engine", "Handshake", "Packets", "Parity", "Primitives", "Resequencer", "Sealing", "Wire"]),
     benchmark("gateway-seeds", ["AllocationCount", "TestWorld"]),
     benchmark("map-bench", ["PathOracle", "Primitives"]),
+    benchmark("oracle-bench", ["Commands", "PathOracle", "Primitives", "Resequencer", "TestWorld", "Topology"]),
     benchmark("parity-bench", ["Erasure", "Parity", "Primitives", "Redundancy", "Wire"]),
     benchmark("paths-bench", ["Commands", "Lab", "Primitives", "Topology"]),
     benchmark("pipe-bench", ["Commands", "Lab", "Primitives", "Topology"]),

@@ -10,8 +10,7 @@
 //                      └──▶ cut off: he reads more slowly than it happens
 //
 //  Always true.  (1) Whoever does not read is cut off and not waited for. (2) A suspended connection has nothing
-//  waiting.
-//  (3) After `end`, or when the listener is gone, `send` says false.
+//  waiting. (3) After `end`, or when the listener is gone, `send` says false.
 
 import CMicrohttpd
 import Synchronization
@@ -28,14 +27,16 @@ public final class HTTPStream: Sendable {
     var waiting: [UInt8] = []
     var isEnded = false
     var isCut = false
-    /// The library's connection, as a number: it belongs to no thread.
-    var connection: UInt = 0
+    /// The library's, by its address. It lives until `closed`.
+    var connection: UInt?
     var isSuspended = false
 
+    var library: OpaquePointer? { connection.flatMap { OpaquePointer(bitPattern: $0) } }
+
     mutating func wake() {
-      guard isSuspended, let connection = OpaquePointer(bitPattern: connection) else { return }
+      guard isSuspended, let library else { return }
       isSuspended = false
-      MHD_resume_connection(connection)
+      MHD_resume_connection(library)
     }
   }
 
@@ -71,34 +72,51 @@ public final class HTTPStream: Sendable {
   // MARK: The server's thread
 
   func begin(on connection: OpaquePointer) {
-    let number = UInt(bitPattern: connection)
-    state.withLock { $0.connection = number }
+    let address = UInt(bitPattern: connection)
+    state.withLock { $0.connection = address }
   }
 
   /// The listener is gone, or was told everything.
   func closed() {
     state.withLock { state in
       state.isEnded = true
-      state.connection = 0
+      state.connection = nil
       state.waiting = []
     }
   }
 
   /// How many bytes there are for him now; 0: none yet, and he is suspended.
   func read(into room: UnsafeMutableRawBufferPointer) -> Int {
+    switch take(atMost: room.count) {
+    case .nothing: return 0
+    case .over: return HTTPStream.over
+    case .broken: return HTTPStream.broken
+    case .bytes(let bytes):
+      room.copyBytes(from: bytes)
+      return bytes.count
+    }
+  }
+
+  private enum Taking: Sendable {
+    case nothing
+    case over
+    case broken
+    case bytes(ArraySlice<UInt8>)
+  }
+
+  private func take(atMost count: Int) -> Taking {
     state.withLock { state in
-      if state.isCut { return HTTPStream.broken }
+      if state.isCut { return .broken }
       if state.waiting.isEmpty {
-        if state.isEnded { return HTTPStream.over }
-        guard let connection = OpaquePointer(bitPattern: state.connection) else { return HTTPStream.broken }
+        if state.isEnded { return .over }
+        guard let library = state.library else { return .broken }
         state.isSuspended = true
-        MHD_suspend_connection(connection)
-        return 0
+        MHD_suspend_connection(library)
+        return .nothing
       }
-      let count = min(state.waiting.count, room.count)
-      state.waiting.withUnsafeBytes { room.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<count])) }
-      state.waiting.removeFirst(count)
-      return count
+      let taken = state.waiting.prefix(count)
+      state.waiting.removeFirst(taken.count)
+      return .bytes(taken)
     }
   }
 }
