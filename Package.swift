@@ -88,6 +88,7 @@ let package = Package(
     sansIO("Wire", ["Primitives"]),
     // L2
     sansIO("ALTO", ["JSON", "Primitives"]),
+    sansIO("Advice", ["JSON", "Primitives", "Sealing"]),
     sansIO("Handshake", ["Primitives", "Sealing", "Wire"]),
     sansIO("PathHealth", ["Primitives", "Wire"]),
     sansIO("PathMTU", ["Primitives"]),
@@ -179,6 +180,7 @@ let package = Package(
     tests("ALTOTests", ["ALTO", "JSON", "Primitives"]),
     tests(
       "HandshakeTests", ["Crypto", "Handshake", "Primitives", "Sealing", "TestWorld", "Wire"], data: ["Vectors"]),
+    tests("AdviceTests", ["Advice", "Primitives", "Sealing"]),
     tests("PathHealthTests", ["PathHealth", "Primitives", "Simulation", "Topology", "Wire"]),
     tests("PathMTUTests", ["PathMTU", "Primitives"]),
     tests("PathOracleTests", ["PathOracle", "Primitives"]),
