@@ -126,7 +126,7 @@ let package = Package(
     edge(
       "Driver",
       [
-        "Configuration", "Control", "Crypto", "Engine", "Handshake", "Netlink", "POSIX", "Packets", "Parity",
+        "Advice", "Configuration", "Control", "Crypto", "Engine", "Fetch", "Handshake", "Netlink", "POSIX", "Packets", "Parity",
         "Primitives", "Relay", "Resequencer", "Ring", "Sealing", "Status", "Underlay", "VNIC", "Wire",
       ]),
     edge(

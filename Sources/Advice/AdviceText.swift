@@ -80,10 +80,20 @@ public enum AdviceText {
 
   // MARK: What it says
 
-  /// Relays of which it wants to know more. nil: that was no answer.
-  static func wishes(in body: [UInt8]) -> [RelayContact]? {
+  struct Wish: Sendable {
+    var name: String
+    /// nil: it is a gateway.
+    var relay: RelayContact?
+  }
+
+  /// Nodes of which it wants to know more. nil: that was no answer.
+  static func wishes(in body: [UInt8]) -> [Wish]? {
     guard let page = try? JSONValue(reading: body), let list = page["measure"]?.array else { return nil }
-    return list.prefix(mostListed).compactMap { contact(named: $0["to"], in: $0) }
+    return list.prefix(mostListed).compactMap { wish in
+      guard let name = name(wish["to"]) else { return nil }
+      if wish["public_key"] == nil { return Wish(name: name, relay: nil) }
+      return contact(named: wish["to"], in: wish).map { Wish(name: name, relay: $0) }
+    }
   }
 
   struct Choice {
@@ -116,10 +126,15 @@ public enum AdviceText {
     String(String.UnicodeScalarView(text.unicodeScalars.prefix(200).filter { $0.value >= 0x20 && $0.value != 0x7f }))
   }
 
+  private static func name(_ value: JSONValue?) -> String? {
+    guard let name = value?.string, !name.isEmpty, name.utf8.count <= 64, printable(name) == name else { return nil }
+    return name
+  }
+
   private static func contact(named name: JSONValue?, in value: JSONValue) -> RelayContact? {
-    guard let name = name?.string, !name.isEmpty, name.utf8.count <= 64, printable(name) == name,
-      let text = value["public_key"]?.string, let key = PublicKey(text)
-    else { return nil }
+    guard let name = AdviceText.name(name), let text = value["public_key"]?.string, let key = PublicKey(text) else {
+      return nil
+    }
     let all = value["endpoints"]?.array?.compactMap(\.string) ?? [value["endpoint"]?.string].compactMap { $0 }
     let endpoints = all.prefix(mostEndpoints).filter { $0.utf8.count <= 260 && printable($0) == $0 }
     return endpoints.isEmpty ? nil : RelayContact(name: name, publicKey: key, endpoints: endpoints)

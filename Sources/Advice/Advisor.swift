@@ -40,6 +40,8 @@ public struct Advisor: Sendable {
     public var used: [[Int]]
     /// Places that shall be probed for `probeFor`, from when `round` changed.
     public var probed: [Int] = []
+    /// Names of nodes that it wants to know more of, whoever they are.
+    public var nodes: [String] = []
     public var round: UInt64 = 0
   }
 
@@ -80,7 +82,7 @@ public struct Advisor: Sendable {
   private var retry = Advisor.firstRetry
   /// The next peer to ask for; nil: a report comes first.
   private var next: Int?
-  private var wishes: [RelayContact] = []
+  private var wishes: [AdviceText.Wish] = []
   private var chosen: [[RelayContact]]
 
   public init(_ settings: AdviceSettings, at now: Instant) {
@@ -141,7 +143,7 @@ public struct Advisor: Sendable {
     }
     if next != nil { return }
     arrange()
-    due = now + (orders.probed.isEmpty ? Advisor.pause : Advisor.probeFor)
+    due = now + (orders.nodes.isEmpty ? Advisor.pause : Advisor.probeFor)
   }
 
   public mutating func failed(_ why: String, at now: Instant) {
@@ -187,10 +189,11 @@ public struct Advisor: Sendable {
           orders.places.firstIndex { $0?.publicKey == relay.publicKey }
         }.filter { $0 >= settings.named.count }
     }
-    for relay in wishes {
+    for relay in wishes.compactMap(\.relay) {
       if let place = place(relay, sparing: wanted) { orders.probed.append(place) }
     }
-    if !orders.probed.isEmpty || orders.places != before { orders.round += 1 }
+    orders.nodes = wishes.map(\.name)
+    if !orders.nodes.isEmpty || orders.places != before { orders.round += 1 }
   }
 
   /// Where it is now, or a place that nobody needs. nil: there is none.

@@ -44,6 +44,7 @@ extension GatewayConfiguration {
       page.source(relay.presharedKey, Schema.Relay.presharedKey.form, Schema.Relay.presharedKeyFile.form)
       page.list(Schema.Relay.endpoint.form, relay.endpoints.map(\.description))
     }
+    page.oracle(oracle)
     for known in classes {
       page.header(Schema.trafficClass, known.name)
       page.line(Schema.Class.treatment.form, known.treatment.rawValue)
@@ -157,6 +158,21 @@ private struct Page {
     case .file(let path): line(file, path)
     case nil: break
     }
+  }
+
+  mutating func oracle(_ client: OracleClient?) {
+    guard let client else { return }
+    header(Schema.oracleClient)
+    line(Schema.Advice.url.form, client.url)
+    line(Schema.Advice.name.form, client.name)
+    source(client.token, Schema.Advice.token.form, Schema.Advice.tokenFile.form)
+    line(Schema.Advice.authorities.form, client.authorities)
+    line(Schema.Advice.paths.form, "\(client.paths)")
+    line(Schema.Advice.objective.form, client.objective.rawValue)
+    line(Schema.Advice.mostPrice.form, client.mostPrice?.printed)
+    line(Schema.Advice.mostDelay.form, client.mostDelay.map { "\($0.nanoseconds / 1_000_000)" })
+    list(Schema.Advice.withoutProviders.form, client.withoutProviders)
+    list(Schema.Advice.withoutRegions.form, client.withoutRegions)
   }
 
   mutating func token(_ token: OracleConfiguration.Token) {
