@@ -188,6 +188,7 @@ let package = Package(
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
     tests("StriperTests", ["Primitives", "Striper"]),
     tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),
+    tests("OracleTests", ["ALTO", "JSON", "Oracle", "PathOracle", "Primitives", "Resequencer", "Sealing"]),
     tests("SimulationTests", ["Primitives", "Simulation", "Topology"]),
     tests(
       "ScenarioTests",
