@@ -88,6 +88,7 @@ let package = Package(
     // L2
     sansIO("ALTO", ["JSON", "Primitives"]),
     sansIO("Handshake", ["Primitives", "Sealing", "Wire"]),
+    sansIO("Inquiry", ["JSON", "Primitives"]),
     sansIO("PathHealth", ["Primitives", "Wire"]),
     sansIO("PathMTU", ["Primitives"]),
     sansIO("PathOracle", ["Primitives"]),
@@ -169,6 +170,7 @@ let package = Package(
     tests("ALTOTests", ["ALTO", "JSON", "Primitives"]),
     tests(
       "HandshakeTests", ["Crypto", "Handshake", "Primitives", "Sealing", "TestWorld", "Wire"], data: ["Vectors"]),
+    tests("InquiryTests", ["ALTO", "Inquiry", "JSON", "Primitives"]),
     tests("PathHealthTests", ["PathHealth", "Primitives", "Simulation", "Topology", "Wire"]),
     tests("PathMTUTests", ["PathMTU", "Primitives"]),
     tests("PathOracleTests", ["PathOracle", "Primitives"]),
