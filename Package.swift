@@ -69,6 +69,7 @@ let package = Package(
     library("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
     library("CIpsecMb", apt: "libipsec-mb-dev"),  // x86 only: elsewhere nobody imports it, and nothing is linked
     library("CMicrohttpd", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
+    library("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
     library("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
     library("CPostgres", pkgConfig: "libpq", apt: "libpq-dev"),
     // L0
@@ -109,6 +110,7 @@ let package = Package(
     edge("POSIX", ["Primitives"]),
     // E1
     edge("Crypto", ["CIpsecMb", "COpenSSL", "Sealing"]),
+    edge("Fetch", ["CCurl", "POSIX", "Primitives"]),
     edge("HTTP", ["CMicrohttpd", "Primitives"]),
     edge("Netlink", ["CLinux", "CMnl", "CNftables", "Primitives"]),
     edge("Parity", ["CIsal", "Erasure"]),
@@ -191,6 +193,7 @@ let package = Package(
     tests("NetlinkTests", ["CLinux", "Netlink", "Primitives"]),
     tests("RingTests", ["Primitives", "Ring"]),
     tests("StoreTests", ["CPostgres", "CSQLite", "Lab", "Primitives", "Sealing", "Store"]),
+    tests("FetchTests", ["Fetch", "HTTP", "Primitives"]),
     tests("HTTPTests", ["HTTP", "Primitives"]),
     tests("ControlTests", ["Control", "Primitives", "Sealing", "Status"]),
     tests("UnderlayTests", ["Primitives", "Ring", "Underlay"]),

@@ -9,11 +9,12 @@
 //      headers ─▶ a body is announced, and none is read here, or it is too long ─▶ answer; the connection closes
 //              └▶ pieces ─▶ kept, up to `mostBody`; beyond it they are thrown away ─▶ end ─▶ answer
 //
-//  An answer is text, or a stream (HTTPStream) that goes on for as long as somebody listens.
+//  An answer is text, or a stream (HTTPStream) that goes on for as long as somebody listens. With an HTTPIdentity all
+//  of it goes over TLS.
 //
 //  Always true.  (1) At most `connections` connections with `connectionMemory` and `mostBody` bytes each; whoever says
-//  nothing for `patience` is cut off. (2) The handler is called by one thread. (3) After `stop` the handler is called no
-//  more, and every stream has ended.
+//  nothing for `patience` is cut off. (2) The handler is called by one thread. (3) After `stop` the handler is called
+//  no more, and every stream has ended.
 
 import CMicrohttpd
 import Glibc
@@ -23,6 +24,8 @@ public struct HTTPRequest: Sendable {
   public let method: String
   /// Without the query.
   public let path: String
+  /// What stands behind the question mark, as it is; nil: there is none.
+  public let query: String?
   /// What the client wants to read, as it says; nil: anything.
   public let accept: String?
   /// A body was announced. One that is not read ends the connection with the answer.
@@ -76,12 +79,15 @@ public struct HTTPServer: ~Copyable {
   private final class Context: @unchecked Sendable {
     let handler: Handler
     let mostBody: Int
+    /// The library reads it as long as it serves.
+    private let identity: LoadedIdentity?
     private let lock: UnsafeMutablePointer<pthread_mutex_t>
     private var streams: [HTTPStream] = []
 
-    init(_ handler: @escaping Handler, mostBody: Int) {
+    init(_ handler: @escaping Handler, mostBody: Int, _ identity: LoadedIdentity?) {
       self.handler = handler
       self.mostBody = mostBody
+      self.identity = identity
       lock = .allocate(capacity: 1)
       lock.initialize(to: pthread_mutex_t())
       pthread_mutex_init(lock, nil)
@@ -109,9 +115,16 @@ public struct HTTPServer: ~Copyable {
 
   /// From a request's headers to the end of its answer.
   private final class Conversation {
+    let query: String?
+    var hasBegun = false
     var body: [UInt8] = []
     var isTooLong = false
     var stream: HTTPStream?
+
+    /// From the address as it came, before the library takes it apart.
+    init(address: String) {
+      query = address.firstIndex(of: "?").map { String(address[address.index(after: $0)...]) }
+    }
   }
 
   private let daemon: OpaquePointer
@@ -126,17 +139,49 @@ public struct HTTPServer: ~Copyable {
   public static func start(
     listening descriptor: Int32, limits: HTTPLimits = HTTPLimits(), handler: @escaping Handler
   ) -> HTTPServer? {
-    let context = Unmanaged.passRetained(Context(handler, mostBody: limits.mostBody))
+    start(listening: descriptor, limits: limits, flags: 0, options: [], identity: nil, handler: handler)
+  }
+
+  /// The same over TLS.
+  public static func start(
+    listening descriptor: Int32, limits: HTTPLimits = HTTPLimits(), identity: HTTPIdentity, handler: @escaping Handler
+  ) throws(HTTPFailure) -> HTTPServer {
+    let identity = try LoadedIdentity(identity)
+    let server = start(
+      listening: descriptor, limits: limits, flags: MHD_USE_TLS.rawValue | MHD_USE_ERROR_LOG.rawValue,
+      options: [
+        MHD_OPTION.EXTERNAL_LOGGER.rawValue, unsafeBitCast(LoadedIdentity.log, to: OpaquePointer.self),
+        OpaquePointer(Unmanaged.passUnretained(identity).toOpaque()),
+        MHD_OPTION.HTTPS_MEM_CERT.rawValue, identity.certificate, MHD_OPTION.HTTPS_MEM_KEY.rawValue, identity.key,
+        MHD_OPTION.HTTPS_PRIORITIES.rawValue, OpaquePointer(LoadedIdentity.priorities.utf8Start),
+      ],
+      identity: identity, handler: handler)
+    guard let server else {
+      throw HTTPFailure(
+        "certificate and key are not accepted: \(identity.complaint ?? "or the system refuses a thread or a descriptor")"
+      )
+    }
+    return server
+  }
+
+  private static func start(
+    listening descriptor: Int32, limits: HTTPLimits, flags: UInt32, options: [any CVarArg], identity: LoadedIdentity?,
+    handler: @escaping Handler
+  ) -> HTTPServer? {
+    let context = Unmanaged.passRetained(Context(handler, mostBody: limits.mostBody, identity))
     let flags =
-      MHD_USE_AUTO.rawValue | MHD_USE_INTERNAL_POLLING_THREAD.rawValue | MHD_ALLOW_SUSPEND_RESUME.rawValue
-    let options: [any CVarArg] = [
-      MHD_OPTION.LISTEN_SOCKET.rawValue, descriptor,
-      MHD_OPTION.CONNECTION_LIMIT.rawValue, limits.connections,
-      MHD_OPTION.CONNECTION_MEMORY_LIMIT.rawValue, limits.connectionMemory,
-      MHD_OPTION.CONNECTION_TIMEOUT.rawValue, limits.patience,
-      MHD_OPTION.NOTIFY_COMPLETED.rawValue, unsafeBitCast(completed, to: OpaquePointer.self), Int(0),
-      MHD_OPTION.END.rawValue,
-    ]
+      flags | MHD_USE_AUTO.rawValue | MHD_USE_INTERNAL_POLLING_THREAD.rawValue | MHD_ALLOW_SUSPEND_RESUME.rawValue
+    // A logger comes first, so that nothing is said before it.
+    let options: [any CVarArg] =
+      options + [
+        MHD_OPTION.LISTEN_SOCKET.rawValue, descriptor,
+        MHD_OPTION.CONNECTION_LIMIT.rawValue, limits.connections,
+        MHD_OPTION.CONNECTION_MEMORY_LIMIT.rawValue, limits.connectionMemory,
+        MHD_OPTION.CONNECTION_TIMEOUT.rawValue, limits.patience,
+        MHD_OPTION.URI_LOG_CALLBACK.rawValue, unsafeBitCast(begin, to: OpaquePointer.self), Int(0),
+        MHD_OPTION.NOTIFY_COMPLETED.rawValue, unsafeBitCast(completed, to: OpaquePointer.self), Int(0),
+        MHD_OPTION.END.rawValue,
+      ]
     let daemon = withVaList(options) { list in
       MHD_start_daemon_va(flags, 0, nil, nil, answer, context.toOpaque(), list)
     }
@@ -154,6 +199,14 @@ public struct HTTPServer: ~Copyable {
     context.release()
   }
 
+  private static let begin:
+    @convention(c) (
+      UnsafeMutableRawPointer?, UnsafePointer<CChar>?, OpaquePointer?
+    ) -> UnsafeMutableRawPointer? = { _, address, _ in
+      let address = address.map { String(cString: $0) } ?? ""
+      return Unmanaged.passRetained(Conversation(address: address)).toOpaque()
+    }
+
   /// What the library calls, first with the headers, then with what there is of a body, and with the request's end.
   private static let answer: MHD_AccessHandlerCallback = {
     context, connection, url, method, _, piece, length, mark in
@@ -164,28 +217,26 @@ public struct HTTPServer: ~Copyable {
     }
     let announced = header("Content-Length")
     let hasBody = announced.map { $0 != "0" } ?? (header("Transfer-Encoding") != nil)
-    let conversation: Conversation
-    if let mark = mark.pointee {
-      conversation = Unmanaged<Conversation>.fromOpaque(mark).takeUnretainedValue()
-      if length.pointee > 0, let piece {
-        if conversation.body.count + length.pointee > server.mostBody {
-          conversation.isTooLong = true
-          conversation.body = []
-        } else if !conversation.isTooLong {
-          conversation.body += UnsafeRawBufferPointer(start: piece, count: length.pointee)
-        }
-        length.pointee = 0
-        return .YES
-      }
-    } else {
-      conversation = Conversation()
-      mark.pointee = Unmanaged.passRetained(conversation).toOpaque()
+    guard let place = mark.pointee else { return .NO }
+    let conversation = Unmanaged<Conversation>.fromOpaque(place).takeUnretainedValue()
+    if !conversation.hasBegun {
+      conversation.hasBegun = true
       conversation.isTooLong = hasBody && (announced.flatMap { Int($0) } ?? 0) > server.mostBody
       // What is not read is answered now.
       if !hasBody || server.mostBody > 0 && !conversation.isTooLong { return .YES }
+    } else if length.pointee > 0, let piece {
+      if conversation.body.count + length.pointee > server.mostBody {
+        conversation.isTooLong = true
+        conversation.body = []
+      } else if !conversation.isTooLong {
+        conversation.body += UnsafeRawBufferPointer(start: piece, count: length.pointee)
+      }
+      length.pointee = 0
+      return .YES
     }
     let request = HTTPRequest(
-      method: String(cString: method), path: String(cString: url), accept: header("Accept"), hasBody: hasBody,
+      method: String(cString: method), path: String(cString: url), query: conversation.query, accept: header("Accept"),
+      hasBody: hasBody,
       type: header("Content-Type"), body: conversation.body, isTooLong: conversation.isTooLong,
       client: client(of: connection), authorization: header("Authorization"))
     return send(server.handler(request), on: connection, conversation, server)
@@ -217,7 +268,8 @@ public struct HTTPServer: ~Copyable {
   private static func send(
     _ response: HTTPResponse, on connection: OpaquePointer, _ conversation: Conversation, _ server: Context
   ) -> MHD_Result {
-    guard let made = response.stream.map({ open($0, response, on: connection, conversation, server) }) ?? plain(response)
+    guard
+      let made = response.stream.map({ open($0, response, on: connection, conversation, server) }) ?? plain(response)
     else { return .NO }
     defer { MHD_destroy_response(made) }
     MHD_add_response_header(made, "Content-Type", response.type)

@@ -1,15 +1,16 @@
 //  HTTPStream.swift — an answer that goes on: what happens is told to whoever listens, until one of the two has enough.
 //
-//  How.  The handler makes one and returns it as its answer's body. From then on any thread may `send`; the server's own
-//  thread takes what waits and writes it. While nothing waits the connection is suspended, so a thousand listeners cost
-//  a thousand descriptors and no time:
+//  How.  The handler makes one and returns it as its answer's body. From then on any thread may `send`; the server's
+//  own thread takes what waits and writes it. While nothing waits the connection is suspended, so a thousand listeners
+//  cost a thousand descriptors and no time:
 //
 //      send("…") ─▶ waiting ─▶ resume ─▶ server's thread: read ─▶ socket
 //                      │                        │ nothing left
 //                      │ more than mostWaiting  └──▶ suspend
 //                      └──▶ cut off: he reads more slowly than it happens
 //
-//  Always true.  (1) Whoever does not read is cut off and not waited for. (2) A suspended connection has nothing waiting.
+//  Always true.  (1) Whoever does not read is cut off and not waited for. (2) A suspended connection has nothing
+//  waiting.
 //  (3) After `end`, or when the listener is gone, `send` says false.
 
 import CMicrohttpd

@@ -18,6 +18,21 @@ import Testing
     #expect(server.post(most).hasSuffix(most))
   }
 
+  @Test func `tells the query apart from the path, as it came`() throws {
+    let server = try Standing { request in
+      HTTPResponse(status: 200, type: "text/plain", body: "\(request.path)|\(request.query ?? "-")")
+    }
+    func page(_ address: String) -> String {
+      server.ask("GET \(address) HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    }
+    #expect(page("/a%20b").hasSuffix("\r\n\r\n/a b|-"))
+    #expect(page("/a?").hasSuffix("\r\n\r\n/a|"))
+    #expect(page("/a?b=%20c&d?e").hasSuffix("\r\n\r\n/a|b=%20c&d?e"))
+    // What is refused before the handler hears of it leaves nothing behind.
+    #expect(page("/" + String(repeating: "x", count: 20_000)).hasPrefix("HTTP/1.1 4"))
+    #expect(page("/c?d").hasSuffix("\r\n\r\n/c|d"))
+  }
+
   @Test func `says that one is too long, whether it was announced or came in pieces, and keeps none of it`() throws {
     let server = try Standing(mostBody: 100) { request in
       HTTPResponse(status: request.isTooLong ? 413 : 200, type: "text/plain", body: "\(request.body.count)")
@@ -105,13 +120,13 @@ import Testing
 }
 
 /// A server on a port of its own, until it is gone.
-private final class Standing {
+final class Standing {
   struct NoSocket: Error {}
 
-  private let port: UInt16
+  let port: UInt16
   private let server: HTTPServer
 
-  init(mostBody: Int = 0, _ handler: @escaping HTTPServer.Handler) throws {
+  init(mostBody: Int = 0, identity: HTTPIdentity? = nil, _ handler: @escaping HTTPServer.Handler) throws {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0)
     var address = Standing.loopback(port: 0)
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
@@ -123,10 +138,20 @@ private final class Standing {
     }
     var limits = HTTPLimits()
     limits.mostBody = mostBody
+    port = UInt16(bigEndian: address.sin_port)
+    if isBound, let identity {
+      do throws(HTTPFailure) {
+        server = try HTTPServer.start(
+          listening: descriptor, limits: limits, identity: identity, handler: handler)
+        return
+      } catch {
+        close(descriptor)
+        throw error
+      }
+    }
     guard isBound, let server = HTTPServer.start(listening: descriptor, limits: limits, handler: handler) else {
       throw NoSocket()
     }
-    port = UInt16(bigEndian: address.sin_port)
     self.server = server
   }
 
