@@ -104,6 +104,7 @@ let package = Package(
         "Erasure", "Handshake", "Packets", "PathHealth", "PathMTU", "Primitives", "Redundancy", "Relay",
         "Resequencer", "Sealing", "Status", "Striper", "Wire",
       ]),
+    sansIO("Oracle", ["ALTO", "JSON", "PathOracle", "Primitives", "Resequencer", "Sealing"]),
     sansIO("Simulation", ["Primitives", "Topology"]),
     // E0
     .target(name: "CLinux", cSettings: glibc),
@@ -134,6 +135,12 @@ let package = Package(
         "CLinux", "Configuration", "Control", "Crypto", "Netlink", "POSIX", "Packets", "Primitives", "Ring", "Sealing",
         "Simulation", "Topology", "VNIC",
       ]),
+    edge(
+      "OracleHost",
+      [
+        "ALTO", "Configuration", "Crypto", "HTTP", "JSON", "Oracle", "POSIX", "PathOracle", "Primitives", "Sealing",
+        "Store",
+      ]),
     // X
     program(
       "hawser",
@@ -142,7 +149,7 @@ let package = Package(
         "Underlay",
       ]),
     program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
-    program("path-oracle", ["Commands", "POSIX", "Primitives", "Resequencer", "Topology"]),
+    program("path-oracle", ["Commands", "OracleHost", "POSIX", "Primitives", "Resequencer", "Topology"]),
     // Benchmarks
     yardstick("floor", seals: true),
     yardstick("relay-floor"),

@@ -39,6 +39,7 @@ public struct ConfigurationFile: Sendable {
     case rule(Int)
     case control
     case client(Int)
+    case knownGateway(Int)
   }
 
   /// What only the machine could tell: the value of this key is wrong here. `item` counts the values of a list.

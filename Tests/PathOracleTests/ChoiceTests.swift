@@ -71,7 +71,20 @@ import Testing
       // What a path alone could do no better than is not worth a step each: most sets are never looked at.
       #expect(search.steps < SetSearch.mostSteps / 2, "seed \(seed): \(search.steps) steps")
     }
-    #expect(most > 100, "a search that needs no steps does not search")
+    #expect(most > ModelStrategy.mostCostings, "each set that is kept takes a step at least")
+  }
+
+  @Test(arguments: Objective.allCases, 0..<5 as Range<UInt64>)
+  func `are the best pair among a hundred relays, too`(objective: Objective, seed: UInt64) throws {
+    var random = SeededRandom(seed: seed)
+    let fleet = Fleet.random(&random, relays: 100)
+    let query = PathQuery(from: "a", to: "b", count: 2, objective: objective)
+    let brute = BruteForce(field: try fleet.map.field(for: query, at: fleet.now))
+    var model = ModelStrategy { _ in .nothing }
+    let answer = try fleet.map.answer(query, by: &model, at: fleet.now)
+    let best = brute.sets.map(brute.worth).max() ?? 0
+    let found = brute.worth(members(answer, of: brute.field))
+    #expect(answer.isOptimal && found >= best - abs(best) * 1e-9, "seed \(seed): \(found) of \(best)")
   }
 
   @Test func `never come from more than a bounded number of steps`() throws {

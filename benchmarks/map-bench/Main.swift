@@ -9,7 +9,7 @@
 //  directions, and each gateway five others. Delays follow a map (places on a square, and detours of their own), so
 //  that some relays are better than the direct way. Every report is renewed once, in the same order; then 2,000
 //  questions of each objective, four paths of 101 ways, between gateways drawn from a seed. Times are this process's
-//  CPU time.
+//  CPU time. Last, maps made to be hard for the search.
 
 import Glibc
 import PathOracle
@@ -39,6 +39,42 @@ import Primitives
 
     print("objective     median µs   p99 µs   most µs   optimal   paths   via relays")
     for objective in Objective.allCases { ask(world, objective) }
+    askTheHardest()
+  }
+
+  /// Maps made to be hard: a hundred ways that carry the same, and lie further apart than what may be added, more or
+  /// less. A bound that looks at pairs only cannot tell early that no four of them go together.
+  static func askTheHardest() {
+    var random = SeededRandom(seed: 3)
+    var slowest = 0.0
+    var optimal = 0
+    for index in 0..<200 {
+      let map = hardMap(&random, spread: 4 << UInt64(index % 7))
+      let limits = PathQuery.Limits(addedDelay: .milliseconds(4), buffer: ByteCount(40_000))
+      let query = PathQuery(from: "a", to: "b", count: 4, limits: limits)
+      var model = ModelStrategy()
+      let start = cpu()
+      guard let answer = try? map.answer(query, by: &model, at: Instant.zero) else { continue }
+      slowest = max(slowest, (cpu() - start) / 1_000)
+      optimal += answer.isOptimal ? 1 : 0
+    }
+    print("hardest question \(Int(slowest)) µs, optimal \(optimal) of 200")
+  }
+
+  private static func hardMap(_ random: inout SeededRandom, spread: UInt64) -> PathMap {
+    var map = PathMap()
+    for name in ["a", "b"] { _ = map.set(NodeFacts(name: name, kind: .gateway)) }
+    for index in 0..<relays {
+      let relay = World.relay(index)
+      _ = map.set(NodeFacts(name: relay, kind: .relay))
+      for (from, to, trip) in [("a", relay, 10_000 + random.below(spread * 2_000)), (relay, "b", 10_000)] {
+        let rate = BitRate(bitsPerSecond: (100 + random.below(2)) * 1_000_000)
+        _ = map.receive(
+          Measurement(source: from, from: from, to: to, roundTrip: .microseconds(Int64(trip)), rate: rate),
+          at: Instant.zero)
+      }
+    }
+    return map
   }
 
   static func ask(_ world: borrowing World, _ objective: Objective) {

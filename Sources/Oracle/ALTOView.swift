@@ -1,0 +1,170 @@
+//  ALTOView.swift — the map as ALTO shows it: places with their addresses, costs between them, and what paths share.
+//
+//  Why.  An ALTO client asks by address and expects numbers in units of the IETF. The map has names, histograms and
+//  reports.
+//
+//  How.
+//      node         ─▶ PID of its name, with the networks behind it and its own addresses; region, provider, kind
+//      edge         ─▶ a cost for each metric of which it is known
+//      edge's ends  ─▶ path vector: the provider of the sender, the relay and its provider, …  each as one element
+//
+//  Two paths that have an element in common share it: a relay with what it can carry, or a provider with the most that
+//  was measured through it, which is the rule by which the strategies add rates up, too (Worth.swift).
+//
+//  Names of ALTO know no dot; a node `hq.north` is the PID `hq:north`. What two nodes claim belongs to the first by
+//  name: two oracles with different files share a store, and one of them is wrong.
+//
+//  routingcost is the effective delay in milliseconds that the strategies compare: the mean, twice the deviation, and
+//  ten for each hundredth of loss.
+
+import ALTO
+import PathOracle
+import Primitives
+
+enum ALTOView {
+  /// Mean, median and quantile are what RFC 9439 calls them; a figure without one is the median.
+  private static let metrics: [(metric: CostMetric, value: @Sendable (EdgeListing) -> Double?)] = {
+    var list: [(metric: CostMetric, value: @Sendable (EdgeListing) -> Double?)] = [
+      (.routingCost, routingCost),
+      (.delay, { edge in edge.least.map { CostUnit.microseconds($0 + edge.medianExcess) } }),
+      (.roundTrip, { edge in edge.roundTrip.map { CostUnit.microseconds($0) } }),
+      (.loss, { edge in edge.loss.map { $0 * 100 } }),
+      (.throughput, { edge in edge.rate.map { CostUnit.bytesPerSecond($0) } }),
+    ]
+    if let variation = CostMetric("delay-variation:p99") {
+      list.append((variation, { CostUnit.microseconds($0.highExcess) }))
+    }
+    return list
+  }()
+
+  private static func routingCost(_ edge: EdgeListing) -> Double? {
+    guard let least = edge.least else { return nil }
+    let delay = (least + edge.excess + edge.deviation * 2).inMilliseconds
+    // Thousandths: what is finer would make every second a change.
+    return ((delay + (edge.loss ?? 0) * 1_000) * 1_000).rounded() / 1_000
+  }
+
+  private static let properties = ["priv:kind", "priv:provider", "priv:region"]
+
+  static func directory(_ settings: Oracle.Settings) -> ALTODirectory {
+    var types = [CostType("routing", .routingCost), CostType("routing-order", .routingCost, .ordinal)]
+    for (metric, _) in metrics.dropFirst() {
+      let name = String(metric.name.map { $0 == ":" ? "-" : $0 })
+      types.append(CostType(name, metric, .numerical, source: .estimation))
+    }
+    return ALTODirectory(costTypes: types, properties: properties, base: settings.base)
+  }
+
+  static var empty: ALTOMap {
+    do {
+      return try ALTOMap(pids: [])
+    } catch {
+      preconditionFailure("nothing can be shown: \(error)")
+    }
+  }
+
+  static func make(
+    of map: borrowing PathMap, nodes: [String: OracleNode], at now: Instant
+  ) throws(ALTOMap.Defect) -> ALTOMap {
+    let names = map.nodeNames
+    var parts = Parts()
+    var places: [Int?] = []
+    for name in names { places.append(nodes[name].flatMap { parts.add($0.facts) }) }
+    let edges = map.edges(at: now)
+    var costs: [(metric: CostMetric, costs: [ALTOMap.Cost])] = metrics.map { ($0.metric, []) }
+    var routes: [ALTOMap.Route] = []
+    for edge in edges {
+      guard let from = places[edge.from], let to = places[edge.to] else { continue }
+      for (index, metric) in metrics.enumerated() {
+        if let value = metric.value(edge) {
+          costs[index].costs.append(ALTOMap.Cost(from: from, to: to, value))
+        }
+      }
+      guard let one = nodes[names[edge.from]]?.facts, let other = nodes[names[edge.to]]?.facts else { continue }
+      routes.append(ALTOMap.Route(from: from, to: to, parts.elements(between: one, other, rate: edge.rate)))
+    }
+    return try ALTOMap(pids: parts.pids, costs: costs, elements: parts.elements, routes: routes)
+  }
+
+  /// PIDs and elements as they are found, with names that ALTO takes.
+  private struct Parts {
+    var pids: [ALTOMap.PID] = []
+    var elements: [ALTOMap.Element] = []
+    private var names: Set<String> = []
+    private var networks: Set<IPPrefix> = []
+    private var relays: [String: Int] = [:]
+    private var providers: [String: Int] = [:]
+    private var elementNames: Set<String> = []
+
+    /// Its place among the PIDs; nil when its name is taken.
+    mutating func add(_ facts: NodeFacts) -> Int? {
+      let name = ALTOView.name(facts.name)
+      if !names.insert(name).inserted { return nil }
+      var prefixes: [IPPrefix] = []
+      for prefix in facts.prefixes.map(\.network) + facts.endpoints.map({ IPPrefix($0.address) })
+      where networks.insert(prefix).inserted {
+        prefixes.append(prefix)
+      }
+      var properties = [(name: "priv:kind", value: facts.kind.rawValue)]
+      if !facts.provider.isEmpty { properties.append(("priv:provider", facts.provider)) }
+      if !facts.region.isEmpty { properties.append(("priv:region", facts.region)) }
+      pids.append(ALTOMap.PID(name, prefixes, properties: properties))
+      return pids.count - 1
+    }
+
+    mutating func elements(between one: NodeFacts, _ other: NodeFacts, rate: BitRate?) -> [Int] {
+      var list: [Int] = []
+      for facts in [one, other] {
+        if !facts.provider.isEmpty {
+          let place = provider(facts.provider)
+          if let rate, elements[place].rate.map({ $0 < rate }) ?? true { elements[place].rate = rate }
+          list.append(place)
+        }
+        if facts.kind == .relay { list.append(relay(facts)) }
+      }
+      // A provider with both ends is passed once.
+      return list.enumerated().filter { list.firstIndex(of: $0.element) == $0.offset }.map(\.element)
+    }
+
+    private mutating func provider(_ name: String) -> Int {
+      if let known = providers[name] { return known }
+      elements.append(ALTOMap.Element(free("net:" + ALTOView.name(name))))
+      providers[name] = elements.count - 1
+      return elements.count - 1
+    }
+
+    private mutating func relay(_ facts: NodeFacts) -> Int {
+      if let known = relays[facts.name] { return known }
+      elements.append(ALTOMap.Element(free("relay:" + ALTOView.name(facts.name)), rate: facts.capacity))
+      relays[facts.name] = elements.count - 1
+      return elements.count - 1
+    }
+
+    /// Two providers may differ only in what ALTO does not know.
+    private mutating func free(_ wanted: String) -> String {
+      let stem = String(wanted.prefix(56))
+      var name = stem
+      var number = 1
+      while !elementNames.insert(name).inserted {
+        number += 1
+        name = "\(stem):\(number)"
+      }
+      return name
+    }
+  }
+
+  /// Letters, digits and `-:@_` stay, a dot becomes a colon, anything else an underscore.
+  private static func name(_ text: String) -> String {
+    let bytes = text.utf8.prefix(64).map { byte -> UInt8 in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: ":"), UInt8(ascii: "@"),
+        UInt8(ascii: "_"):
+        byte
+      case UInt8(ascii: "."): UInt8(ascii: ":")
+      default: UInt8(ascii: "_")
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
