@@ -149,7 +149,9 @@ let package = Package(
         "Underlay",
       ]),
     program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
-    program("path-oracle", ["Commands", "OracleHost", "POSIX", "Primitives", "Resequencer", "Topology"]),
+    program(
+      "path-oracle",
+      ["Commands", "Fetch", "Inquiry", "OracleHost", "POSIX", "Primitives", "Resequencer", "Topology"]),
     // Benchmarks
     yardstick("floor", seals: true),
     yardstick("relay-floor"),
