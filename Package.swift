@@ -216,7 +216,7 @@ let package = Package(
         "Topology", "VNIC",
       ]),
     tests("HawserTests", []),
-    tests("PathOracleCommandTests", []),
+    tests("PathOracleCommandTests", ["Fetch", "JSON", "Primitives"]),
     tests("PipeTests", ["CLinux", "COpenSSL", "Crypto", "Handshake", "Lab", "Primitives", "Sealing", "Wire"]),
     tests("HouseTests", ["Configuration", "Topology"]),
     .executableTarget(

@@ -33,9 +33,7 @@ enum QueryCommand {
       from, to, count, objective, strategy, mostPrice, mostDelay, mostLoss, providers, regions, Common.oracle,
       Common.alto, Common.tokenFile, Common.trust, Common.json,
     ],
-    exclusive: [
-      [Common.oracle, Common.alto], [strategy, Common.alto], [providers, Common.alto], [regions, Common.alto],
-    ],
+    exclusive: [[Common.oracle, Common.alto]],
     details: """
       NODE is a gateway's name. An oracle chooses paths together, so that what they share is counted once, and says \
       what it takes to put their parts in order.
@@ -46,6 +44,15 @@ enum QueryCommand {
     exitCodes: [0: "there is a path", 2: "there is none, or the server refuses or does not answer"])
 
   static func run(_ invocation: Invocation) -> Answer {
+    let foreign = [
+      (strategy.declaration, invocation.isGiven(strategy)), (providers.declaration, invocation.isGiven(providers)),
+      (regions.declaration, invocation.isGiven(regions)),
+    ].first { $0.1 }
+    if let (option, _) = foreign, invocation.isGiven(Common.alto) {
+      return Answer(
+        complaint: "query: \(option.label) is for a path oracle; a server that --alto asks knows nothing of it",
+        code: Program.wrongUsage)
+    }
     var question = PathQuestion(from: invocation[from], to: invocation[to], count: invocation[count])
     question.objective = invocation[objective]
     question.strategy = invocation[strategy]
