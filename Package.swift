@@ -90,6 +90,7 @@ let package = Package(
     sansIO("ALTO", ["JSON", "Primitives"]),
     sansIO("Advice", ["JSON", "Primitives", "Sealing"]),
     sansIO("Handshake", ["Primitives", "Sealing", "Wire"]),
+    sansIO("Inquiry", ["JSON", "Primitives"]),
     sansIO("PathHealth", ["Primitives", "Wire"]),
     sansIO("PathMTU", ["Primitives"]),
     sansIO("PathOracle", ["Primitives"]),
@@ -149,7 +150,9 @@ let package = Package(
         "Underlay",
       ]),
     program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
-    program("path-oracle", ["Commands", "OracleHost", "POSIX", "Primitives", "Resequencer", "Topology"]),
+    program(
+      "path-oracle",
+      ["Commands", "Fetch", "Inquiry", "OracleHost", "POSIX", "Primitives", "Resequencer", "Topology"]),
     // Benchmarks
     yardstick("floor", seals: true),
     yardstick("relay-floor"),
@@ -182,6 +185,7 @@ let package = Package(
     tests(
       "HandshakeTests", ["Crypto", "Handshake", "Primitives", "Sealing", "TestWorld", "Wire"], data: ["Vectors"]),
     tests("AdviceTests", ["Advice", "Primitives", "Sealing"]),
+    tests("InquiryTests", ["ALTO", "Inquiry", "JSON", "Primitives"]),
     tests("PathHealthTests", ["PathHealth", "Primitives", "Simulation", "Topology", "Wire"]),
     tests("PathMTUTests", ["PathMTU", "Primitives"]),
     tests("PathOracleTests", ["PathOracle", "Primitives"]),
@@ -217,7 +221,7 @@ let package = Package(
         "Topology", "VNIC",
       ]),
     tests("HawserTests", []),
-    tests("PathOracleCommandTests", []),
+    tests("PathOracleCommandTests", ["Fetch", "JSON", "Primitives"]),
     tests("PipeTests", ["CLinux", "COpenSSL", "Crypto", "Handshake", "Lab", "Primitives", "Sealing", "Wire"]),
     tests("HouseTests", ["Configuration", "Topology"]),
     .executableTarget(
