@@ -147,6 +147,23 @@ import Testing
     #expect(answer.rate == BitRate(bitsPerSecond: 150_000_000))
   }
 
+  @Test func `are the clean ones, where a faster one loses so much that flows do not get its rate`() throws {
+    var fleet = Fleet()
+    fleet.add("a", .gateway)
+    fleet.add("b", .gateway)
+    for (name, delay, megabits, loss) in [("clean", 30, 80, 0), ("lossy", 30, 100, 0.01), ("near", 2, 90, 0.01)]
+      as [(String, Double, Double, Double)]
+    {
+      fleet.add(name)
+      fleet.link("a", name, Line(delay, megabits, loss: loss))
+      fleet.link(name, "b", Line(delay, 1_000))
+    }
+    // Over a short way a loss is soon forgotten.
+    #expect(try fleet.answer("a", "b", 1).paths.map(\.via) == ["near"])
+    #expect(try fleet.answer("a", "b", 2).paths.map(\.via) == ["near", "clean"])
+    #expect(try fleet.answer("a", "b", 3).paths.map(\.via) == ["near", "clean", "lossy"])
+  }
+
   @Test func `do not lie further apart than what may be added`() throws {
     var fleet = Fleet()
     fleet.add("a", .gateway)
