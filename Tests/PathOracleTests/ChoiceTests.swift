@@ -23,7 +23,7 @@ import Testing
   @Test(arguments: Objective.allCases, 0..<60 as Range<UInt64>)
   func `are the best of all sets, for every objective`(objective: Objective, seed: UInt64) throws {
     var random = SeededRandom(seed: seed)
-    let fleet = Fleet.random(&random, relays: Int(random.below(10)))
+    let fleet = Fleet.drawn(&random, relays: Int(random.below(10)))
     let query = query(&random, objective)
     guard let field = try? fleet.map.field(for: query, at: fleet.now) else { return }
     var model = ModelStrategy()
@@ -38,7 +38,7 @@ import Testing
   @Test(arguments: Objective.allCases, 0..<40 as Range<UInt64>)
   func `are the best of those whose price in memory and delay can be paid`(objective: Objective, seed: UInt64) throws {
     var random = SeededRandom(seed: seed)
-    let fleet = Fleet.random(&random, relays: Int(2 + random.below(6)))
+    let fleet = Fleet.drawn(&random, relays: Int(2 + random.below(6)))
     let query = query(&random, objective)
     guard let field = try? fleet.map.field(for: query, at: fleet.now) else { return }
     // A model without any sense but its own: it dislikes a third of the sets, and what it dislikes never changes.
@@ -63,7 +63,7 @@ import Testing
     var most = 0
     for seed in 0..<25 as Range<UInt64> {
       var random = SeededRandom(seed: seed)
-      let fleet = Fleet.random(&random, relays: 100)
+      let fleet = Fleet.drawn(&random, relays: 100)
       let query = PathQuery(from: "a", to: "b", count: 4, objective: objective)
       let search = SetSearch(Worth(try fleet.map.field(for: query, at: fleet.now)), room: ModelStrategy.mostCostings)
       most = max(most, search.steps)
@@ -77,7 +77,7 @@ import Testing
   @Test(arguments: Objective.allCases, 0..<5 as Range<UInt64>)
   func `are the best pair among a hundred relays, too`(objective: Objective, seed: UInt64) throws {
     var random = SeededRandom(seed: seed)
-    let fleet = Fleet.random(&random, relays: 100)
+    let fleet = Fleet.drawn(&random, relays: 100)
     let query = PathQuery(from: "a", to: "b", count: 2, objective: objective)
     let brute = BruteForce(field: try fleet.map.field(for: query, at: fleet.now))
     var model = ModelStrategy { _ in .nothing }

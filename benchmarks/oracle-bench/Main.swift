@@ -55,7 +55,7 @@ import Primitives
     for choice in choices {
       rows.append([
         "\(choice.continent.seed)", "\(choice.continent.shortcuts)", megabits(choice.direct), megabits(choice.single),
-        megabits(choice.random), megabits(choice.chosen), megabits(choice.best), share(choice.chosen / choice.best),
+        megabits(choice.chance), megabits(choice.chosen), megabits(choice.best), share(choice.chosen / choice.best),
         Choice.text(choice.oracle), Choice.text(choice.tried.first?.set ?? []),
       ])
     }
@@ -63,7 +63,7 @@ import Primitives
       share(choices.reduce(0) { $0 + figure($1) / $1.best } / Double(choices.count))
     }
     var text = alignedColumns(rows, right: Set(0..<8))
-    text += "mean of the best: oracle \(mean(\.chosen)), random \(mean(\.random)), best one \(mean(\.single)), "
+    text += "mean of the best: oracle \(mean(\.chosen)), random \(mean(\.chance)), best one \(mean(\.single)), "
     text += "direct \(mean(\.direct))"
     return text
   }
