@@ -6,7 +6,8 @@
 //  How.  More is better; whatever is shared counts once.
 //
 //    throughput   (Σ over providers of the best rate there, at most what the ends carry) · 0.98 ^ (paths − 1)
-//                 · (1 − slowest delay / 10 s)             a path must bring two in a hundred; 100 ms are worth one
+//                 · (1 − slowest delay / 10 s)             a path must bring two in a hundred; 100 ms are worth one;
+//                                                          a rate is what flows make of it (Candidate.goodRate)
 //    latency      − (t₁ + t₂/4 + t₃/16 + t₄/64)             t: effective delays, the least first; a missing path is a
 //                                                           second late, one that shares a provider 20 ms
 //    resilience   − Π over providers (q + (1 − q) Π u) · Π (1 + t)      the chance that all fail; u: of a path,
@@ -34,7 +35,7 @@ import Primitives
 struct Contender {
   var candidate: Int
   var provider: Int
-  /// Bits per second that arrive.
+  /// Bits per second that flows make of it.
   var good: Double
   /// Bytes per nanosecond that are sent.
   var rate: Double

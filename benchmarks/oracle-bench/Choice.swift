@@ -56,7 +56,7 @@ struct Choice {
   var single: Double { tried.first { $0.set.count == 1 }?.goodput ?? 0 }
 
   /// What drawing k ways by chance brings: not one draw, but the mean of all that there are.
-  var random: Double {
+  var chance: Double {
     let all = tried.filter { $0.set.count == k }
     return all.reduce(0) { $0 + $1.goodput } / Double(max(1, all.count))
   }

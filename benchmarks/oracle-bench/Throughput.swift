@@ -5,8 +5,8 @@ import TestWorld
 
 struct Throughput {
   let continent: Continent
-  var warmUp = Interval.seconds(5)
-  var time = Interval.seconds(5)
+  var warmUp = Interval.seconds(10)
+  var time = Interval.seconds(10)
 
   /// Goodput in bits a second.
   func of(_ set: [Int]) throws -> Double {

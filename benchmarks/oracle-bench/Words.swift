@@ -6,9 +6,9 @@ enum Words {
   static let seeds = Option("seeds", value: "N", .number(in: 1...1_000), default: 20, "how many continents")
   static let first = Option("first", value: "N", .number(in: 0...UInt64.max), default: 0, "the first seed")
   static let k = Option("k", short: "k", value: "K", .number(in: 1...4), default: 2, "how many paths at most")
-  static let seconds = Option("seconds", value: "S", .number(in: 1...60), default: 5, "how long flows are counted")
+  static let seconds = Option("seconds", value: "S", .number(in: 1...60), default: 10, "how long flows are counted")
   static let warmUp = Option(
-    "warmup", value: "S", .number(in: 1...60), default: 5, "how long flows run before they are counted")
+    "warmup", value: "S", .number(in: 1...60), default: 10, "how long flows run before they are counted")
   static let directory = Option(
     "keep", value: "DIR", .directory, "where figures of sets are kept, and looked up before simulating")
   static let details = Flag("details", "the best sets of each continent, and what the oracle believed")
