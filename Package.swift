@@ -38,9 +38,9 @@ func benchmark(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     name: name, dependencies: dependencies, path: "benchmarks/\(name)", cSettings: glibc, swiftSettings: base)
 }
 /// A program in C that ours is measured against. Intel's library is for Intel's processors and their like.
-func yardstick(_ name: String) -> Target {
+func yardstick(_ name: String, seals: Bool = false) -> Target {
   #if arch(x86_64)
-    let libraries: [LinkerSetting] = [.linkedLibrary("IPSec_MB")]
+    let libraries: [LinkerSetting] = seals ? [.linkedLibrary("IPSec_MB")] : []
   #else
     let libraries: [LinkerSetting] = []
   #endif
@@ -81,20 +81,21 @@ let package = Package(
     sansIO("Packets", ["Primitives"]),
     sansIO("Status", ["Primitives", "Sealing"]),
     sansIO("Topology", ["Primitives"]),
-    sansIO("Wire"),
+    sansIO("Wire", ["Primitives"]),
     // L2
     sansIO("Handshake", ["Primitives", "Sealing", "Wire"]),
     sansIO("PathHealth", ["Primitives", "Wire"]),
     sansIO("PathMTU", ["Primitives"]),
     sansIO("Redundancy", ["Erasure", "Primitives", "Wire"]),
+    sansIO("Relay", ["Primitives", "Wire"]),
     pump("Resequencer", ["Packets", "Primitives", "Wire"]),
     sansIO("Striper", ["Primitives"]),
     // L3
     pump(
       "Engine",
       [
-        "Erasure", "Handshake", "Packets", "PathHealth", "PathMTU", "Primitives", "Redundancy", "Resequencer",
-        "Sealing", "Status", "Striper", "Wire",
+        "Erasure", "Handshake", "Packets", "PathHealth", "PathMTU", "Primitives", "Redundancy", "Relay",
+        "Resequencer", "Sealing", "Status", "Striper", "Wire",
       ]),
     sansIO("Simulation", ["Primitives", "Topology"]),
     // E0
@@ -102,7 +103,7 @@ let package = Package(
     edge("POSIX", ["Primitives"]),
     // E1
     edge("Crypto", ["CIpsecMb", "COpenSSL", "Sealing"]),
-    edge("HTTP", ["CMicrohttpd"]),
+    edge("HTTP", ["CMicrohttpd", "Primitives"]),
     edge("Netlink", ["CLinux", "CMnl", "CNftables", "Primitives"]),
     edge("Parity", ["CIsal", "Erasure"]),
     edge("Ring", ["CUring", "Primitives"]),
@@ -116,7 +117,7 @@ let package = Package(
       "Driver",
       [
         "Configuration", "Control", "Crypto", "Engine", "Handshake", "Netlink", "POSIX", "Packets", "Parity",
-        "Primitives", "Resequencer", "Ring", "Sealing", "Status", "Underlay", "VNIC", "Wire",
+        "Primitives", "Relay", "Resequencer", "Ring", "Sealing", "Status", "Underlay", "VNIC", "Wire",
       ]),
     edge(
       "Lab",
@@ -134,7 +135,8 @@ let package = Package(
     program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
     program("path-oracle", ["Commands", "POSIX", "Primitives", "Resequencer", "Topology"]),
     // Benchmarks
-    yardstick("floor"),
+    yardstick("floor", seals: true),
+    yardstick("relay-floor"),
     benchmark("bond-bench", ["Commands", "Primitives", "Simulation", "TestWorld", "Topology"]),
     benchmark(
       "engine-bench",
@@ -143,6 +145,7 @@ let package = Package(
     benchmark("parity-bench", ["Erasure", "Parity", "Primitives", "Redundancy", "Wire"]),
     benchmark("paths-bench", ["Commands", "Lab", "Primitives", "Topology"]),
     benchmark("pipe-bench", ["Commands", "Lab", "Primitives", "Topology"]),
+    benchmark("relay-bench", ["Primitives", "Relay", "Wire"]),
     benchmark("resequencer-bench", ["Packets", "Primitives", "Resequencer", "Wire"]),
     benchmark("seal-bench", ["Crypto", "Sealing"]),
     benchmark("simulation-bench", ["Primitives", "Simulation", "Topology"]),
@@ -160,6 +163,7 @@ let package = Package(
     tests("PathHealthTests", ["PathHealth", "Primitives", "Simulation", "Topology", "Wire"]),
     tests("PathMTUTests", ["PathMTU", "Primitives"]),
     tests("RedundancyTests", ["Parity", "Primitives", "Redundancy", "Simulation", "Wire"]),
+    tests("RelayTests", ["AllocationCount", "Primitives", "Relay", "Wire"]),
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
     tests("StriperTests", ["Primitives", "Striper"]),
     tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),
@@ -167,13 +171,14 @@ let package = Package(
     tests(
       "ScenarioTests",
       [
-        "Engine", "Handshake", "PathHealth", "Primitives", "Redundancy", "Simulation", "Status", "TestWorld",
+        "Engine", "Handshake", "PathHealth", "Primitives", "Redundancy", "Relay", "Simulation", "Status", "TestWorld",
         "Topology", "Wire",
       ]),
     tests("CryptoTests", ["Crypto", "Primitives", "Sealing"], data: ["Vectors"]),
     tests("ParityTests", ["Erasure", "Parity", "Primitives"]),
     tests("NetlinkTests", ["CLinux", "Netlink", "Primitives"]),
     tests("RingTests", ["Primitives", "Ring"]),
+    tests("HTTPTests", ["HTTP", "Primitives"]),
     tests("ControlTests", ["Control", "Primitives", "Sealing", "Status"]),
     tests("UnderlayTests", ["Primitives", "Ring", "Underlay"]),
     tests("VNICTests", ["CLinux", "Netlink", "Packets", "Primitives", "VNIC"]),
@@ -193,15 +198,15 @@ let package = Package(
     .target(
       name: "TestWorld",
       dependencies: [
-        "Crypto", "Engine", "Handshake", "Packets", "Parity", "Primitives", "Resequencer", "Sealing", "Simulation",
-        "Status", "Topology", "Wire",
+        "Crypto", "Engine", "Handshake", "Packets", "Parity", "Primitives", "Relay", "Resequencer", "Sealing",
+        "Simulation", "Status", "Topology", "Wire",
       ],
       path: "Tests/TestWorld",
       cSettings: glibc, swiftSettings: base),
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "Configuration", "Crypto", "Handshake", "Packets", "Parity", "Primitives", "Redundancy", "Sealing",
+        "Configuration", "Crypto", "Handshake", "Packets", "Parity", "Primitives", "Redundancy", "Relay", "Sealing",
         "Simulation", "TestWorld", "Topology", "Wire",
       ],
       path: "Tests/FuzzTargets",

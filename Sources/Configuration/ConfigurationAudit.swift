@@ -74,17 +74,20 @@ extension GatewayConfiguration {
   }
 
   private func peersTwice(_ places: Places, _ findings: inout [Finding]) {
-    var known: [PublicKey: Int] = [:]
-    for (index, peer) in peers.enumerated() {
-      guard let first = known[peer.publicKey] else {
-        known[peer.publicKey] = index
+    var known: [PublicKey: (name: String, part: ConfigurationFile.Part)] = [:]
+    let all =
+      peers.enumerated().map { ($1.publicKey, "peer \"\($1.name)\"", ConfigurationFile.Part.peer($0)) }
+      + relays.enumerated().map { ($1.publicKey, "relay \"\($1.name)\"", ConfigurationFile.Part.relay($0)) }
+    for (key, name, part) in all {
+      guard let first = known[key] else {
+        known[key] = (name, part)
         continue
       }
       findings.append(
         Finding(
-          place: places.place(.peer(index), "PublicKey", 0),
-          message: "PublicKey: peer \"\(peers[first].name)\" in line "
-            + "\(places.place(.peer(first), "PublicKey", 0).line) has this key: expected another"))
+          place: places.place(part, "PublicKey", 0),
+          message: "PublicKey: \(first.name) in line "
+            + "\(places.place(first.part, "PublicKey", 0).line) has this key: expected another"))
     }
   }
 
@@ -196,9 +199,12 @@ extension GatewayConfiguration {
 extension ConfigurationFile {
   /// What is wrong once the public half of the gateway's own key is known.
   public func mistakes(ownKey: PublicKey) -> [Mistake] {
-    gateway.peers.indices.filter { gateway.peers[$0].publicKey == ownKey }.map { index in
+    let same =
+      gateway.peers.indices.filter { gateway.peers[$0].publicKey == ownKey }.map { Part.peer($0) }
+      + gateway.relays.indices.filter { gateway.relays[$0].publicKey == ownKey }.map { Part.relay($0) }
+    return same.map { part in
       mistake(
-        .peer(index), "PublicKey",
+        part, "PublicKey",
         "PublicKey: this is the key of the gateway itself: expected the one that hawser pubkey prints at the other side"
       )
     }

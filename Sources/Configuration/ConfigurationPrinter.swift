@@ -38,6 +38,12 @@ extension GatewayConfiguration {
       page.list(Schema.Peer.allowedIPs.form, peer.allowedIPs.map(\.description))
       page.line(Schema.Peer.keepalive.form, peer.keepalive.map { "\($0.nanoseconds / 1_000_000_000)" })
     }
+    for relay in relays {
+      page.header(Schema.relay, relay.name)
+      page.line(Schema.Relay.publicKey.form, "\(relay.publicKey)")
+      page.source(relay.presharedKey, Schema.Relay.presharedKey.form, Schema.Relay.presharedKeyFile.form)
+      page.list(Schema.Relay.endpoint.form, relay.endpoints.map(\.description))
+    }
     for known in classes {
       page.header(Schema.trafficClass, known.name)
       page.line(Schema.Class.treatment.form, known.treatment.rawValue)
@@ -61,6 +67,28 @@ extension GatewayConfiguration {
     if controlSocket != GatewayConfiguration.defaultSocket(of: interface) {
       page.header(Schema.control)
       page.line(Schema.Control.socket.form, controlSocket)
+    }
+    return page.text
+  }
+}
+
+extension RelayConfiguration {
+  public func printed() -> [UInt8] {
+    var page = Page()
+    page.header(Schema.host)
+    page.source(privateKey, Schema.Host.privateKey.form, Schema.Host.privateKeyFile.form)
+    page.line(Schema.Host.listenPort.form, "\(listenPort)")
+    page.list(Schema.Host.address.form, addresses.map(\.description))
+    page.line(Schema.Host.allowPrivate.form, allowPrivate.rawValue)
+    page.list(Schema.Host.destinations.form, destinations.map(\.description))
+    page.line(Schema.Host.bindings.form, "\(mostBindings)")
+    for client in clients {
+      page.header(Schema.client, client.name)
+      page.line(Schema.Client.publicKey.form, "\(client.publicKey)")
+      page.source(client.presharedKey, Schema.Client.presharedKey.form, Schema.Client.presharedKeyFile.form)
+      page.line(Schema.Client.bindings.form, "\(client.mostBindings)")
+      page.line(Schema.Client.limit.form, client.limit.map { written($0.bitsPerSecond, Units.rates) })
+      page.line(Schema.Client.daily.form, client.daily.map { written(UInt64($0.value), Units.bytes) })
     }
     return page.text
   }

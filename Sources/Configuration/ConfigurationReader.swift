@@ -34,9 +34,11 @@ public struct ConfigurationFile: Sendable {
     case gateway
     case path(Int)
     case peer(Int)
+    case relay(Int)
     case trafficClass(Int)
     case rule(Int)
     case control
+    case client(Int)
   }
 
   /// What only the machine could tell: the value of this key is wrong here. `item` counts the values of a list.
@@ -71,7 +73,7 @@ struct Places: Sendable {
 struct ConfigurationReader {
   private let text: [UInt8]
   private(set) var noted: [(place: Place, message: String)] = []
-  private(set) var places = Places()
+  var places = Places()
 
   init(_ text: [UInt8]) { self.text = text }
 
@@ -79,26 +81,7 @@ struct ConfigurationReader {
 
   /// nil when there is no gateway to speak of; what is wrong is noted either way.
   mutating func read() -> GatewayConfiguration? {
-    if text.count > Schema.mostBytes {
-      note(Place(line: 1, column: 1), "a file of more than \(Schema.mostBytes >> 20) MiB: expected a configuration")
-      return nil
-    }
-    var found: [(place: Place, message: String)] = []
-    var scanner = SectionScanner(text) { found.append(($0, $1)) }
-    scanner.scan()
-    noted += found
-    if scanner.sections.isEmpty && noted.isEmpty {
-      note(
-        Place(line: scanner.lastLine, column: 1),
-        "nothing is configured here: expected at least [Gateway], a [Path] and a [Peer]; hawser.conf(5) has an example")
-      return nil
-    }
-    for form in Schema.sections where form.isRequired {
-      let isThere = scanner.sections.contains { $0.form.name == form.name } || scanner.excused.contains(form.name)
-      if isThere || scanner.isDoubtful { continue }
-      note(Place(line: scanner.lastLine, column: 1), "no \(form.example): expected one, \(form.summary)")
-    }
-
+    guard let scanner = scan(Schema.sections, atLeast: "[Gateway], a [Path] and a [Peer]") else { return nil }
     // A configuration without a key is none, but what else is wrong with it should be said too.
     var configuration = GatewayConfiguration(privateKey: .file(""))
     var hasKey = false
@@ -113,6 +96,9 @@ struct ConfigurationReader {
       case Schema.peer.name:
         guard let peer = peer(section, index) else { continue }
         configuration.peers.append(peer)
+      case Schema.relay.name:
+        guard let relay = relay(section, index) else { continue }
+        configuration.relays.append(relay)
       case Schema.trafficClass.name:
         guard let known = trafficClass(section, index) else { continue }
         configuration.classes.append(known)
@@ -129,6 +115,30 @@ struct ConfigurationReader {
     }
     for finding in configuration.audit(places, isComplete: noted.isEmpty) { note(finding.place, finding.message) }
     return hasKey ? configuration : nil
+  }
+
+  /// nil when there is nothing to read.
+  mutating func scan(_ forms: [SectionForm], atLeast least: String) -> SectionScanner? {
+    if text.count > Schema.mostBytes {
+      note(Place(line: 1, column: 1), "a file of more than \(Schema.mostBytes >> 20) MiB: expected a configuration")
+      return nil
+    }
+    var found: [(place: Place, message: String)] = []
+    var scanner = SectionScanner(text, forms: forms) { found.append(($0, $1)) }
+    scanner.scan()
+    noted += found
+    if scanner.sections.isEmpty && noted.isEmpty {
+      note(
+        Place(line: scanner.lastLine, column: 1),
+        "nothing is configured here: expected at least \(least); hawser.conf(5) has an example")
+      return nil
+    }
+    for form in forms where form.isRequired {
+      let isThere = scanner.sections.contains { $0.form.name == form.name } || scanner.excused.contains(form.name)
+      if isThere || scanner.isDoubtful { continue }
+      note(Place(line: scanner.lastLine, column: 1), "no \(form.example): expected one, \(form.summary)")
+    }
+    return scanner
   }
 
   // MARK: Sections
@@ -196,6 +206,21 @@ struct ConfigurationReader {
     return peer
   }
 
+  private mutating func relay(_ section: Section, _ index: Int) -> GatewayConfiguration.Relay? {
+    let part = ConfigurationFile.Part.relay(index)
+    places.note(part, "", 0, section.place)
+    let key = one(Schema.Relay.publicKey, in: section, part)
+    let held = one(Schema.Relay.presharedKey, in: section, part)
+    let file = one(Schema.Relay.presharedKeyFile, in: section, part)
+    let shared = source(held, file, Schema.Relay.presharedKey.form, Schema.Relay.presharedKeyFile.form, section)
+    let endpoints = list(Schema.Relay.endpoint, in: section, part)
+    guard let key else { return nil }
+    var relay = GatewayConfiguration.Relay(name: section.name, publicKey: key)
+    relay.presharedKey = shared
+    relay.endpoints = endpoints
+    return relay
+  }
+
   private mutating func trafficClass(_ section: Section, _ index: Int) -> GatewayConfiguration.Class? {
     let part = ConfigurationFile.Part.trafficClass(index)
     places.note(part, "", 0, section.place)
@@ -236,7 +261,7 @@ struct ConfigurationReader {
   // MARK: Values
 
   /// The value of a key that is given once.
-  private mutating func one<Value>(
+  mutating func one<Value>(
     _ setting: Setting<Value>, in section: Section, _ part: ConfigurationFile.Part
   ) -> Value? {
     precondition(!setting.form.isList, "\(setting.form.name) is a list")
@@ -249,7 +274,7 @@ struct ConfigurationReader {
   }
 
   /// All values of a key that can have several, one a line or with commas.
-  private mutating func list<Value>(
+  mutating func list<Value>(
     _ setting: Setting<Value>, in section: Section, _ part: ConfigurationFile.Part
   ) -> [Value] {
     precondition(setting.form.isList, "\(setting.form.name) is no list")
@@ -297,13 +322,13 @@ struct ConfigurationReader {
   }
 
   /// Whether the key is there, or was meant to be.
-  private func has(_ form: SettingForm, _ section: Section) -> Bool {
+  func has(_ form: SettingForm, _ section: Section) -> Bool {
     section.isDoubtful || section.excused.contains(form.name)
       || section.entries.contains { $0.form.name == form.name }
   }
 
   /// A secret from the file itself or from another one; both would leave open which is meant.
-  private mutating func source(
+  mutating func source(
     _ held: KeptSecret?, _ file: String?, _ heldForm: SettingForm, _ fileForm: SettingForm, _ section: Section
   ) -> KeySource? {
     if let second = section.entries.first(where: { $0.form.name == fileForm.name }),

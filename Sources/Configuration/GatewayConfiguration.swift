@@ -18,6 +18,7 @@ public struct GatewayConfiguration: Equatable, Sendable {
   public var rekeyAfter = GatewayConfiguration.defaultRekeyAfter
   public var paths: [Path] = []
   public var peers: [Peer] = []
+  public var relays: [Relay] = []
   public var classes: [Class] = []
   /// The first that matches a flow decides.
   public var rules: [Rule] = []
@@ -81,6 +82,19 @@ public struct GatewayConfiguration: Equatable, Sendable {
     public var allowedIPs: [IPPrefix] = []
     /// How often something is sent to keep a translator's entry alive; nil: only when it is needed.
     public var keepalive: Interval?
+
+    public init(name: String, publicKey: PublicKey) {
+      self.name = name
+      self.publicKey = publicKey
+    }
+  }
+
+  /// Somebody who forwards for us.
+  public struct Relay: Equatable, Sendable {
+    public var name: String
+    public var publicKey: PublicKey
+    public var presharedKey: KeySource?
+    public var endpoints: [EndpointText] = []
 
     public init(name: String, publicKey: PublicKey) {
       self.name = name

@@ -142,6 +142,34 @@ extension SettingKind where Value == GatewayConfiguration.RateLimit {
   }
 }
 
+extension SettingKind where Value == BitRate {
+  static var rate: SettingKind {
+    let right = "a rate such as 100mbit"
+    return SettingKind(right) { (bytes) throws(Complaint) in
+      let text = String(decoding: bytes, as: UTF8.self).filter { $0 != " " && $0 != "\t" }
+      let value = try quantity(text, Units.rates, right)
+      guard (64_000...BitRate.maximum.bitsPerSecond).contains(value) else {
+        throw Complaint("expected a rate from 64kbit to 1000gbit")
+      }
+      return BitRate(bitsPerSecond: value)
+    }
+  }
+}
+
+extension SettingKind where Value == ByteCount {
+  static var amount: SettingKind {
+    let right = "an amount such as 50GB"
+    return SettingKind(right) { (bytes) throws(Complaint) in
+      let text = String(decoding: bytes, as: UTF8.self).filter { $0 != " " && $0 != "\t" }
+      let value = try quantity(text, Units.bytes, right)
+      guard (1_000_000...1_000_000_000_000_000).contains(value) else {
+        throw Complaint("expected an amount from 1MB to 1000TB")
+      }
+      return ByteCount(Int(value))
+    }
+  }
+}
+
 extension SettingKind where Value == GatewayConfiguration.Protection {
   static var protection: SettingKind {
     let right = "none, copies, parity DATA+PARITY such as parity 4+1, or adaptive"

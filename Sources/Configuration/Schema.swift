@@ -41,7 +41,7 @@ public struct SectionForm: Sendable {
   /// As one would write it.
   public var example: String { hasName ? "[\(name) \"NAME\"]" : "[\(name)]" }
 
-  fileprivate init(
+  init(
     _ name: String, hasName: Bool = false, isRequired: Bool = false, most: Int = 1, elsewhere: [String] = [],
     _ summary: String, _ settings: [SettingForm]
   ) {
@@ -72,7 +72,7 @@ struct Setting<Value: Sendable>: Sendable {
 
 public enum Schema {
   /// In the order in which a file is best read.
-  public static let sections = [gateway, path, peer, trafficClass, rule, control]
+  public static let sections = [gateway, path, peer, relay, trafficClass, rule, control]
 
   /// A hub with a thousand branches needs a quarter of a megabyte.
   public static let mostBytes = 4 << 20
@@ -97,6 +97,9 @@ public enum Schema {
       Peer.publicKey.form, Peer.presharedKey.form, Peer.presharedKeyFile.form, Peer.endpoint.form,
       Peer.allowedIPs.form, Peer.keepalive.form,
     ])
+  static let relay = SectionForm(
+    "Relay", hasName: true, most: 64, "a host that forwards for us: a way to peers over it is one more path",
+    [Relay.publicKey.form, Relay.presharedKey.form, Relay.presharedKeyFile.form, Relay.endpoint.form])
   static let trafficClass = SectionForm(
     "Class", hasName: true, most: 32, "how flows are treated that a rule gives its name to",
     [Class.treatment.form, Class.redundancy.form])
@@ -169,6 +172,14 @@ public enum Schema {
       "how often to send something at least, for a translator on the way; without it, only when needed")
   }
 
+  enum Relay {
+    static let publicKey = Setting(
+      "PublicKey", .publicKey, isRequired: true, "its key, as hawser pubkey prints it there")
+    static let presharedKey = Setting("PresharedKey", .secret, "a secret that both share, made by hawser genpsk")
+    static let presharedKeyFile = Setting("PresharedKeyFile", .file, "a file with that secret, instead of PresharedKey")
+    static let endpoint = Setting("Endpoint", .endpoint, isRequired: true, most: 4, "where it can be reached")
+  }
+
   enum Class {
     static let treatment = Setting(
       "Treatment", SettingKind<GatewayConfiguration.Treatment>.word, isRequired: true, "how urgent these flows are")
@@ -197,11 +208,6 @@ public enum Schema {
 }
 
 extension Schema {
-  /// The section of this name, in any case of its letters, as WireGuard reads them.
-  static func section(named name: String) -> SectionForm? {
-    sections.first { $0.name.lowercased() == name.lowercased() }
-  }
-
   /// "did you mean 'Peer'?", or what there is.
   static func hint(_ word: String, among known: [(name: String, elsewhere: [String])]) -> (text: String, meant: String?)
   {

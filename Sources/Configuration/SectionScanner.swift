@@ -31,6 +31,8 @@ struct Section {
 
 struct SectionScanner {
   private let text: [UInt8]
+  /// Those that the file may have, in the order in which it is best read.
+  private let forms: [SectionForm]
   private let report: (Place, String) -> Void
   private var reported = 0
   private(set) var sections: [Section] = []
@@ -53,8 +55,9 @@ struct SectionScanner {
   /// Twice the longest name of the schema; a secret is longer.
   private static let mostKeyBytes = 32
 
-  init(_ text: [UInt8], report: @escaping (Place, String) -> Void) {
+  init(_ text: [UInt8], forms: [SectionForm], report: @escaping (Place, String) -> Void) {
     self.text = text
+    self.forms = forms
     self.report = report
   }
 
@@ -141,12 +144,13 @@ struct SectionScanner {
     let inside = trimmed(content.lowerBound + 1..<content.upperBound - 1)
     let wordEnd = text[inside].firstIndex { !isWordCharacter($0) } ?? inside.upperBound
     let word = String(decoding: text[inside.lowerBound..<wordEnd], as: UTF8.self)
-    guard let form = Schema.section(named: word) else {
+    // In any case of its letters, as WireGuard reads them.
+    guard let form = forms.first(where: { $0.name.lowercased() == word.lowercased() }) else {
       if isEnough {
         isDoubtful = true
         return note(place, "")
       }
-      let known = Schema.sections.map { (name: $0.name, elsewhere: $0.elsewhere) }
+      let known = forms.map { (name: $0.name, elsewhere: $0.elsewhere) }
       let hint = Schema.hint(word, among: known)
       if let meant = hint.meant { excused.insert(meant) }
       return note(place, "unknown section [\(shown(text[inside]))]; \(hint.text)")
@@ -197,7 +201,7 @@ struct SectionScanner {
     case .ignored: return
     case .nothing:
       if !hasComplainedOfNoSection {
-        note(start, "this line stands before the first section: expected [Gateway]")
+        note(start, "this line stands before the first section: expected \(forms[0].example)")
       }
       hasComplainedOfNoSection = true
       return

@@ -139,7 +139,7 @@ enum Units {
 }
 
 /// In the largest unit of which it is a whole number, else with decimals in the smallest.
-private func written(_ value: UInt64, _ units: [(name: String, worth: UInt64)]) -> String {
+func written(_ value: UInt64, _ units: [(name: String, worth: UInt64)]) -> String {
   let unit = units.first { value >= $0.worth && value % $0.worth == 0 } ?? units[units.count - 1]
   var text = "\(value / unit.worth)"
   var rest = value % unit.worth

@@ -30,24 +30,29 @@ struct Clerk {
   func tellEnd() { setup.log("\(setup.configuration.interface): ended by a signal") }
 
   func tell(_ answer: Inquiry.Answer) {
-    let peer = setup.configuration.peers[answer.name.peer].name
+    let count = setup.configuration.peers.count
+    let who =
+      answer.name.peer < count
+      ? "peer \(setup.configuration.peers[answer.name.peer].name)"
+      : "relay \(setup.configuration.relays[answer.name.peer - count].name)"
     let addresses = answer.endpoints.map { "\($0)" }.joined(separator: ", ")
-    setup.log("peer \(peer): \(answer.name.host) has an address now: \(addresses)")
+    setup.log("\(who): \(answer.name.host) has an address now: \(addresses)")
   }
 
   func tellEvents(of loop: inout GatewayLoop) {
     while let event = loop.engine.nextEvent() {
-      let peer = loop.engine.name(ofPeer: event.peer)
+      let peer = (loop.engine.isRelay(event.peer) ? "relay " : "peer ") + loop.engine.name(ofPeer: event.peer)
       let path = event.path.flatMap { loop.engine.describe(path: $0, ofPeer: event.peer) } ?? ""
       let line =
         switch event.kind {
-        case .connected: "peer \(peer): connected"
-        case .rekeyed: "peer \(peer): new keys"
-        case .disconnected: "peer \(peer): no session any more"
-        case .pathFound: "peer \(peer): it comes over \(path)"
-        case .pathMoved: "peer \(peer): it has moved to \(path)"
-        case .pathUp: "peer \(peer): \(path) is up"
-        case .pathDown: "peer \(peer): \(path) does not answer any more"
+        case .connected: "\(peer): connected"
+        case .rekeyed: "\(peer): new keys"
+        case .disconnected: "\(peer): no session any more"
+        case .pathFound: "\(peer): it comes over \(path)"
+        case .pathMoved: "\(peer): it has moved to \(path)"
+        case .pathUp: "\(peer): \(path) is up"
+        case .pathDown: "\(peer): \(path) does not answer any more"
+        case .relayRefused: "\(peer): it does not forward for \(path); asked again in half a minute"
         case .budgetSpent, .budgetFresh: loop.engine.sentence(about: event.kind, ofLocalPath: event.path ?? 0)
         }
       setup.log(line)

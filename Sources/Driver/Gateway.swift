@@ -32,7 +32,7 @@ public enum Gateway {
   /// Everything that has to be known. Secrets are read, names are resolved.
   public struct Setup: Sendable {
     public var configuration: GatewayConfiguration
-    /// For each peer where it can be found.
+    /// For each peer where it can be found, and behind them for each relay.
     public var endpoints: [[Endpoint]]
     /// Names of peers that have no address yet: they are asked again.
     public var unresolved: [EndpointName]
@@ -54,7 +54,7 @@ public enum Gateway {
 
   /// Where a peer can be found, once its name has an address.
   public struct EndpointName: Hashable, Sendable {
-    /// Its place in the configuration.
+    /// Its place in the configuration; relays come behind the peers.
     public var peer: Int
     public var host: String
     public var port: UInt16
@@ -82,6 +82,7 @@ public enum Gateway {
     }
     loop.watch(waker)
     loop.engine.start(at: loop.now)
+    useRelays(setup, &loop)
     let clerk = Clerk(setup, startedAt: loop.now)
     clerk.tellStart(of: loop)
     var endpoints = setup.endpoints
@@ -105,6 +106,28 @@ public enum Gateway {
     _ = consume control
   }
 
+  /// Ways over more relays at a time than this cost more probing than they bring.
+  static let mostRelays = 4
+  /// Of all paths: an engine knows sockets by a bit of 32.
+  static let mostSlots = 16
+
+  /// For each socket that leads over a relay the path whose interface it uses. A path with a limit has none, since it
+  /// could not keep it.
+  private static func slots(_ configuration: GatewayConfiguration) -> [Int] {
+    let each = min(configuration.relays.count, mostRelays)
+    let paths = configuration.paths.indices.filter { configuration.paths[$0].limit == nil }
+    return Array((0..<each).flatMap { _ in paths }.prefix(mostSlots))
+  }
+
+  /// Relays that the operator named serve all peers whose address is known, in the order of the file.
+  private static func useRelays(_ setup: Setup, _ loop: inout GatewayLoop) {
+    let relays = Array(0..<min(setup.configuration.relays.count, mostRelays))
+    if relays.isEmpty { return }
+    for (index, peer) in setup.configuration.peers.enumerated() where !peer.endpoints.isEmpty {
+      loop.engine.setRelays(relays, ofPeer: index, at: loop.now)
+    }
+  }
+
   private static func open(_ setup: Setup, _ waker: RingWaker) throws(GatewayFailure) -> GatewayLoop {
     let configuration = setup.configuration
     let cryptography = try attempt { () throws(CryptographyFailure) in try LibraryCryptography.make() }
@@ -122,7 +145,8 @@ public enum Gateway {
       try Engine.make(settings, identity: identity, erasure: ReedSolomon.code, memory: memory.engine)
     }
     var ring = try attempt { () throws(RingFailure) in
-      try Ring.make(entries: 1024, completions: 4096, bufferGroups: configuration.paths.count + 1)
+      try Ring.make(
+        entries: 1024, completions: 4096, bufferGroups: configuration.paths.count + slots(configuration).count + 1)
     }
     let sockets = try openSockets(configuration, in: &ring)
     let device = try attempt { () throws(InterfaceFailure) in
@@ -149,6 +173,12 @@ public enum Gateway {
       let socket = try attempt { () throws(UnderlayFailure) in
         try UDPSocket.open(interface: path.interface, port: path.port ?? configuration.listenPort ?? 0)
       }
+      let buffers = try buffers(GatewayLoop.socketBuffers, ReceivedDatagrams.bufferLength, in: &ring)
+      opened.append(OpenedSocket(PathSocket(socket, buffers: buffers)))
+    }
+    for path in slots(configuration) {
+      let interface = configuration.paths[path].interface
+      let socket = try attempt { () throws(UnderlayFailure) in try UDPSocket.open(interface: interface, port: 0) }
       let buffers = try buffers(GatewayLoop.socketBuffers, ReceivedDatagrams.bufferLength, in: &ring)
       opened.append(OpenedSocket(PathSocket(socket, buffers: buffers)))
     }
@@ -195,6 +225,21 @@ public enum Gateway {
       known.setPolicy(path)
       known.used = records.first { $0.path == path.name }
       return known
+    }
+    for path in slots(setup.configuration) {
+      var slot = settings.paths[path]
+      slot.carrier = path
+      // What it carries is billed to its path.
+      slot.budget = nil
+      slot.used = nil
+      settings.paths.append(slot)
+    }
+    for (index, relay) in setup.configuration.relays.enumerated() {
+      var known = PeerSettings(
+        name: relay.name, publicKey: relay.publicKey,
+        endpoints: setup.endpoints[setup.configuration.peers.count + index])
+      known.presharedKey = relay.presharedKey?.secret
+      settings.relays.append(known)
     }
     settings.classes = Classes(setup.configuration.classes.map { TrafficClass($0) })
     for (index, peer) in setup.configuration.peers.enumerated() {

@@ -42,7 +42,12 @@ public struct Engine: ~Copyable {
   let identity: Identity
   /// Which run of this gateway it is.
   let incarnation: UInt64
+  /// Our sockets: those of paths, and those that lead over a relay.
   let localPaths: [LocalPath]
+  /// Peers from this place on are relays.
+  let firstRelay: Int
+  /// For each socket; of those of paths, free for ever.
+  var slots: FixedArray<RelaySlot>
   let allowed: AllowedAddresses
 
   // What is on its way.
@@ -96,7 +101,7 @@ public struct Engine: ~Copyable {
   public static func make(
     _ settings: GatewaySettings, identity: Identity, erasure: ErasureCode, memory: Memory
   ) throws(SettingsConflict) -> Engine {
-    let list = settings.peers
+    let list = settings.peers + settings.relays
     var claims: [AllowedAddresses.Claim] = []
     var keys: [PublicKey: Int] = [:]
     for (index, peer) in list.enumerated() {
@@ -126,7 +131,9 @@ public struct Engine: ~Copyable {
     let cryptography = identity.cryptography
     let incarnation = cryptography.randomNumber()
     self.incarnation = incarnation
-    let list = settings.peers
+    let list = settings.peers + settings.relays
+    firstRelay = settings.peers.count
+    slots = FixedArray(count: settings.paths.count) { _ in RelaySlot() }
     self.identity = identity
     self.allowed = allowed
     peerOfKey = keys

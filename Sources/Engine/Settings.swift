@@ -8,6 +8,8 @@ public import Wire
 public struct GatewaySettings: Sendable {
   public var paths: [LocalPath] = []
   public var peers: [PeerSettings] = []
+  /// Who may forward for us; each with addresses, and without any that are allowed.
+  public var relays: [PeerSettings] = []
   /// Ours on the virtual NIC: senders inside are answered from them.
   public var addresses: [IPAddress] = []
   /// The first that matches a flow decides.
@@ -40,6 +42,8 @@ public struct LocalPath: Sendable {
   public var mtu: Int
   /// Our address for it; nil: whatever the kernel chooses.
   public var address: IPAddress?
+  /// For a socket that leads over relays: the place of the path whose interface it uses.
+  public var carrier: Int?
   public var tier = Tier.primary
   public var budget: Budget?
   /// For a gigabyte, in thousandths; it orders the paths of one tier.

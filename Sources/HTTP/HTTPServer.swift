@@ -3,15 +3,22 @@
 //  Why.  What a program tells others must not cost what it does: the data path never waits for a reader. libmicrohttpd
 //  brings the thread, the parser that the world has already attacked, and limits for everything.
 //
-//  How.  One thread polls the socket and its connections, and calls the handler there, one request at a time. Bodies of
-//  requests are never read: the library's callback is called first with the headers alone, and an answer to that closes
-//  the connection. So a request that announces a body is answered at once, and one without is answered in the second
-//  call and keeps its connection.
+//  How.  One thread polls the socket and its connections, and calls the handler there, one request at a time. The
+//  library calls back first with the headers alone, then with pieces of the body, and in the end once more:
 //
-//  Always true.  (1) At most `connections` connections with `connectionMemory` bytes each; whoever says nothing for
-//  `patience` is cut off. (2) The handler is called by one thread. (3) After `stop` the handler is called no more.
+//      headers ─▶ a body is announced, and none is read here, or it is too long ─▶ answer; the connection closes
+//              └▶ pieces ─▶ kept, up to `mostBody`; beyond it they are thrown away ─▶ end ─▶ answer
+//
+//  An answer is text, or a stream (HTTPStream) that goes on for as long as somebody listens.
+//
+//  Always true.  (1) At most `connections` connections with `connectionMemory` and `mostBody` bytes each; whoever says
+//  nothing for `patience` is cut off. (2) The handler is called by one thread. (3) After `stop` the handler is called
+//  no more, and every stream has ended.
 
 import CMicrohttpd
+import Glibc
+public import Primitives
+import Synchronization
 
 public struct HTTPRequest: Sendable {
   public let method: String
@@ -19,8 +26,17 @@ public struct HTTPRequest: Sendable {
   public let path: String
   /// What the client wants to read, as it says; nil: anything.
   public let accept: String?
-  /// A body is announced. It is not read, so the connection ends with the answer.
+  /// A body was announced. One that is not read ends the connection with the answer.
   public let hasBody: Bool
+  /// What the client says that its body is, as it says it.
+  public let type: String?
+  /// Empty when bodies are not read here, or this one is too long.
+  public let body: [UInt8]
+  public let isTooLong: Bool
+  /// nil over a Unix socket.
+  public let client: IPAddress?
+  /// `Authorization`, as it is.
+  public let authorization: String?
 }
 
 public struct HTTPResponse: Sendable {
@@ -29,6 +45,8 @@ public struct HTTPResponse: Sendable {
   public var body: String
   /// Beyond those that every answer has.
   public var headers: [(name: String, value: String)] = []
+  /// Goes on behind `body`.
+  public var stream: HTTPStream?
 
   public init(status: Int, type: String, body: String) {
     self.status = status
@@ -46,15 +64,42 @@ public struct HTTPLimits: Sendable {
   /// out for long.
   public var patience: UInt32 = 10
 
+  /// Of a request; 0: none is read.
+  public var mostBody = 0
+
   public init() {}
 }
 
 public struct HTTPServer: ~Copyable {
   public typealias Handler = @Sendable (HTTPRequest) -> HTTPResponse
 
+  /// Used by the server's thread, and by whoever ends it.
   private final class Context: Sendable {
     let handler: Handler
-    init(_ handler: @escaping Handler) { self.handler = handler }
+    let mostBody: Int
+    private let streams = Mutex<[HTTPStream]>([])
+
+    init(_ handler: @escaping Handler, mostBody: Int) {
+      self.handler = handler
+      self.mostBody = mostBody
+    }
+
+    func add(_ stream: HTTPStream) {
+      streams.withLock { streams in
+        streams.removeAll { !$0.isOpen }
+        streams.append(stream)
+      }
+    }
+
+    /// The library cannot stop while a connection is suspended.
+    func endStreams() { streams.withLock { for stream in $0 { stream.end() } } }
+  }
+
+  /// From a request's headers to the end of its answer.
+  private final class Conversation {
+    var body: [UInt8] = []
+    var isTooLong = false
+    var stream: HTTPStream?
   }
 
   private let daemon: OpaquePointer
@@ -69,14 +114,15 @@ public struct HTTPServer: ~Copyable {
   public static func start(
     listening descriptor: Int32, limits: HTTPLimits = HTTPLimits(), handler: @escaping Handler
   ) -> HTTPServer? {
-    let context = Unmanaged.passRetained(Context(handler))
+    let context = Unmanaged.passRetained(Context(handler, mostBody: limits.mostBody))
     let flags =
-      MHD_USE_AUTO.rawValue | MHD_USE_INTERNAL_POLLING_THREAD.rawValue | MHD_USE_ITC.rawValue
+      MHD_USE_AUTO.rawValue | MHD_USE_INTERNAL_POLLING_THREAD.rawValue | MHD_ALLOW_SUSPEND_RESUME.rawValue
     let options: [any CVarArg] = [
       MHD_OPTION.LISTEN_SOCKET.rawValue, descriptor,
       MHD_OPTION.CONNECTION_LIMIT.rawValue, limits.connections,
       MHD_OPTION.CONNECTION_MEMORY_LIMIT.rawValue, limits.connectionMemory,
       MHD_OPTION.CONNECTION_TIMEOUT.rawValue, limits.patience,
+      MHD_OPTION.NOTIFY_COMPLETED.rawValue, unsafeBitCast(completed, to: OpaquePointer.self), Int(0),
       MHD_OPTION.END.rawValue,
     ]
     let daemon = withVaList(options) { list in
@@ -90,40 +136,112 @@ public struct HTTPServer: ~Copyable {
   }
 
   deinit {
+    context.takeUnretainedValue().endStreams()
     // Waits until the thread has ended, so nobody uses the context any more.
     MHD_stop_daemon(daemon)
     context.release()
   }
 
-  /// What the library calls, first with the headers and then with the request's end.
+  /// What the library calls, first with the headers, then with what there is of a body, and with the request's end.
   private static let answer: MHD_AccessHandlerCallback = {
-    context, connection, url, method, _, _, bodyLength, mark in
-    guard let context, let connection, let url, let method, let mark, let bodyLength else { return .NO }
+    context, connection, url, method, _, piece, length, mark in
+    guard let context, let connection, let url, let method, let mark, let length else { return .NO }
+    let server = Unmanaged<Context>.fromOpaque(context).takeUnretainedValue()
     func header(_ name: String) -> String? {
       MHD_lookup_connection_value(connection, .HEADER_KIND, name).map { String(cString: $0) }
     }
-    if bodyLength.pointee > 0 { return .NO }
-    let isFirstCall = mark.pointee == nil
-    mark.pointee = context
-    let hasBody = header("Content-Length").map { $0 != "0" } ?? (header("Transfer-Encoding") != nil)
-    if isFirstCall && !hasBody { return .YES }
+    let announced = header("Content-Length")
+    let hasBody = announced.map { $0 != "0" } ?? (header("Transfer-Encoding") != nil)
+    let conversation: Conversation
+    if let mark = mark.pointee {
+      conversation = Unmanaged<Conversation>.fromOpaque(mark).takeUnretainedValue()
+      if length.pointee > 0, let piece {
+        if conversation.body.count + length.pointee > server.mostBody {
+          conversation.isTooLong = true
+          conversation.body = []
+        } else if !conversation.isTooLong {
+          conversation.body += UnsafeRawBufferPointer(start: piece, count: length.pointee)
+        }
+        length.pointee = 0
+        return .YES
+      }
+    } else {
+      conversation = Conversation()
+      mark.pointee = Unmanaged.passRetained(conversation).toOpaque()
+      conversation.isTooLong = hasBody && (announced.flatMap { Int($0) } ?? 0) > server.mostBody
+      // What is not read is answered now.
+      if !hasBody || server.mostBody > 0 && !conversation.isTooLong { return .YES }
+    }
     let request = HTTPRequest(
-      method: String(cString: method), path: String(cString: url), accept: header("Accept"), hasBody: hasBody)
-    let handler = Unmanaged<Context>.fromOpaque(context).takeUnretainedValue().handler
-    return send(handler(request), on: connection)
+      method: String(cString: method), path: String(cString: url), accept: header("Accept"), hasBody: hasBody,
+      type: header("Content-Type"), body: conversation.body, isTooLong: conversation.isTooLong,
+      client: client(of: connection), authorization: header("Authorization"))
+    return send(server.handler(request), on: connection, conversation, server)
   }
 
-  private static func send(_ response: HTTPResponse, on connection: OpaquePointer) -> MHD_Result {
-    var body = response.body
-    let made = body.withUTF8 { bytes in
-      MHD_create_response_from_buffer(
-        bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
+  /// The answer has left, or never will.
+  private static let completed: MHD_RequestCompletedCallback = { _, _, mark, _ in
+    guard let mark, let place = mark.pointee else { return }
+    mark.pointee = nil
+    let conversation = Unmanaged<Conversation>.fromOpaque(place).takeRetainedValue()
+    conversation.stream?.closed()
+  }
+
+  private static func client(of connection: OpaquePointer) -> IPAddress? {
+    guard let information = hawser_client_address(connection) else { return nil }
+    switch Int32(information.pointee.sa_family) {
+    case AF_INET:
+      return information.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
+        IPAddress(ipv4: UInt32(bigEndian: $0.pointee.sin_addr.s_addr))
+      }
+    case AF_INET6:
+      return information.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { address in
+        withUnsafeBytes(of: address.pointee.sin6_addr) { IPAddress(bytes: $0) }
+      }
+    default: return nil
     }
-    guard let made else { return .NO }
+  }
+
+  private static func send(
+    _ response: HTTPResponse, on connection: OpaquePointer, _ conversation: Conversation, _ server: Context
+  ) -> MHD_Result {
+    guard
+      let made = response.stream.map({ open($0, response, on: connection, conversation, server) }) ?? plain(response)
+    else { return .NO }
     defer { MHD_destroy_response(made) }
     MHD_add_response_header(made, "Content-Type", response.type)
     MHD_add_response_header(made, "Cache-Control", "no-store")
     for header in response.headers { MHD_add_response_header(made, header.name, header.value) }
     return MHD_queue_response(connection, UInt32(response.status), made)
+  }
+
+  private static func plain(_ response: HTTPResponse) -> OpaquePointer? {
+    var body = response.body
+    return body.withUTF8 { bytes in
+      MHD_create_response_from_buffer(
+        bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
+    }
+  }
+
+  private static func open(
+    _ stream: HTTPStream, _ response: HTTPResponse, on connection: OpaquePointer, _ conversation: Conversation,
+    _ server: Context
+  ) -> OpaquePointer? {
+    server.add(stream)
+    conversation.stream = stream
+    stream.begin(on: connection)
+    if !response.body.isEmpty { stream.send(response.body) }
+    // It lives at least as long as its answer.
+    let place = Unmanaged.passRetained(stream).toOpaque()
+    return MHD_create_response_from_callback(
+      UInt64.max, 16_384,
+      { place, _, room, most in
+        guard let place, let room else { return -1 }
+        let stream = Unmanaged<HTTPStream>.fromOpaque(place).takeUnretainedValue()
+        return stream.read(into: UnsafeMutableRawBufferPointer(start: room, count: most))
+      }, place,
+      { place in
+        if let place { Unmanaged<HTTPStream>.fromOpaque(place).release() }
+      })
   }
 }

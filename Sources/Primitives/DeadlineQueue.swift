@@ -30,7 +30,9 @@ public struct DeadlineQueue: ~Copyable {
 
   /// The machine with the earliest deadline.
   public var first: (machine: Int, deadline: Instant)? {
-    guard let machine = heap.first else { return nil }
+    // Not `heap.first`: debug builds would allocate for it.
+    if heap.isEmpty { return nil }
+    let machine = heap[0]
     return (Int(machine), Instant(nanoseconds: deadline[Int(machine)]))
   }
 

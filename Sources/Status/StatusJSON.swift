@@ -89,6 +89,7 @@ extension StatusSnapshot.Path {
   fileprivate func write(to object: inout JSONText.Object) {
     object.member("name", name)
     object.member("interface", interface)
+    object.member("via", via)
     object.member("remote", remote)
     object.member("state", state.rawValue)
     object.member("rtt_ms", roundTrip?.inMilliseconds, decimals: 3)

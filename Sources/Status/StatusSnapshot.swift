@@ -84,6 +84,8 @@ public struct StatusSnapshot: Equatable, Sendable {
 
     public var name: String
     public var interface: String
+    /// The relay that forwards for it; nil: it leads straight to the peer.
+    public var via: String?
     /// Where the peer was heard last, or is tried: `192.0.2.1:51820`.
     public var remote: String?
     public var state: State

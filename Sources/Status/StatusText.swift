@@ -57,7 +57,7 @@ extension StatusSnapshot {
     let rows = peers.flatMap { peer in
       peer.paths.map { path in
         [
-          peer.name, path.name, path.state.rawValue, path.tier.rawValue, path.use == .none ? "-" : path.use.rawValue,
+          peer.name, path.title, path.state.rawValue, path.tier.rawValue, path.use == .none ? "-" : path.use.rawValue,
           path.rate.map(rate) ?? "-", path.interface, path.remote ?? "-", milliseconds(path.roundTrip),
           plainDecimal(path.loss * 100, decimals: 1) + " %", path.mtuText, amount(path.traffic.receivedBytes),
           amount(path.traffic.sentBytes),
@@ -74,8 +74,8 @@ extension StatusSnapshot {
     for peer in peers {
       if let mode = peer.mode { rows.append([peer.name, "", mode.rawValue, peer.modeReason]) }
       for path in peer.paths where path.use != .none {
-        rows.append([peer.name, path.name, path.use.rawValue, path.useReason])
-        if !path.control.isEmpty { rows.append([peer.name, path.name, path.control, path.controlReason]) }
+        rows.append([peer.name, path.title, path.use.rawValue, path.useReason])
+        if !path.control.isEmpty { rows.append([peer.name, path.title, path.control, path.controlReason]) }
       }
     }
     rows += budgetRows()
@@ -139,4 +139,9 @@ private func age(_ span: Interval) -> String {
   if hours > 0 { return "\(hours) h \(minutes) min" }
   if minutes > 0 { return "\(minutes) min \(seconds % 60) s" }
   return "\(seconds) s"
+}
+
+extension StatusSnapshot.Path {
+  /// `fibre`, or `fibre via r1`.
+  fileprivate var title: String { via.map { "\(name) via \($0)" } ?? name }
 }

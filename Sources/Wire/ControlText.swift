@@ -24,6 +24,10 @@ enum ControlKind: UInt8 {
   case terms = 6
   case sizeQuestion = 7
   case sizeAnswer = 8
+  case relayBind = 9
+  case relayUnbind = 10
+  case relayGranted = 11
+  case relayRefused = 12
 }
 
 /// What a sender tells the receiver about how he sends.
@@ -66,6 +70,7 @@ public struct GivingUp: Equatable, Sendable, BitwiseCopyable {
     case giveUp(GivingUp)
     case size(SizeMessage)
     case terms(PathTerms)
+    case relay(RelayMessage)
   }
 
   private let text: UnsafeRawBufferPointer
@@ -89,7 +94,8 @@ public struct GivingUp: Equatable, Sendable, BitwiseCopyable {
 
   /// `whole` is how long the text is.
   private static func read(_ rest: UnsafeRawBufferPointer, of whole: Int) -> (Message, Int)? {
-    switch unsafe ControlKind(rawValue: rest[0]) {
+    let kind = unsafe ControlKind(rawValue: rest[0])
+    switch kind {
     case .ping, .pong:
       guard rest.count >= ControlMessage.length else { return nil }
       let whole = unsafe UnsafeRawBufferPointer(rebasing: rest[..<ControlMessage.length])
@@ -125,6 +131,9 @@ public struct GivingUp: Equatable, Sendable, BitwiseCopyable {
     case .sizeAnswer:
       guard rest.count >= SizeMessage.length else { return nil }
       return unsafe (.size(SizeMessage(rest, isAnswer: true)), SizeMessage.length)
+    case .relayBind, .relayUnbind, .relayGranted, .relayRefused:
+      guard let kind, let message = unsafe RelayMessage(kind, rest) else { return nil }
+      return (.relay(message), message.length)
     case nil:
       return nil
     }
@@ -181,6 +190,12 @@ public struct GivingUp: Equatable, Sendable, BitwiseCopyable {
     unsafe place.storeBytes(of: head.littleEndian, toByteOffset: 0, as: UInt32.self)
     unsafe place.storeBytes(of: terms.price.littleEndian, toByteOffset: 4, as: UInt32.self)
     unsafe place.storeBytes(of: terms.limit.littleEndian, toByteOffset: 8, as: UInt64.self)
+    return true
+  }
+
+  public mutating func append(_ message: RelayMessage) -> Bool {
+    guard let place = unsafe place(for: message.length) else { return false }
+    unsafe message.write(to: place)
     return true
   }
 

@@ -6,6 +6,7 @@ public enum MessageKind: UInt8, Sendable {
   case response = 0x12
   case cookieReply = 0x13
   case data = 0x14
+  case relayQuestion = 0x15
 
   public static let version: UInt8 = 1
 }

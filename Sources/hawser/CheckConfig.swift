@@ -7,7 +7,11 @@ extension Hawser {
   static func checkConfig(_ path: String, asJSON: Bool) -> Int32 {
     var objections = LoadedConfiguration.Objections()
     do throws(LoadedConfiguration.Objections) {
-      _ = try LoadedConfiguration(path)
+      if LoadedRelay.isRelay(try LoadedConfiguration.read(path).bytes) {
+        _ = try LoadedRelay(path)
+      } else {
+        _ = try LoadedConfiguration(path)
+      }
     } catch {
       objections = error
     }

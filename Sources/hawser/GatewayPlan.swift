@@ -13,9 +13,9 @@ struct GatewayPlan {
   /// Every secret in it is held.
   let configuration: GatewayConfiguration
   let publicKey: PublicKey
-  /// For each peer what its endpoints are now, in the order of the file.
+  /// For each peer what its endpoints are now, in the order of the file, and behind them for each relay.
   let endpoints: [[Endpoint]]
-  /// Those that have no address now, with the place of their peer.
+  /// Those that have no address now, with the place of their peer; relays come behind the peers.
   let unresolved: [(peer: Int, name: EndpointText)]
 
   init(configuredBy path: String) throws(Refusal) {
@@ -29,15 +29,18 @@ struct GatewayPlan {
     publicKey = loaded.publicKey
     var endpoints: [[Endpoint]] = []
     var unresolved: [(peer: Int, name: EndpointText)] = []
-    for (index, peer) in loaded.gateway.peers.enumerated() {
+    let all =
+      loaded.gateway.peers.enumerated().map { ($1.endpoints, ConfigurationFile.Part.peer($0)) }
+      + loaded.gateway.relays.enumerated().map { ($1.endpoints, ConfigurationFile.Part.relay($0)) }
+    for (index, (texts, part)) in all.enumerated() {
       var found: [Endpoint] = []
-      for (item, endpoint) in peer.endpoints.enumerated() {
+      for (item, endpoint) in texts.enumerated() {
         do throws(UnderlayFailure) {
           found += try Resolution.endpoints(of: endpoint)
         } catch {
           let sentence = "Endpoint = \(endpoint): \(error); it is asked again while the gateway runs"
           unresolved.append((index, endpoint))
-          Output.complain(loaded.file.mistake(.peer(index), "Endpoint", item: item, sentence).description)
+          Output.complain(loaded.file.mistake(part, "Endpoint", item: item, sentence).description)
         }
       }
       endpoints.append(found)

@@ -32,7 +32,14 @@ struct LoadedConfiguration {
   }
 
   init(_ path: String) throws(Objections) {
-    let (file, permissions) = try LoadedConfiguration.read(path)
+    let text = try LoadedConfiguration.read(path)
+    let permissions = text.permissions
+    let file: ConfigurationFile
+    do throws(Mistakes) {
+      file = try ConfigurationFile(reading: text.bytes, named: path)
+    } catch {
+      throw Objections(wrong: error.listed, unlisted: error.unlisted)
+    }
     var objections = Objections()
     var gateway = file.gateway
     if let permissions, gateway.holdsSecrets,
@@ -41,11 +48,15 @@ struct LoadedConfiguration {
       objections.refused.append(Mistake(file: path, place: Place(line: 1, column: 1), message: complaint))
     }
     let directory = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
-    var secrets = SecretLoader(file: file, directory: directory)
+    var secrets = SecretLoader(directory: directory) { file.mistake($0, $1, $2) }
     gateway.privateKey = secrets.load(gateway.privateKey, .gateway, "PrivateKeyFile")
     for index in gateway.peers.indices {
       guard let source = gateway.peers[index].presharedKey else { continue }
       gateway.peers[index].presharedKey = secrets.load(source, .peer(index), "PresharedKeyFile")
+    }
+    for index in gateway.relays.indices {
+      guard let source = gateway.relays[index].presharedKey else { continue }
+      gateway.relays[index].presharedKey = secrets.load(source, .relay(index), "PresharedKeyFile")
     }
     objections.refused += secrets.mistakes + file.missingInterfaces()
 
@@ -65,18 +76,12 @@ struct LoadedConfiguration {
     publicKey = own
   }
 
-  private static func read(_ path: String) throws(Objections) -> (ConfigurationFile, UInt32?) {
-    let text: SmallFile
+  static func read(_ path: String) throws(Objections) -> SmallFile {
     do throws(SmallFile.Failure) {
-      text = try SmallFile(path, limit: Schema.mostBytes)
+      return try SmallFile(path, limit: Schema.mostBytes)
     } catch {
       let sentence = "cannot read this configuration: \(error.reason)"
       throw Objections(wrong: [Mistake(file: path, place: Place(line: 1, column: 1), message: sentence)])
-    }
-    do throws(Mistakes) {
-      return (try ConfigurationFile(reading: text.bytes, named: path), text.permissions)
-    } catch {
-      throw Objections(wrong: error.listed, unlisted: error.unlisted)
     }
   }
 }
@@ -85,19 +90,21 @@ extension GatewayConfiguration {
   /// Whether the file itself is one that nobody else may read.
   fileprivate var holdsSecrets: Bool {
     privateKey.secret != nil || peers.contains { $0.presharedKey?.secret != nil }
+      || relays.contains { $0.presharedKey?.secret != nil }
   }
 }
 
 /// Reads the files that a configuration names for its secrets.
-private struct SecretLoader {
-  let file: ConfigurationFile
+struct SecretLoader {
   /// Of the configuration, with its slash: paths are relative to it.
   let directory: String
   private(set) var mistakes: [Mistake] = []
 
-  init(file: ConfigurationFile, directory: String) {
-    self.file = file
+  private let mistake: (ConfigurationFile.Part, String, String) -> Mistake
+
+  init(directory: String, mistake: @escaping (ConfigurationFile.Part, String, String) -> Mistake) {
     self.directory = directory
+    self.mistake = mistake
   }
 
   /// The secret itself, or the source as it was and a mistake more.
@@ -109,15 +116,15 @@ private struct SecretLoader {
       if let permissions = text.permissions,
         let complaint = SecretFile.complaint(about: path, permissions: permissions)
       {
-        mistakes.append(file.mistake(part, key, "\(key) = \(name): \(complaint)"))
+        mistakes.append(mistake(part, key, "\(key) = \(name): \(complaint)"))
       }
       do throws(Complaint) {
         return .held(try SecretFile.secret(in: text.bytes))
       } catch {
-        mistakes.append(file.mistake(part, key, "\(key) = \(name): \(error.sentence)"))
+        mistakes.append(mistake(part, key, "\(key) = \(name): \(error.sentence)"))
       }
     } catch {
-      mistakes.append(file.mistake(part, key, "\(key) = \(name): cannot read it: \(error.reason)"))
+      mistakes.append(mistake(part, key, "\(key) = \(name): cannot read it: \(error.reason)"))
     }
     return source
   }

@@ -19,6 +19,7 @@ import Glibc
     do throws(Refusal) {
       switch invocation.command {
       case Words.gateway.name: return try runGateway(try GatewayPlan(configuredBy: invocation[Words.config]))
+      case Words.relay.name: return try runRelay(invocation[Words.config])
       case Words.checkConfig.name: return checkConfig(invocation[Words.file], asJSON: invocation[Words.json])
       case Words.genkey.name: return try Keys.generate(for: .exchange)
       case Words.genpsk.name: return try Keys.generate(for: .sharing)

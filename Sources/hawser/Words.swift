@@ -16,6 +16,9 @@ enum Words {
     "gateway", "runs the gateway of a configuration", [config],
     details:
       "Runs until it is ended by SIGTERM or SIGINT. What is wrong with the configuration is told as check-config does.")
+  static let relay = Command(
+    "relay", "runs a relay, which forwards for gateways that it knows", [config],
+    details: "Runs until it is ended by SIGTERM or SIGINT. It needs no rights but to its UDP ports.")
   static let checkConfig = Command(
     "check-config", "tells everything that is wrong with a configuration", [file, json],
     details: """
@@ -46,6 +49,6 @@ enum Words {
 
   static let program = Program(
     "hawser", "lays many network paths into one",
-    commands: [gateway, checkConfig, genkey, genpsk, pubkey, status, peers, paths, doctor],
+    commands: [gateway, relay, checkConfig, genkey, genpsk, pubkey, status, peers, paths, doctor],
     exitCodes: [0: "fine", 1: "degraded", 2: "down or refused", 64: "wrong usage, or a mistake in a file"])
 }

@@ -17,7 +17,7 @@ func checkConfiguration(_ bytes: [UInt8]) throws(Violation) {
   for form in Schema.sections {
     let counts = [
       "Path": gateway.paths.count, "Peer": gateway.peers.count, "Class": gateway.classes.count,
-      "Rule": gateway.rules.count,
+      "Rule": gateway.rules.count, "Relay": gateway.relays.count,
     ]
     let count = counts[form.name] ?? 1
     try demand(count <= form.most && (count > 0 || !form.isRequired), "\(count) sections [\(form.name)]")

@@ -29,6 +29,7 @@ public struct FuzzTarget: Sendable, CustomStringConvertible {
     FuzzTarget(name: "gatekeeper", check: checkGatekeeper),
     FuzzTarget(name: "gateway", check: checkGateway),
     FuzzTarget(name: "parity", check: checkParity),
+    FuzzTarget(name: "relay", check: checkRelay),
     FuzzTarget(name: "topology", check: checkTopology),
     FuzzTarget(name: "trace", check: checkTrace),
     FuzzTarget(name: "wire", check: checkWire),

@@ -41,6 +41,9 @@ func checkWire(_ bytes: [UInt8]) throws(Violation) {
     let again = unsafe written(12) { unsafe header.write(to: $0) }
     try demand(again[..<8] == bytes[..<8], "\(header) writes other bytes")
   }
+  if let question = unsafe bytes.withUnsafeBytes({ unsafe RelayQuestion($0) }) {
+    unsafe try demand(written(20) { unsafe question.write(to: $0) } == bytes, "\(question) writes other bytes")
+  }
   if let payload = unsafe bytes.withUnsafeBytes({ unsafe InitiationPayload($0) }) {
     let again = unsafe written(InitiationPayload.length) { unsafe payload.write(to: $0) }
     try demand(again[..<22] == bytes[..<22], "\(payload) writes other bytes")
@@ -94,6 +97,7 @@ private func write(_ messages: [ControlReader.Message], room: Int) -> (bytes: [U
         case .giveUp(let giving): writer.append(giving)
         case .size(let message): writer.append(message)
         case .terms(let terms): writer.append(terms)
+        case .relay(let message): writer.append(message)
         }
       if !fits { break }
       count += 1

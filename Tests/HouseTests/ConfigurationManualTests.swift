@@ -8,6 +8,9 @@ import Testing
 
   @Test func `has every section and every key, no others, and their bounds and defaults`() throws {
     expectNone(configurationFindings(try Checkout.text(Self.file), file: Self.file))
+    expectNone(
+      configurationFindings(
+        try Checkout.text(Self.file), below: "RELAYS", Schema.relaySections, file: Self.file))
   }
 
   @Test func `has an example that is right`() throws {
@@ -43,10 +46,10 @@ import Testing
 private struct ConfigurationPage {
   var sections: [(name: String, text: String, keys: [(name: String, text: String)])] = []
 
-  init(_ page: String) {
+  init(_ page: String, below heading: String) {
     var isInside = false
     for line in page.split(separator: "\n") {
-      if line.hasPrefix(".Sh ") { isInside = line == ".Sh SECTIONS" }
+      if line.hasPrefix(".Sh ") { isInside = line == ".Sh \(heading)" }
       if !isInside || line.hasPrefix(".Sh ") { continue }
       if line.hasPrefix(".Ss [") {
         sections.append((name: String(line.dropFirst(5).prefix { $0.isLetter }), text: "", keys: []))
@@ -65,14 +68,16 @@ private struct ConfigurationPage {
   }
 }
 
-private func configurationFindings(_ page: String, file: String) -> [Finding] {
-  let manual = ConfigurationPage(page)
+private func configurationFindings(
+  _ page: String, below heading: String = "SECTIONS", _ forms: [SectionForm] = Schema.sections, file: String
+) -> [Finding] {
+  let manual = ConfigurationPage(page, below: heading)
   var findings: [Finding] = []
   func add(_ message: String) { findings.append(Finding(file: file, message: message)) }
-  for section in manual.sections where !Schema.sections.contains(where: { $0.name == section.name }) {
+  for section in manual.sections where !forms.contains(where: { $0.name == section.name }) {
     add("there is no section [\(section.name)]")
   }
-  for form in Schema.sections {
+  for form in forms {
     guard let section = manual.sections.first(where: { $0.name == form.name }) else {
       add("says nothing of [\(form.name)]")
       continue

@@ -64,7 +64,7 @@ import Topology
     #expect(plan.members.map { $0.paths.map(\.link) } == [[1, 2], [0, 2]])
   }
 
-  @Test func `two nats that face each other, relays and single gateways make no bond`() throws {
+  @Test func `two nats that face each other and single gateways make no bond`() throws {
     let faced = """
       node a gateway
       node b gateway
@@ -74,10 +74,34 @@ import Topology
       link left a -- n
       link right m -- b
       """
-    let relayed = "node a gateway\nnode b gateway\nnode r relay\nlink up a -- r\nlink down r -- b"
-    for text in [faced, relayed, "node a gateway\nnode h host behind a", "node a gateway\nnode b gateway"] {
+    for text in [faced, "node a gateway\nnode h host behind a", "node a gateway\nnode b gateway"] {
       #expect(BondPlan(try topology(text)).members.isEmpty, "\(text)")
     }
+  }
+
+  @Test func `over a relay the first asks for the address where the other is reached from there`() throws {
+    let plan = BondPlan(
+      try topology(
+        """
+        node a gateway
+        node b gateway
+        node r relay
+        link direct a -- b
+        link near a -- r
+        link far r -- b
+        """))
+    #expect(plan.members.map { $0.paths.map(\.link) } == [[0, 1], [0, 2]])
+    #expect(plan.members.map { $0.peers.map(\.endpoints) } == [[[0, 2]], [[0]]])
+    #expect(plan.members.map(\.relays) == [[.init(node: 2, link: 1)], []])
+    #expect(plan.relays == [2])
+    let keys = try plan.makeKeys()
+    let gateway = try #require(plan.configuration(of: plan.members[0], keys: keys, socket: "/s.sock"))
+    let relay = try #require(plan.configuration(ofRelay: 2, keys: keys))
+    #expect(gateway.relays.map(\.publicKey) == [keys[2]?.publicKey])
+    #expect(gateway.relays.flatMap(\.endpoints).map(\.description) == ["172.16.1.2:51800"])
+    #expect(relay.clients.map(\.name) == ["a", "b"] && relay.allowPrivate == .yes)
+    let again = try RelayFile(reading: relay.printed(), named: "r.conf")
+    #expect(again.relay == relay)
   }
 
   @Test func `without a limit all paths are alike, and how narrow one is nobody tells`() throws {

@@ -74,6 +74,37 @@ struct `Gateways of a topology that is up` {
     #expect(traces(of: topology.name) == [])
   }
 
+  @Test func `go over relays where that is shorter, and on over the other when one is killed`() throws {
+    var topology = try repositoryTopology("triangle")
+    topology.name = try Lab.topology("").name
+    try withGateways(topology) { lab throws in
+      func ways(_ state: String) throws -> Set<String> {
+        Set(try lab.status(of: "branch").peers[0].paths.filter { $0.state == state }.map { $0.via ?? "direct" })
+      }
+      let isFound = try eventually { try ways("up") == ["direct", "r1", "r2"] }
+      let found = try lab.status(of: "branch").peers[0].paths
+      #expect(isFound, "\(found)")
+      // Nobody but the two relays passes anything on, and the other side knows of no relay.
+      let atHQ = try lab.status(of: "hq").peers[0].paths
+      #expect(atHQ.count { $0.state == "up" } == 3)
+      let ping = try lab.run("alice", ["ping", "-q", "-c", "20", "-i", "0.1", "-s", "200", "10.1.0.2"])
+      // The direct way takes 100 ms there and back, and the shortest 40.
+      let words = ping.text.split(separator: "/")
+      let mean = words.count > 4 ? Double(words[4]) : nil
+      #expect(ping.status.isSuccess && mean ?? 1_000 < 60, "\(ping.text)")
+
+      let files = LabState(lab.name)
+      let relay = try #require(Gateways.running(topology, files).first { topology.nodes[$0.node].name == "r1" })
+      relay.process.kill()
+      #expect(relay.process.wait(atMost: .seconds(5)) == .gone)
+      #expect(try lab.pings("alice", "bob"))
+      let isGone = try eventually { try !ways("up").contains("r1") }
+      #expect(isGone)
+      #expect(try ways("up") == ["direct", "r2"])
+    }
+    #expect(traces(of: topology.name) == [])
+  }
+
   @Test func `find out that a line in the middle is narrow, and TCP passes`() throws {
     let topology = try Lab.topology(
       """
@@ -146,6 +177,7 @@ private struct Status: Decodable {
   struct Peer: Decodable {
     struct Path: Decodable {
       var state: String
+      var via: String?
       var mtu_bytes: Int
       var mtu_search: String
     }

@@ -25,6 +25,7 @@ import Handshake
 import Packets
 public import Primitives
 import Resequencer
+import Relay
 public import Sealing
 import Wire
 
@@ -33,7 +34,9 @@ public final class GatewayWorld {
   public private(set) var now = Instant(nanoseconds: 1_000_000_000)
   public var random: SeededRandom
   public private(set) var gateways: [TestGateway?]
+  public private(set) var relays: [TestRelay?]
   public var plans: [GatewayPlan]
+  public var relayPlans: [RelayPlan]
   public var flows: [UserFlow] = []
   public var observer = WireObserver()
   public private(set) var failures: [String] = []
@@ -68,11 +71,13 @@ public final class GatewayWorld {
 
   /// Nobody is started, and nobody has a line to anybody.
   public init(
-    seed: UInt64, _ plans: [GatewayPlan], suites: [CipherSuite] = [.aes128GCM, .chaCha20Poly1305],
+    seed: UInt64, _ plans: [GatewayPlan], relays relayPlans: [RelayPlan] = [],
+    suites: [CipherSuite] = [.aes128GCM, .chaCha20Poly1305],
     tampering: Tampering? = nil
   ) throws {
     self.seed = seed
     self.plans = plans
+    self.relayPlans = relayPlans
     random = SeededRandom(seed: seed).stream(named: "world")
     let cryptography = SeededCryptography(try GatewayWorld.library.get(), seed: seed, suites: suites)
     self.cryptography = cryptography
@@ -80,7 +85,7 @@ public final class GatewayWorld {
     crooked = tampering.map { SeededCryptography(library, seed: ~seed, suites: suites, tampering: $0) }
     var privateKeys: [[UInt8]] = []
     var publicKeys: [PublicKey] = []
-    for _ in plans {
+    for _ in 0..<plans.count + relayPlans.count {
       var secret = Secret()
       secret.withMutableBytes { cryptography.random($0) }
       privateKeys.append(Array(secret.bytes))
@@ -90,10 +95,16 @@ public final class GatewayWorld {
     self.publicKeys = publicKeys
     gateways = plans.map { _ in nil }
     runs = plans.map { _ in 0 }
-    deadlines = plans.map { _ in nil }
+    relays = relayPlans.map { _ in nil }
+    deadlines = Array(repeating: nil, count: plans.count + relayPlans.count)
     for gateway in plans.indices {
-      for socket in 0..<plans[gateway].sockets {
+      for socket in 0..<plans[gateway].sockets + plans[gateway].slots.count {
         bind(Place(gateway, socket), to: address(of: Place(gateway, socket)))
+      }
+    }
+    for relay in relayPlans.indices {
+      for socket in 0...relayPlans[relay].backSockets {
+        bind(relayPlace(relay, socket), to: address(of: relayPlace(relay, socket)))
       }
     }
   }
@@ -111,10 +122,13 @@ public final class GatewayWorld {
     return Identity(privateKey: secret, gateway == 1 ? crooked ?? cryptography : cryptography)
   }
 
+  /// A relay's front is its socket 0.
+  public func relayPlace(_ relay: Int, _ socket: Int) -> Place { Place(plans.count + relay, socket) }
+
   public func address(of place: Place) -> Endpoint {
     let gateway = UInt64(place.gateway)
     let address =
-      plans[place.gateway].isIPv6
+      plans.indices.contains(place.gateway) && plans[place.gateway].isIPv6
       ? IPAddress(.ipv6, high: 0x2001_0db8_0000_0000 | gateway << 8 | UInt64(place.socket), low: 1)
       : IPAddress(ipv4: 198 << 24 | 18 << 16 | UInt32(gateway) << 4 | UInt32(place.socket))
     return Endpoint(address, port: 51820)
@@ -132,6 +146,16 @@ public final class GatewayWorld {
         name: "gateway\(peer.gateway)", publicKey: publicKeys[peer.gateway], presharedKey: kept(peer.presharedKey),
         endpoints: peer.sockets.map { address(of: Place(peer.gateway, $0)) },
         allowed: peer.allowed ?? innerPrefixes(behind: peer.gateway))
+    }
+    settings.paths += plan.slots.map { path in
+      var slot = LocalPath(name: "path\(path)", mtu: plan.mtu)
+      slot.carrier = path
+      return slot
+    }
+    settings.relays = plan.relays.map { relay in
+      PeerSettings(
+        name: "relay\(relay)", publicKey: publicKeys[plans.count + relay],
+        endpoints: [address(of: relayPlace(relay, 0))])
     }
     settings.rules = plan.rules
     settings.classes = plan.classes
@@ -151,6 +175,26 @@ public final class GatewayWorld {
     gateways[gateway] = fresh
     fresh.engine.start(at: now)
     turn(fresh)
+  }
+
+  /// Starts a relay, or starts it again: it has forgotten everything but its key.
+  public func startRelay(_ relay: Int) throws {
+    var settings = RelayEngine.Settings(wallClockAtZero: WallTime(seconds: 1_700_000_000, nanoseconds: 0))
+    settings.clients = relayPlans[relay].clients.map {
+      var client = RelayEngine.ClientSettings(name: "gateway\($0)", publicKey: publicKeys[$0])
+      client.terms = relayPlans[relay].terms
+      return client
+    }
+    settings.backSockets = relayPlans[relay].backSockets
+    let number = plans.count + relay
+    let fresh = try TestRelay(number, settings: settings, identity: identity(of: number))
+    relays[relay] = fresh
+    turn(fresh)
+  }
+
+  public func stopRelay(_ relay: Int) {
+    relays[relay] = nil
+    deadlines[plans.count + relay] = nil
   }
 
   /// As if its power had gone.
@@ -221,6 +265,19 @@ public final class GatewayWorld {
     let world = try GatewayWorld(seed: seed, plans)
     for branch in 1...branches { world.connect(Place(branch, 0), Place(0, 0), line) }
     return world
+  }
+
+  /// What a driver may tell an engine between two turns.
+  public func tell(_ number: Int, _ words: (inout Engine, Instant) -> Void) {
+    let gateway = gateway(number)
+    words(&gateway.engine, now)
+    turn(gateway)
+  }
+
+  /// A running relay.
+  public func relay(_ number: Int) -> TestRelay {
+    guard let relay = relays[number] else { preconditionFailure("relay \(number) was not started") }
+    return relay
   }
 
   /// A running gateway.
@@ -296,15 +353,25 @@ public final class GatewayWorld {
     for index in flows.indices { if let next = flows[index].next, next <= now { send(index, &active) } }
     for (index, deadline) in deadlines.enumerated() {
       guard let deadline, deadline <= now else { continue }
-      if active.insert(index).inserted { gateways[index]?.wakes += 1 }
+      if active.insert(index).inserted && index < gateways.count { gateways[index]?.wakes += 1 }
     }
-    for index in active.sorted() { if let gateway = gateways[index] { turn(gateway) } }
+    for index in active.sorted() {
+      if index >= gateways.count {
+        if let relay = relays[index - gateways.count] { turn(relay) }
+      } else if let gateway = gateways[index] {
+        turn(gateway)
+      }
+    }
   }
 
   private func happen(_ item: Agenda.Item, _ active: inout Set<Int>) {
     switch item {
     case .action(let action):
       do { try action(self) } catch { fail("\(error)") }
+    case .arrival(let parcel) where parcel.to.gateway >= gateways.count:
+      guard let relay = relays[parcel.to.gateway - gateways.count] else { return lost += 1 }
+      relay.arrivals.append(parcel)
+      active.insert(relay.number)
     case .arrival(let parcel):
       guard let gateway = gateways[parcel.to.gateway] else { return lost += 1 }
       gateway.arrivals.append(parcel)
@@ -352,6 +419,32 @@ public final class GatewayWorld {
     deadlines[gateway.number] = gateway.engine.deadline
   }
 
+  private func turn(_ relay: TestRelay) {
+    let parcels = relay.arrivals
+    relay.arrivals = []
+    for parcel in parcels {
+      parcel.bytes.withUnsafeBytes { bytes in
+        relay.engine.receive(
+          bytes, pieceLength: parcel.pieceLength, on: RelaySocket(place: parcel.to.socket), from: parcel.source,
+          to: address(of: parcel.to).address, at: now)
+        while let forward = relay.engine.nextForward() {
+          transmit(
+            UnsafeRawBufferPointer(rebasing: bytes[forward.range]), forward.pieceLength, to: forward.remote,
+            from: Place(relay.number, forward.socket.place), canBeMarked: parcel.isMarked, wasMarked: parcel.isMarked)
+        }
+      }
+    }
+    if let due = relay.engine.deadline, due <= now { relay.engine.expire(at: now) }
+    while let datagram = relay.engine.nextDatagram() {
+      withUnsafeBytes(of: datagram.bytes) { bytes in
+        transmit(
+          UnsafeRawBufferPointer(rebasing: bytes[..<datagram.count]), datagram.count, to: datagram.remote,
+          from: Place(relay.number, datagram.socket.place), canBeMarked: false)
+      }
+    }
+    deadlines[relay.number] = relay.engine.deadline
+  }
+
   private func take(_ number: UInt16, of gateway: TestGateway) {
     let batch = gateway.engine.batch(number)
     let from = Place(gateway.number, Int(batch.route.socket))
@@ -379,7 +472,11 @@ public final class GatewayWorld {
         Array(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[..<min(batch.pieceLength, batch.length)])))
       if overheard.count > mostOverheard { overheard.removeFirst() }
     }
-    if !isRefused { transmit(UnsafeRawBufferPointer(bytes), batch, from: from) }
+    if !isRefused {
+      transmit(
+        UnsafeRawBufferPointer(bytes), batch.pieceLength, to: batch.route.remote, from: from,
+        canBeMarked: batch.isCongestionCapable)
+    }
     if !isRefused && random.unit() < lingering {
       gateway.outstanding += 1
       agenda.add(.sent(gateway.number, gateway.run, number), at: now + .microseconds(Int64(random.below(3_000))))
@@ -445,34 +542,38 @@ public final class GatewayWorld {
 
   // MARK: The network
 
-  private func transmit(_ bytes: UnsafeRawBufferPointer, _ batch: SendBatch, from: Place) {
-    guard let to = behind[batch.route.remote], let source = external[from],
+  private func transmit(
+    _ bytes: UnsafeRawBufferPointer, _ pieceLength: Int, to remote: Endpoint, from: Place, canBeMarked: Bool,
+    wasMarked: Bool = false
+  ) {
+    let pieces = (bytes.count + pieceLength - 1) / pieceLength
+    guard let to = behind[remote], let source = external[from],
       var state = lines[Way(from: from, to: to)], state.line.isUp
-    else { return lost += batch.pieces }
+    else { return lost += pieces }
     let line = state.line
     var arrival = now + line.delay
     if line.jitter > .zero { arrival += .nanoseconds(Int64(random.below(UInt64(line.jitter.nanoseconds)))) }
     if let rate = line.rate {
       let begin = max(now, state.busyUntil)
-      if begin - now > line.queue { return lost += batch.pieces }
+      if begin - now > line.queue { return lost += pieces }
       state.busyUntil = begin + .nanoseconds(Int64(UInt64(bytes.count) * 8_000_000_000 / max(1, rate.bitsPerSecond)))
       arrival += state.busyUntil - now
     }
-    state.carried += batch.pieces
+    state.carried += pieces
     arrival = max(arrival, state.lastArrival)
     state.lastArrival = arrival
     lines[Way(from: from, to: to)] = state
-    let isMarked = batch.isCongestionCapable && line.marking > 0 && random.unit() < line.marking
-    var parcel = Parcel(bytes: [], pieceLength: batch.pieceLength, source: source, to: to, isMarked: isMarked)
+    let isMarked = wasMarked || canBeMarked && line.marking > 0 && random.unit() < line.marking
+    var parcel = Parcel(bytes: [], pieceLength: pieceLength, source: source, to: to, isMarked: isMarked)
     if line.isClean {
       parcel.bytes = Array(bytes)
       return agenda.add(.arrival(parcel), at: arrival)
     }
     var offset = 0
     while offset < bytes.count {
-      var piece = Array(bytes[offset..<min(offset + batch.pieceLength, bytes.count)])
+      var piece = Array(bytes[offset..<min(offset + pieceLength, bytes.count)])
       offset += piece.count
-      let headers = batch.route.remote.address.family == .ipv6 ? 48 : 28
+      let headers = remote.address.family == .ipv6 ? 48 : 28
       if piece.count + headers > line.mostPacket ?? .max || random.unit() < line.loss {
         lost += 1
         continue

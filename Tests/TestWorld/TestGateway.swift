@@ -29,6 +29,10 @@ public struct GatewayPlan: Sendable {
   }
 
   public var sockets = 1
+  /// Sockets besides, for ways over relays: each is of the path with this number.
+  public var slots: [Int] = []
+  /// Relays that it knows, by their numbers.
+  public var relays: [Int] = []
   public var isIPv6 = false
   public var mtu = 1500
   public var weights: [UInt32] = []

@@ -40,7 +40,7 @@ import Wire
     var random = SeededRandom(seed: 1)
     var room = TextRoom(200)
     let known = room.write { _ = $0.appendAny(&random) }
-    for kind in [0, 9, 0x80, 0xff] as [UInt8] {
+    for kind in [0, 13, 0x80, 0xff] as [UInt8] {
       let bytes = known + [kind] + [UInt8](repeating: 0, count: 40)
       #expect(messages(bytes).count == 1)
       bytes.withUnsafeBytes { bytes in
@@ -152,6 +152,39 @@ import Wire
   }
 }
 
+@Suite struct `A relay's message` {
+  @Test(arguments: [0, 1, 2, 5, 10, 0xff] as [UInt8])
+  func `with a family that nobody knows is none, and ends the text`(family: UInt8) {
+    let destination = Endpoint(IPAddress(ipv4: 0xc000_0201), port: 51_820)
+    var room = TextRoom(100)
+    var bytes = room.write { writer in
+      #expect(writer.append(.bind(RelayBind(number: 1, destination: destination))) == true)
+      #expect(writer.append(.unbind(RelayUnbind(number: 2))) == true)
+    }
+    #expect(messages(bytes).count == 2)
+    bytes[1] = family
+    #expect(messages(bytes) == [])
+  }
+
+  @Test func `with a reason that nobody knows is a refusal without one`() {
+    var room = TextRoom(100)
+    var bytes = room.write { $0.append(.refused(RelayRefused(number: 9, reason: .full))) }
+    for unknown in [6, 0x80, 0xff] as [UInt8] {
+      bytes[1] = unknown
+      #expect(messages(bytes) == [.relay(.refused(RelayRefused(number: 9, reason: .unspecified)))])
+    }
+  }
+
+  @Test func `says nothing in the bytes behind an IPv4 address`() {
+    let bind = RelayBind(number: 1, destination: Endpoint(IPAddress(ipv4: 0xc000_0201), port: 1), lease: 30)
+    var room = TextRoom(100)
+    var bytes = room.write { $0.append(.bind(bind)) }
+    #expect(bytes[12..<24].allSatisfy { $0 == 0 })
+    for place in 12..<24 { bytes[place] = 0xff }
+    #expect(messages(bytes) == [.relay(.bind(bind))])
+  }
+}
+
 /// Memory for a text, with a byte behind it that must stay.
 struct TextRoom {
   private var bytes: [UInt8]
@@ -184,7 +217,7 @@ extension ControlWriter {
     func bits<Number: FixedWidthInteger & UnsignedInteger>(_ random: inout SeededRandom) -> Number {
       Number(truncatingIfNeeded: random.next())
     }
-    switch random.below(7) {
+    switch random.below(9) {
     case 0, 1:
       let message = ControlMessage(random.below(2) == 0 ? .ping : .pong, mark: random.next())
       #expect(append(message) == true)
@@ -205,6 +238,10 @@ extension ControlWriter {
       let message = SizeMessage(isAnswer: true, size: bits(&random), mark: random.next())
       #expect(append(message) == true)
       return .size(message)
+    case 6, 7:
+      let message = RelayMessage.any(&random)
+      #expect(append(message) == true)
+      return .relay(message)
     default:
       var report = PathReport(
         path: bits(&random), newest: random.next(), span: bits(&random), arrival: bits(&random), hold: bits(&random),
@@ -214,6 +251,28 @@ extension ControlWriter {
       }
       #expect(append(report) == true)
       return .report(report)
+    }
+  }
+}
+
+extension RelayMessage {
+  static func any(_ random: inout SeededRandom) -> RelayMessage {
+    let number = UInt32(truncatingIfNeeded: random.next())
+    let lease = UInt16(truncatingIfNeeded: random.next())
+    switch random.below(4) {
+    case 0:
+      let address =
+        random.below(2) == 0
+        ? IPAddress(ipv4: UInt32(truncatingIfNeeded: random.next()))
+        : IPAddress(.ipv6, high: random.next(), low: random.next())
+      let destination = Endpoint(address, port: UInt16(truncatingIfNeeded: random.next()))
+      return .bind(RelayBind(number: number, destination: destination, lease: lease))
+    case 1: return .unbind(RelayUnbind(number: number))
+    case 2: return .granted(RelayGranted(number: number, lease: lease))
+    default:
+      let reasons = RelayRefused.Reason.allCases
+      let reason = reasons[Int(random.below(UInt64(reasons.count)))]
+      return .refused(RelayRefused(number: number, reason: reason))
     }
   }
 }

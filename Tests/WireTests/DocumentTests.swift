@@ -1,4 +1,5 @@
 import Foundation
+import Primitives
 import Testing
 import Wire
 
@@ -9,7 +10,9 @@ import Wire
       try WireExample.all().map(\.name) == [
         "clear-header", "location", "mask", "resume-record", "protected-member", "parity", "member-image",
         "parity-coefficients", "control-message", "report", "plan", "give-up", "terms", "size-question",
-        "size-answer", "initiation", "response", "cookie-reply", "initiation-payload", "response-payload",
+        "size-answer", "relay-bind", "relay-bind-ipv6", "relay-unbind", "relay-granted", "relay-refused",
+        "relay-question", "relay-answer", "initiation", "response", "cookie-reply", "initiation-payload",
+        "response-payload",
       ])
   }
 
@@ -155,6 +158,41 @@ import Wire
     #expect(try messages(answered.bytes()) == [.size(answer)])
   }
 
+  @Test func `shows what a gateway asks of a relay, and what it hears`() throws {
+    func expect(_ name: String, _ read: (WireExample) throws -> RelayMessage) throws {
+      let example = try WireExample.named(name)
+      let message = try read(example)
+      var writer = TextRoom(message.length)
+      #expect(writer.write { $0.append(message) } == (try example.bytes()))
+      #expect(try messages(example.bytes()) == [.relay(message)])
+    }
+    for name in ["relay-bind", "relay-bind-ipv6"] {
+      try expect(name) { example in
+        let destination = try #require(Endpoint(example.text("destination")))
+        return try .bind(
+          RelayBind(number: example.number("number"), destination: destination, lease: example.number("lease")))
+      }
+    }
+    try expect("relay-unbind") { try .unbind(RelayUnbind(number: $0.number("number"))) }
+    try expect("relay-granted") { try .granted(RelayGranted(number: $0.number("number"), lease: $0.number("lease"))) }
+    try expect("relay-refused") { example in
+      let reason = try #require(RelayRefused.Reason(rawValue: example.number("reason")))
+      return try .refused(RelayRefused(number: example.number("number"), reason: reason))
+    }
+  }
+
+  @Test func `shows a relay's question and its answer`() throws {
+    for name in ["relay-question", "relay-answer"] {
+      let example = try WireExample.named(name)
+      let question = try #require(try example.bytes().withUnsafeBytes { RelayQuestion($0) })
+      #expect(try question.isAnswer == (example.number("answer") == 1))
+      let nonce = try example.bytes("nonce")
+      #expect(try example.bytes()[4...].elementsEqual(nonce))
+      #expect(try written(RelayQuestion.length) { question.write(to: $0) } == example.bytes())
+      #expect(question.answer.isAnswer && question.answer.nonce == question.nonce)
+    }
+  }
+
   @Test func `shows the heads of the three handshake messages`() throws {
     let question = try WireExample.named("initiation")
     let answer = try WireExample.named("response")
@@ -198,6 +236,13 @@ import Wire
     for (byte, length) in [("11", Initiation.length), ("12", Response.length), ("13", CookieReply.length)] {
       #expect(text.contains("| `\(byte)` |") && text.contains("| \(length) |"), "\(byte) has \(length) bytes")
     }
+    for (kind, length) in [
+      ("9 | bind", RelayBind.length), ("10 | unbind", RelayUnbind.length), ("11 | granted", RelayGranted.length),
+      ("12 | refused", RelayRefused.length),
+    ] {
+      #expect(text.contains("| \(kind) | \(length) |"))
+    }
+    #expect(text.contains("between us?\" | \(RelayQuestion.length) |"))
     #expect(DataHeader.overhead == 44)
     #expect(ParityHeader.length == 4 && MemberImage.overhead == 20)
     #expect(text.contains("**4 bytes** more in each member") && text.contains("20 bytes less text"))

@@ -20,6 +20,10 @@ struct WireExample: Sendable {
     }
   }
 
+  func text(_ field: String) throws -> String {
+    try #require(fields[field], "the example \(name) has no field \(field)")
+  }
+
   /// `11:1 993:3`
   func pairs(_ field: String) throws -> [(UInt16, UInt16)] {
     let text = try #require(fields[field], "the example \(name) has no field \(field)")

@@ -55,6 +55,12 @@ import Wire
       #expect(sealed.withUnsafeBytes { InitiationPayload($0) } == payload, "seed \(seed)")
 
       let sender = UInt32(truncatingIfNeeded: random.next())
+      let question = RelayQuestion(
+        nonce: RelayNonce(low: random.next(), high: random.next()), isAnswer: random.below(2) == 0)
+      var asked = bytes(RelayQuestion.length, &random)
+      asked.withUnsafeMutableBytes { question.write(to: $0.baseAddress!) }
+      #expect(asked.withUnsafeBytes { RelayQuestion($0) } == question, "seed \(seed)")
+
       for header in [
         HandshakeHeader.initiation(sender: sender), .response(sender: sender, receiver: ~sender),
         .cookieReply(receiver: sender),
@@ -72,7 +78,7 @@ import Wire
       var noise = bytes(length, &random)
       // Half of them get a first byte that means something, or none would come far.
       if length > 0, random.below(2) == 0 { noise[0] = UInt8(0x10 + random.below(6)) }
-      if length > 0, random.below(4) == 0 { noise[0] = UInt8(random.below(10)) }
+      if length > 0, random.below(4) == 0 { noise[0] = UInt8(random.below(14)) }
       if length > 3, random.below(2) == 0 { noise.replaceSubrange(1..<4, with: [0, 0, 0]) }
       noise.withUnsafeBytes { bytes in
         if ClearHeader(bytes) != nil { #expect(length >= 44 && noise[0] == 0x14) }
@@ -90,6 +96,9 @@ import Wire
         }
         #expect(read * 8 <= length)
         if let header = HandshakeHeader(bytes) { #expect(header.length == length && (0x11...0x13).contains(noise[0])) }
+        if let question = RelayQuestion(bytes) {
+          #expect(length == 20 && noise[0] == 0x15 && noise[1] == (question.isAnswer ? 1 : 0))
+        }
         if let payload = InitiationPayload(bytes) {
           #expect(length == 32 && payload.time.nanoseconds < 1_000_000_000)
         }
@@ -150,6 +159,23 @@ import Wire
     #expect(CookieReply.nonce + CookieReply.nonceLength == CookieReply.sealedCookie)
     #expect(CookieReply.sealedCookie + CookieReply.cookieLength + 16 == CookieReply.length)
     #expect(Response.length <= Initiation.length && CookieReply.length <= Response.length)
+  }
+
+  @Test func `a relay's question has 20 bytes, and zeros where they belong`() {
+    var datagram = [UInt8](repeating: 0, count: 20)
+    datagram.withUnsafeMutableBytes {
+      RelayQuestion(nonce: RelayNonce(low: 1, high: 2)).write(to: $0.baseAddress!)
+    }
+    func read(_ bytes: [UInt8]) -> RelayQuestion? { bytes.withUnsafeBytes { RelayQuestion($0) } }
+    #expect(read(datagram)?.isAnswer == false)
+    #expect(read(datagram + [0]) == nil && read(datagram.dropLast()) == nil && read([]) == nil)
+    for (place, value) in [(0, 0x14), (0, 0x25), (1, 2), (1, 0x81), (2, 1), (3, 0x80)] as [(Int, UInt8)] {
+      var changed = datagram
+      changed[place] = value
+      #expect(read(changed) == nil, "byte \(place) is \(value)")
+    }
+    datagram[1] = 1
+    #expect(read(datagram)?.isAnswer == true)
   }
 
   @Test func `a piece of a group is refused when its place and its shape do not go together`() {

@@ -62,6 +62,10 @@ public struct Counters: Sendable {
     case needless
     /// Datagrams that were lost and came out of parity.
     case rebuilt
+    /// A relay's answer to what nobody asked.
+    case oddGrant
+    /// A peer shall be reached over more relays than there are sockets for.
+    case noSlot
     /// The kernel refused a send.
     case unsent
     /// The virtual NIC refused a packet.

@@ -12,6 +12,8 @@ public struct Event: BitwiseCopyable, Sendable {
     case pathMoved
     case pathUp
     case pathDown
+    /// A relay forwards nothing for this socket; `peer` is the relay.
+    case relayRefused
     /// Of one of our own paths, whose place `path` is then; `peer` says nothing.
     case budgetSpent
     case budgetFresh
@@ -39,6 +41,8 @@ extension Engine {
   }
 
   public mutating func nextEvent() -> Event? { events.popFirst() }
+
+  public func isRelay(_ peer: UInt32) -> Bool { isRelay(Int(peer)) }
 
   public func name(ofPeer peer: UInt32) -> String { peers[Int(peer)].settings.name }
 }

@@ -14,7 +14,7 @@ extension Engine {
     case .single: peer.mode = .single
     }
     peer.modeReason = governor.why.sentence(used: governor.used, at: now) { place in
-      peers[index].isUsed(place) ? localPaths[Int(peers[index].paths[place].route.socket)].name : "a path that is gone"
+      peers[index].isUsed(place) ? name(of: peers[index].paths[place].route.socket) : "a path that is gone"
     }
   }
 

@@ -23,7 +23,7 @@ extension Engine {
       version: version, uptime: uptime, incarnation: incarnation, publicKey: identity.publicKey, interface: interface,
       suite: suite, suiteImplementation: identity.cryptography.implementation(of: suite))
     let working = workingSockets
-    for index in peers.indices { snapshot.peers.append(peer(index, working, at: now)) }
+    for index in 0..<firstRelay { snapshot.peers.append(peer(index, working, at: now)) }
     for verdict in Counters.Verdict.allCases {
       snapshot.counters.append(StatusSnapshot.Counter("engine", "\(verdict)", counters[verdict]))
     }
@@ -110,6 +110,8 @@ extension Engine {
     var described = StatusSnapshot.Path(
       name: local.name, interface: "", state: state, weight: local.weight, mtu: ByteCount(size.mtuInUse),
       hasOffload: true)
+    let slot = slots[Int(path.route.socket)]
+    if !slot.isFree { described.via = peers[Int(slot.relay)].settings.name }
     described.search =
       switch size.state {
       case .disabled: .stopped
@@ -132,7 +134,14 @@ extension Engine {
     let place = Int(path)
     guard peers[Int(peer)].isUsed(place) else { return nil }
     let route = peers[Int(peer)].paths[place].route
-    return "\(localPaths[Int(route.socket)].name) to \(route.remote)"
+    return "\(name(of: route.socket)) to \(route.remote)"
+  }
+
+  /// `fibre`, or `fibre via r1`.
+  func name(of socket: UInt8) -> String {
+    let local = localPaths[Int(socket)]
+    let slot = slots[Int(socket)]
+    return slot.isFree ? local.name : "\(local.name) via \(peers[Int(slot.relay)].settings.name)"
   }
 }
 

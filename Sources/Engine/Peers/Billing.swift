@@ -22,7 +22,7 @@ extension Engine {
       path.pointee.sent.bytes &+ path.pointee.received.bytes &+ datagrams &* Engine.headers(path.pointee.route)
     let fresh = bytes &- min(path.pointee.billed, bytes)
     path.pointee.billed = bytes
-    if fresh > 0 { ledger.note(Int(clamping: fresh), on: Int(path.pointee.route.socket)) }
+    if fresh > 0 { ledger.note(Int(clamping: fresh), on: carrier(of: path.pointee.route.socket)) }
   }
 
   /// A budget was spent, or is fresh: its paths are another tier for everybody, here and at the other end.
@@ -30,7 +30,7 @@ extension Engine {
     let changed = ledger.takeChanged()
     for socket in changed.places { report(ledger.isSpent(socket) ? .budgetSpent : .budgetFresh, ofLocalPath: socket) }
     for index in peers.indices where peers[index].pathCount > 0 {
-      guard peers[index].firstPlace(where: { changed.has(Int($0.route.socket)) }) != nil else { continue }
+      guard peers[index].firstPlace(where: { changed.has(carrier(of: $0.route.socket)) }) != nil else { continue }
       pathsChanged(of: index, at: now)
       tellTerms(of: index, isNew: true, at: now)
     }

@@ -139,6 +139,7 @@ extension Engine {
     peers[index].provesFrom = now + Engine.mostPatience
     // His datagrams are counted anew: what comes from another address now is newer than anything before.
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) { peers[index].paths[place].newestHeard = 0 }
+    if isRelay(index) { return relayIsNew(index, at: now) }
     if let laneSet = peers[index].laneSet {
       resequencer.reset(laneSet)
     } else if let laneSet = resequencer.open() {
@@ -176,10 +177,14 @@ extension Engine {
     }
     if isSent { return }
     for endpoint in peers[index].settings.endpoints {
-      for socket in localPaths.indices { post(message, on: route(from: socket, to: endpoint)) }
+      for socket in localPaths.indices where mayUse(socket, for: index) {
+        post(message, on: route(from: socket, to: endpoint))
+      }
     }
-    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) && !peers[index].paths[place].isOurs {
-      post(message, on: peers[index].paths[place].route)
+    if isRelay(index) { return }
+    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
+      let path = peers[index].paths[place]
+      if !path.isOurs || localPaths[Int(path.route.socket)].carrier != nil { post(message, on: path.route) }
     }
   }
 
@@ -190,7 +195,8 @@ extension Engine {
     for index in peers.indices {
       lendIndices(to: index)
       peers[index].since = now
-      if peers[index].settings.endpoints.isEmpty { continue }
+      // A relay is greeted when somebody needs it.
+      if peers[index].settings.endpoints.isEmpty || isRelay(index) { continue }
       peers[index].handshake.begin(at: now)
       pump(index, from: nil, at: now)
     }
@@ -208,10 +214,14 @@ extension Engine {
       pathsChanged(of: index, at: now)
     }
     expirePaths(of: index, at: now)
-    expireBeliefs(of: index, at: now)
-    expireSizes(of: index, at: now)
-    sendReports(of: index, at: now)
-    expireSteering(of: index, at: now)
+    if isRelay(index) {
+      expireSlots(of: index, at: now)
+    } else {
+      expireBeliefs(of: index, at: now)
+      expireSizes(of: index, at: now)
+      sendReports(of: index, at: now)
+      expireSteering(of: index, at: now)
+    }
     if peers[index].pathCount == 0 && peers[index].settings.endpoints.isEmpty {
       // Nobody knows where he is: he will come.
       peers[index].handshake.cease()

@@ -12,6 +12,7 @@ extension Engine {
     peers[index].settings.endpoints = endpoints
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) && !peers[index].isUp(place) {
       let path = peers[index].paths[place]
+      if localPaths[Int(path.route.socket)].carrier != nil { continue }
       if path.isOurs && !endpoints.contains(path.route.remote) { forget(place, of: index, at: now) }
     }
     // The one that was heard last carries when none is up, and it may be gone now.

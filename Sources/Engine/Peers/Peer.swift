@@ -64,6 +64,9 @@ struct Peer: ~Copyable {
   /// Loss is not proven before, see `pathsChanged`.
   var provesFrom: Instant?
 
+  /// Of a relay: when one of the slots that it serves wants something.
+  var slotsDue: Instant?
+
   /// Since when there is a session, or none.
   var since = Instant.zero
   /// The earliest moment at which the engine looks at this peer again.
@@ -192,6 +195,7 @@ struct Peer: ~Copyable {
   var deadline: Instant? {
     var earliest = handshake.deadline
     if let due = steering?.pointee.deadline { earliest = min(earliest ?? due, due) }
+    if let slotsDue { earliest = min(earliest ?? slotsDue, slotsDue) }
     if let provesFrom { earliest = min(earliest ?? provesFrom, provesFrom) }
     for place in 0..<PeerPath.mostPaths where isUsed(place) {
       if let due = paths[place].liveness.deadline { earliest = min(earliest ?? due, due) }

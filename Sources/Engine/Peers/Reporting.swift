@@ -144,6 +144,7 @@ extension Engine {
       guard let due = belief.pointee.deadline, due <= now else { continue }
       // What is lost goes to others: so they must know first that this one rests.
       if belief.pointee.expire(at: now, in: &runs) && belief.pointee.fallSilent(at: now) {
+        noteSlot(place, of: index, isUp: false, at: now)
         pathsChanged(of: index, at: now)
       }
       if belief.pointee.asks(at: now) {

@@ -29,7 +29,7 @@ extension Engine {
   private func terms(_ place: Int, of index: Int) -> PathTerms {
     let path = peers[index].paths + place
     let local = localPaths[Int(path.pointee.route.socket)]
-    let tier = ledger.isSpent(Int(path.pointee.route.socket)) ? local.tier.lower : local.tier
+    let tier = ledger.isSpent(carrier(of: path.pointee.route.socket)) ? local.tier.lower : local.tier
     return PathTerms(
       path: path.pointee.id, tier: tier.rawValue, price: local.price, limit: local.limit?.down.bitsPerSecond ?? 0)
   }

@@ -12,7 +12,7 @@
 //  the others yet. That every path has passed a hole ends no wait for it: what is lost is sent again, and comes later.
 //
 //  Always true.  (1) Only a path that is up carries segments, unless none is: then the one that was heard last does.
-//  (2) Of two paths between the same two addresses the elder gateway's stays.
+//  (2) Of two paths between the same two addresses the elder gateway's stays; of two that one side named, the newer.
 
 import PathMTU
 import Primitives
@@ -43,7 +43,7 @@ extension Engine {
   mutating func seekPaths(of index: Int, at now: Instant) {
     let endpoints = peers[index].settings.endpoints
     for turn in endpoints.indices {
-      for socket in localPaths.indices {
+      for socket in localPaths.indices where mayUse(socket, for: index) {
         // The first with the first, the second with the second: nearly always these are the ones that lead anywhere.
         let route = route(from: socket, to: endpoints[(socket + turn) % endpoints.count])
         if peers[index].firstPlace(where: { $0.route.leadsTo(route) }) != nil { continue }
@@ -51,7 +51,7 @@ extension Engine {
         let size = PathMTU(mtu: localPaths[socket].mtu, to: route.remote)
         let path = PeerPath(
           id: id, peer: UInt32(index), route: route, size: size, isOurs: true,
-          keepalive: peers[index].settings.keepalive, at: now)
+          keepalive: isRelay(index) ? Engine.relayKeepalive : peers[index].settings.keepalive, at: now)
         guard let place = peers[index].add(path, size, at: now) else { return counters.count(.tooManyPaths) }
         limitChanged(place, of: index, at: now)
       }
@@ -67,8 +67,12 @@ extension Engine {
       return nil
     }
     if let twin = peers[index].firstPlace(where: { $0.route.leadsTo(route) }) {
-      // Both found it. His stays if he is the elder; else he will learn from ours.
-      if peers[index].isElder {
+      // Both found it: his stays if he is the elder, else he will learn from ours. Or he gave it up, has found it again
+      // and calls it by a fresh name; then he is silent under the old one, but for what comes late.
+      let isKept =
+        peers[index].isTheirs(peers[index].paths[twin].id)
+        ? !peers[index].paths[twin].liveness.isQuiet(at: now) : peers[index].isElder
+      if isKept {
         counters.count(.twinPath)
         return nil
       }
@@ -116,6 +120,7 @@ extension Engine {
 
   /// Tells the cores which paths there are.
   mutating func pathsChanged(of index: Int, at now: Instant) {
+    if isRelay(index) { return relayPathsChanged(index, at: now) }
     var arriving: UInt32 = 0
     var answered: UInt32 = 0
     var silent: UInt32 = 0
@@ -193,10 +198,13 @@ extension Engine {
       }
       switch peers[index].paths[place].liveness.expire(at: now) {
       case .wait: break
-      case .ping: ask(place, of: index, at: now)
+      case .ping:
+        ask(place, of: index, at: now)
+        if peers[index].paths[place].liveness.unansweredSince != nil { suspectRelay(of: place, index, at: now) }
       case .die:
         isChanged = true
         report(.pathDown, peer: index, path: place)
+        noteSlot(place, of: index, isUp: false, at: now)
         ask(place, of: index, at: now)
       }
     }

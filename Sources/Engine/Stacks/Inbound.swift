@@ -224,6 +224,7 @@ extension Engine {
     }
     if peers[index].paths[path].liveness.heard(at: now) {
       report(.pathUp, peer: index, path: path)
+      noteSlot(path, of: index, isUp: true, at: now)
       pathsChanged(of: index, at: now)
     }
     return path
@@ -237,7 +238,9 @@ extension Engine {
       case .report(let report): receive(report, of: index, at: now)
       case .size(let message): receive(message, on: path, of: index, at: now)
       case .terms(let terms): receive(terms, of: index, at: now)
-      case .plan, .giveUp: counters.count(.malformed)
+      case .relay(.granted(let granted)): receive(granted, on: path, of: index, at: now)
+      case .relay(.refused(let refused)): receive(refused, on: path, of: index, at: now)
+      case .plan, .giveUp, .relay(.bind), .relay(.unbind): counters.count(.malformed)
       }
     }
     if reader.isBroken { counters.count(.malformed) }
@@ -256,9 +259,10 @@ extension Engine {
       if sent <= now {
         let isFirst = peers[index].paths[path].liveness.answered(after: now - sent)
         peers[index].beliefs[path].log.learn(roundTrip: now - sent, at: now)
+        peers[index].beliefs[path].log.isAnswered(asked: sent, in: runs)
         let isBack = peers[index].beliefs[path].speak()
         if isFirst || isBack { pathsChanged(of: index, at: now) } else { roundTripsChanged(of: index) }
-        if isFirst && hasTerms { tellTerms(path, of: index, at: now) }
+        if isFirst && hasTerms && !isRelay(index) { tellTerms(path, of: index, at: now) }
       }
     }
   }

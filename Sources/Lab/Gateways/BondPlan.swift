@@ -13,6 +13,9 @@
 //  all addresses of the node at its other end, so with one port each of three links would be three paths. Each link has
 //  a port of its own instead, the same at both ends, and the other pairs find nobody.
 //
+//  Relays.  A way over a relay is one for the relay's program: of the two gateways the first asks it, the other only
+//  has a path where it comes in. The gateway reaches the relay at its address on the last link before it.
+//
 //  Bounds are the gateway's: 16 paths, and 16 pairs with a peer. Whoever would have to ask over more leaves it to the
 //  other to begin.
 
@@ -35,10 +38,18 @@ struct BondPlan {
     var endpoints: [Int]
   }
 
+  /// Somebody who forwards, and the link where he is reached.
+  struct Relay: Equatable {
+    var node: Int
+    var link: Int
+  }
+
   struct Member: Equatable {
     var node: Int
     var paths: [Path]
     var peers: [Peer]
+    /// Those that it asks.
+    var relays: [Relay]
   }
 
   struct Key {
@@ -48,6 +59,9 @@ struct BondPlan {
 
   static let mostPaths = 16
   static let mostPairs = 16
+  /// As many as a configuration can name.
+  static let mostRelays = 64
+  static let relayPort: UInt16 = 51_800
   static let interface = GatewayConfiguration.defaultInterface
   private static let firstPort = 51_820
 
@@ -61,12 +75,12 @@ struct BondPlan {
     addresses = AddressPlan(topology)
     members = topology.nodes.indices.compactMap { node in
       guard topology.nodes[node].kind == .gateway else { return nil }
-      let own = ways.filter { $0.opener != nil && $0.has(end: node) }
+      let own = ways.filter { ($0.opener != nil || $0.relay != nil) && $0.has(end: node) }
       return own.isEmpty ? nil : BondPlan.member(node, own, topology, traces)
     }
   }
 
-  /// Of all gateways, over every way that needs nobody's program.
+  /// Of all gateways, over every way, those over relays included.
   init(_ topology: Topology, traces: [String: BitRate] = [:]) {
     self.init(topology, ways: BondPlan.ways(of: topology), traces: traces)
   }
@@ -76,8 +90,7 @@ struct BondPlan {
     let gateways = topology.nodes.indices.filter { topology.nodes[$0].kind == .gateway }
     return gateways.indices.flatMap { index in
       gateways[(index + 1)...].flatMap { other in
-        topology.paths(from: gateways[index], to: other).filter { $0.relay == nil }
-          .map { Way($0, in: topology, addresses) }
+        topology.paths(from: gateways[index], to: other).map { Way($0, in: topology, addresses) }
       }
     }
   }
@@ -98,20 +111,31 @@ struct BondPlan {
     let others = Set(ways.map { $0.other(end: node) }).sorted()
     let peers = others.map { other in
       var endpoints: [Int] = []
-      for way in ways where way.other(end: node) == other && (!way.hasNAT || way.opener == node) {
+      for way in ways where way.other(end: node) == other && way.isKnown(to: node) {
         let link = way.link(at: other)
         if !endpoints.contains(link) { endpoints.append(link) }
       }
       return Peer(node: other, endpoints: endpoints)
     }
-    return Member(node: node, paths: paths, peers: bounded(peers, paths: paths.count, at: node, ways))
+    var relays: [Relay] = []
+    for way in ways where way.nodes[0] == node {
+      guard let place = way.relay.flatMap({ way.nodes.firstIndex(of: $0) }) else { continue }
+      let relay = Relay(node: way.nodes[place], link: way.links[place - 1])
+      if !relays.contains(where: { $0.node == relay.node }) { relays.append(relay) }
+    }
+    return Member(
+      node: node, paths: paths, peers: bounded(peers, paths: paths.count, at: node, ways),
+      relays: Array(relays.prefix(mostRelays)))
   }
+
+  /// Those that somebody asks.
+  var relays: [Int] { Array(Set(members.flatMap { $0.relays.map(\.node) })).sorted() }
 
   private static func bounded(_ peers: [Peer], paths: Int, at node: Int, _ ways: [Way]) -> [Peer] {
     peers.map { peer in
       if peer.endpoints.count * paths <= mostPairs { return peer }
       let ways = ways.filter { $0.other(end: node) == peer.node }
-      let mayOtherBegin = ways.contains { !$0.hasNAT || $0.opener == peer.node }
+      let mayOtherBegin = ways.contains { $0.relay == nil && $0.isKnown(to: peer.node) }
       let theirs = Set(ways.map { $0.link(at: peer.node) }).count
       let isOtherSmaller = theirs < paths || theirs == paths && peer.node < node
       let kept = mayOtherBegin && isOtherSmaller ? 0 : max(1, mostPairs / paths)
@@ -163,22 +187,51 @@ struct BondPlan {
       described.allowedIPs = [IPPrefix(site.ipv4).network, IPPrefix(site.ipv6).network]
       return described
     }
+    configuration.relays = member.relays.compactMap { relay in
+      guard let key = keys[relay.node] else { return nil }
+      var described = GatewayConfiguration.Relay(name: topology.nodes[relay.node].name, publicKey: key.publicKey)
+      let address = IPAddress(bytes: addresses.interface(of: relay.link, at: relay.node).ipv4.bytes)
+      described.endpoints = [.address(Endpoint(address, port: BondPlan.relayPort))]
+      return described
+    }
     return configuration
   }
 
-  /// A new key for every gateway.
+  /// Of a relay that forwards for all gateways.
+  func configuration(ofRelay node: Int, keys: [Int: Key]) -> RelayConfiguration? {
+    guard let own = keys[node] else { return nil }
+    var configuration = RelayConfiguration(privateKey: .held(own.secret), listenPort: BondPlan.relayPort)
+    configuration.allowPrivate = .yes
+    configuration.clients = members.compactMap { member in
+      keys[member.node].map {
+        RelayConfiguration.Client(name: topology.nodes[member.node].name, publicKey: $0.publicKey)
+      }
+    }
+    return configuration
+  }
+
+  /// A new key for every gateway and every relay.
   func makeKeys() throws(LabError) -> [Int: Key] {
     let cryptography: LibraryCryptography
     do throws(CryptographyFailure) { cryptography = try LibraryCryptography.make() } catch {
       throw .refused("cannot make keys for the gateways: \(error)")
     }
     var keys: [Int: Key] = [:]
-    for member in members {
+    for node in members.map(\.node) + relays {
       var secret = Secret()
       secret.withMutableBytes { cryptography.random($0) }
       let publicKey = cryptography.publicKey(of: secret)
-      keys[member.node] = Key(secret: KeptSecret(secret), publicKey: publicKey)
+      keys[node] = Key(secret: KeptSecret(secret), publicKey: publicKey)
     }
     return keys
+  }
+}
+
+extension Way {
+  /// Whether this end may begin over it, as far as it knows where to.
+  fileprivate func isKnown(to end: Int) -> Bool {
+    // Whoever asks a relay names the other's address; the other knows none.
+    if relay != nil { return end == nodes[0] }
+    return !hasNAT || opener == end
   }
 }

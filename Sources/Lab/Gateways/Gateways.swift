@@ -72,21 +72,35 @@ struct Gateways {
           configuration.printed() + Array(policy.utf8), to: state.gatewayFile(of: node), permissions: 0o600)
         // What a predecessor said is not this one's last word.
         unlink(socket)
-        var options = ChildProcess.Options()
-        options.output = .null
-        options.errorOutput = .file(state.gatewayLog(of: node))
-        options.hasOwnSession = true
-        options.diesWithUs = !outliveUs
-        let process = try ChildProcess.spawn(
-          [program, "gateway", "--config", state.gatewayFile(of: node)], in: try namespace(member.node),
-          options: options)
-        running.append(Running(node: member.node, process: process))
+        running.append(
+          Running(
+            node: member.node,
+            process: try spawn("gateway", node, in: try namespace(member.node), outlivesUs: outliveUs)))
+      }
+      for relay in plan.relays {
+        let node = plan.topology.nodes[relay]
+        guard let configuration = plan.configuration(ofRelay: relay, keys: keys) else { continue }
+        try SmallFile.write(configuration.printed(), to: state.gatewayFile(of: node), permissions: 0o600)
+        running.append(
+          Running(node: relay, process: try spawn("relay", node, in: try namespace(relay), outlivesUs: outliveUs)))
       }
     } catch {
       for gateway in running { gateway.process.kill() }
       throw error
     }
     return running
+  }
+
+  private func spawn(
+    _ command: String, _ node: Topology.Node, in namespace: Namespace, outlivesUs: Bool
+  ) throws(LabError) -> ChildProcess {
+    var options = ChildProcess.Options()
+    options.output = .null
+    options.errorOutput = .file(state.gatewayLog(of: node))
+    options.hasOwnSession = true
+    options.diesWithUs = !outlivesUs
+    return try ChildProcess.spawn(
+      [program, command, "--config", state.gatewayFile(of: node)], in: namespace, options: options)
   }
 
   // MARK: Waiting
@@ -96,7 +110,8 @@ struct Gateways {
     _ running: [Running], patience: Interval = patience, check: () throws(LabError) -> Void = {}
   ) throws(LabError) {
     let deadline = MonotonicClock.now + patience
-    for gateway in running {
+    let isGateway = Set(plan.members.map(\.node))
+    for gateway in running where isGateway.contains(gateway.node) {
       while let missing = missingPeer(of: gateway) {
         try check()
         if !gateway.process.isRunning {
@@ -183,7 +198,8 @@ struct Gateways {
   /// The first gateway that should run and does not.
   static func firstDead(_ topology: Topology, _ state: LabState) -> String? {
     let alive = Set(running(topology, state).map(\.node))
-    return BondPlan(topology).members.first { !alive.contains($0.node) }.map { topology.nodes[$0.node].name }
+    let plan = BondPlan(topology)
+    return (plan.members.map(\.node) + plan.relays).first { !alive.contains($0) }.map { topology.nodes[$0].name }
   }
 }
 

@@ -1,7 +1,6 @@
 //  HawserGateways.swift — our own gateways as a bond: the two of the sites, over exactly the ways that were measured.
 //
-//  What they are told and how they are started is the same as for a user's topology (Gateways). Only a measurement may
-//  lead them over relays: relays pass packets on while it runs.
+//  What they are told and how they are started is the same as for a user's topology (Gateways), relays included.
 
 import Primitives
 import Topology
@@ -24,7 +23,7 @@ final class HawserGateways: Bond {
   func join(_ surveyed: Surveyed, on scaffold: Scaffold) throws(LabError) -> Flow {
     let testbed = scaffold.testbed
     let ways = surveyed.ways.map(\.way)
-    for way in ways {
+    for way in ways where way.relay == nil {
       try scaffold.lead(over: way, from: way.opener ?? surveyed.sites.first)
       try scaffold.leadBound(over: way)
     }

@@ -1,0 +1,112 @@
+//  RelayHost.swift — opens what a relay needs, runs it until somebody ends it, and closes everything.
+//
+//  It needs no interface and no rights but those of a UDP port: who may forward packets for others should be able to do
+//  nothing else.
+
+public import Configuration
+import Crypto
+import Engine
+import Glibc
+import Handshake
+import POSIX
+import Primitives
+import Relay
+import Ring
+import Sealing
+import Underlay
+import Wire
+
+public enum RelayHost {
+  /// Everything that has to be known. Secrets are read.
+  public struct Setup: Sendable {
+    public var configuration: RelayConfiguration
+    public var version: String
+    /// One line an event.
+    public var log: @Sendable (String) -> Void
+
+    public init(_ configuration: RelayConfiguration, version: String, log: @escaping @Sendable (String) -> Void) {
+      self.configuration = configuration
+      self.version = version
+      self.log = log
+    }
+  }
+
+  /// As many clients can have one destination; each costs a port of this machine.
+  static let mostBackSockets = 1_024
+
+  /// Runs until SIGTERM or SIGINT.
+  public static func run(_ setup: Setup) throws(GatewayFailure) {
+    let waker = try attempt { () throws(RingFailure) in try RingWaker() }
+    let stop = StopSignal(waker)
+    var loop = try open(setup)
+    loop.watch(waker)
+    setup.log("relay: UDP port \(loop.frontPort), \(setup.configuration.clients.count) clients")
+    var complaint: String?
+    while !stop.isRequested {
+      _ = loop.turn()
+      let new = loop.openBackSockets()
+      if let new, new != complaint { setup.log("relay: \(new)") }
+      complaint = new
+    }
+    setup.log("relay: ended by a signal")
+  }
+
+  private static func open(_ setup: Setup) throws(GatewayFailure) -> RelayLoop {
+    let configuration = setup.configuration
+    let cryptography = try attempt { () throws(CryptographyFailure) in try LibraryCryptography.make() }
+    guard let key = configuration.privateKey.secret else {
+      preconditionFailure("whoever runs a relay has read its key")
+    }
+    let identity = Identity(privateKey: key.copied(), cryptography)
+    let now = MonotonicClock.now
+    let settings = settings(configuration, at: now)
+    let engine = try attempt { () throws(SettingsConflict) in try RelayEngine.make(settings, identity: identity) }
+    var ring = try attempt { () throws(RingFailure) in
+      try Ring.make(entries: 1024, completions: 4096, bufferGroups: 1)
+    }
+    let front = try attempt { () throws(UnderlayFailure) in try UDPSocket.open(port: configuration.listenPort) }
+    for limitation in front.limitations { setup.log("relay: \(limitation)") }
+    let pool = try attempt { () throws(RingFailure) in
+      try BufferPool.make(count: RelayLoop.buffers, length: ReceivedDatagrams.bufferLength, in: &ring)
+    }
+    guard let pool else {
+      throw GatewayFailure("there is not enough memory: raise the process's limits (ulimit -v)")
+    }
+    return RelayLoop(
+      ring: ring, engine: engine, front: front, mostBackSockets: mostBackSockets, pool: pool, at: now)
+  }
+
+  private static func settings(_ configuration: RelayConfiguration, at now: Instant) -> RelayEngine.Settings {
+    var wall = timespec()
+    clock_gettime(CLOCK_REALTIME, &wall)
+    let nanoseconds = UInt64(wall.tv_sec) * 1_000_000_000 + UInt64(wall.tv_nsec)
+    let zero = nanoseconds > now.nanoseconds ? nanoseconds - now.nanoseconds : 0
+    var settings = RelayEngine.Settings(
+      wallClockAtZero: WallTime(seconds: zero / 1_000_000_000, nanoseconds: UInt32(zero % 1_000_000_000)))
+    settings.mostBindings = configuration.mostBindings
+    settings.backSockets = mostBackSockets
+    settings.destinations = RelayDestinations(
+      own: configuration.addresses, allowsPrivate: configuration.allowPrivate == .yes,
+      allowed: configuration.destinations)
+    settings.clients = configuration.clients.map { client in
+      var known = RelayEngine.ClientSettings(name: client.name, publicKey: client.publicKey)
+      known.presharedKey = client.presharedKey?.secret
+      known.terms.bindings = client.mostBindings
+      known.terms.rate = client.limit
+      known.terms.perDay = client.daily
+      return known
+    }
+    return settings
+  }
+
+  /// Whatever an edge throws is a sentence already.
+  private static func attempt<Result: ~Copyable, Failure: Error>(
+    _ body: () throws(Failure) -> Result
+  ) throws(GatewayFailure) -> Result {
+    do throws(Failure) {
+      return try body()
+    } catch {
+      throw GatewayFailure("\(error)")
+    }
+  }
+}

@@ -1,0 +1,194 @@
+import Engine
+import Primitives
+import Relay
+import Status
+import TestWorld
+import Testing
+
+/// A direct way of 100 ms, and one over a relay of 20 ms and 20 ms.
+private struct Detour {
+  let world: GatewayWorld
+  static let near = Place(0, 1)
+
+  init(seed: UInt64 = 1, relays: Int = 1, line: Line = Line()) throws {
+    var branch = GatewayPlan(sockets: 1, peers: [.init(1, sockets: [0])])
+    branch.slots = Array(repeating: 0, count: relays)
+    branch.relays = Array(0..<relays)
+    let hq = GatewayPlan(sockets: 1, peers: [.init(0, sockets: [])])
+    let plan = RelayPlan(clients: [0])
+    world = try GatewayWorld(seed: seed, [branch, hq], relays: Array(repeating: plan, count: relays))
+    var direct = line
+    direct.delay = .milliseconds(100)
+    world.connect(Place(0, 0), Place(1, 0), direct)
+    for relay in 0..<relays {
+      var half = line
+      half.delay = .milliseconds(20)
+      for slot in 0..<relays { world.connect(Place(0, 1 + slot), world.relayPlace(relay, 0), half) }
+      for back in 1...plan.backSockets { world.connect(world.relayPlace(relay, back), Place(1, 0), half) }
+      try world.startRelay(relay)
+    }
+    try world.start(0)
+    try world.start(1)
+    choose(Array(0..<relays))
+  }
+
+  func choose(_ relays: [Int]) {
+    world.at(.zero) { $0.tell(0) { engine, now in engine.setRelays(relays, ofPeer: 0, at: now) } }
+  }
+
+  /// Names of those that are up at the branch.
+  var paths: [String] {
+    let now = world.now
+    let snapshot = world.gateway(0).engine.snapshot(version: "", interface: "", uptime: .zero, at: now)
+    return snapshot.peers[0].paths.filter { $0.state == .up }
+      .map { $0.via.map { "over \($0)" } ?? "direct" }.sorted()
+  }
+
+  var roundTrips: [String: Interval] {
+    let now = world.now
+    let snapshot = world.gateway(0).engine.snapshot(version: "", interface: "", uptime: .zero, at: now)
+    return Dictionary(
+      snapshot.peers[0].paths.compactMap { path in
+        path.roundTrip.map { (path.via.map { "over \($0)" } ?? "direct", $0) }
+      }, uniquingKeysWith: max)
+  }
+
+  /// Datagrams of 500 bytes, a hundred a second.
+  @discardableResult
+  func call() -> Int {
+    world.add(.datagrams(least: 500, most: 500), from: 0, to: 1, pause: .milliseconds(10))
+  }
+
+  func expectNoFailures() {
+    #expect(world.failures.isEmpty, "\(world.failures.joined(separator: "\n"))")
+  }
+}
+
+@Suite struct `A way over a relay` {
+  @Test func `is a path like any other, measured and named`() throws {
+    let detour = try Detour()
+    detour.world.run(for: .seconds(2))
+    #expect(detour.paths == ["direct", "over relay0"])
+    let roundTrip = try #require(detour.roundTrips["over relay0"])
+    #expect((.milliseconds(79)...(.milliseconds(100))).contains(roundTrip), "\(roundTrip)")
+    // The other gateway has found two as well, and needs to know of no relay.
+    let hq = detour.world.gateway(1).engine.snapshot(version: "", interface: "", uptime: .zero, at: detour.world.now)
+    #expect(hq.peers[0].paths.count { $0.state == .up } == 2)
+    detour.expectNoFailures()
+  }
+
+  @Test func `carries on when the direct way dies`() throws {
+    let detour = try Detour()
+    let flow = detour.call()
+    detour.world.run(for: .seconds(3))
+    detour.world.change(Place(0, 0), Place(1, 0)) { $0.isUp = false }
+    detour.world.run(for: .seconds(1))
+    let before = detour.world.flows[flow].deliveredNumbers
+    detour.world.run(for: .seconds(5))
+    #expect(detour.world.flows[flow].deliveredNumbers - before >= 490)
+    detour.expectNoFailures()
+  }
+
+  @Test func `is there even when there never was a direct one`() throws {
+    let detour = try Detour()
+    detour.world.change(Place(0, 0), Place(1, 0)) { $0.isUp = false }
+    detour.world.run(for: .seconds(8))
+    #expect(detour.paths == ["over relay0"])
+    detour.expectNoFailures()
+  }
+
+  @Test(arguments: 1...4 as ClosedRange<UInt64>)
+  func `is back within a second when its relay was started anew`(seed: UInt64) throws {
+    let detour = try Detour(seed: seed)
+    detour.world.change(Place(0, 0), Place(1, 0)) { $0.isUp = false }
+    let flow = detour.call()
+    detour.world.run(for: .seconds(10))
+    #expect(detour.paths == ["over relay0"])
+    detour.world.stopRelay(0)
+    detour.world.run(for: .milliseconds(300))
+    try detour.world.startRelay(0)
+    // Half a second until he is sure that it is silent, and two round trips.
+    let isBack = detour.world.run(atMost: .milliseconds(700)) { $0.relay(0).engine.relay.count > 0 }
+    #expect(isBack)
+    let before = detour.world.flows[flow].deliveredNumbers
+    detour.world.run(for: .seconds(2))
+    #expect(detour.world.flows[flow].deliveredNumbers - before > 150)
+    detour.expectNoFailures()
+  }
+
+  @Test(arguments: 1...4 as ClosedRange<UInt64>)
+  func `survives that a translator gives us another address`(seed: UInt64) throws {
+    let detour = try Detour(seed: seed)
+    detour.world.change(Place(0, 0), Place(1, 0)) { $0.isUp = false }
+    let flow = detour.call()
+    detour.world.run(for: .seconds(10))
+    detour.world.rebind(Detour.near)
+    detour.world.run(for: .seconds(2))
+    let before = detour.world.flows[flow].deliveredNumbers
+    detour.world.run(for: .seconds(2))
+    #expect(detour.world.flows[flow].deliveredNumbers - before > 190)
+    detour.expectNoFailures()
+  }
+
+  @Test func `goes when nobody wants it any more, here and at the relay`() throws {
+    let detour = try Detour(relays: 2)
+    detour.world.run(for: .seconds(2))
+    #expect(detour.paths == ["direct", "over relay0", "over relay1"])
+    detour.choose([1])
+    detour.world.run(for: .seconds(1))
+    #expect(detour.paths == ["direct", "over relay1"])
+    #expect(detour.world.relay(0).engine.relay.count == 0)
+    #expect(detour.world.relay(1).engine.relay.count == 1)
+    detour.expectNoFailures()
+  }
+
+  @Test func `that was given up and is wanted again comes up under its fresh name`() throws {
+    let detour = try Detour(relays: 2)
+    for wanted in [[0, 1], [1], [0], [0, 1]] {
+      detour.choose(wanted)
+      detour.world.run(for: .seconds(3))
+      #expect(detour.paths == ["direct"] + wanted.map { "over relay\($0)" })
+    }
+    detour.expectNoFailures()
+  }
+
+  @Test func `is refused to gateways that the relay does not know, without a word`() throws {
+    let detour = try Detour()
+    detour.world.relayPlans[0].clients = []
+    try detour.world.startRelay(0)
+    detour.world.run(for: .seconds(5))
+    #expect(detour.paths == ["direct"])
+    #expect(detour.world.carried(from: detour.world.relayPlace(0, 0), to: Detour.near) == 0)
+    detour.expectNoFailures()
+  }
+
+  @Test(arguments: 0..<20 as Range<UInt64>)
+  func `comes and goes with relays and lines, and every byte arrives once`(seed: UInt64) throws {
+    var line = Line()
+    line.loss = 0.01
+    line.reordering = 0.01
+    line.duplication = 0.01
+    let detour = try Detour(seed: seed, relays: 2, line: line)
+    detour.call()
+    var random = SeededRandom(seed: seed)
+    for _ in 0..<12 {
+      detour.world.run(for: .milliseconds(Int64(200 + random.below(2_000))))
+      switch random.below(5) {
+      case 0: detour.world.stopRelay(Int(random.below(2)))
+      case 1: try detour.world.startRelay(Int(random.below(2)))
+      case 2: detour.world.rebind(Place(0, 1 + Int(random.below(2))))
+      case 3: detour.choose([[], [0], [1], [0, 1], [1, 0]][Int(random.below(5))])
+      default:
+        let isUp = random.below(2) == 0
+        detour.world.change(Place(0, 0), Place(1, 0)) { $0.isUp = isUp }
+      }
+      detour.expectNoFailures()
+    }
+    for relay in 0..<2 { try detour.world.startRelay(relay) }
+    detour.choose([0, 1])
+    detour.world.change(Place(0, 0), Place(1, 0)) { $0.isUp = true }
+    detour.world.run(for: .seconds(20))
+    #expect(detour.paths == ["direct", "over relay0", "over relay1"], "seed \(seed)")
+    detour.expectNoFailures()
+  }
+}
