@@ -41,7 +41,12 @@ struct `A gateway that cannot start` {
       ip link set w0 up
       ip link set w1 up
       \(before)
-      look() { ip -o link | cut -d' ' -f2; ip route; ip -6 route | grep -v fe80; ls \(folder.path); }
+      look() {
+        ip -o link | cut -d' ' -f2
+        ip route | sed 's/ linkdown//'
+        ip -6 route | grep -v fe80
+        ls \(folder.path)
+      }
       look >\(folder.path)/.before
       timeout -s KILL 20 \(with) \(program) gateway --config \(file)
       status=$?
