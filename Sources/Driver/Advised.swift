@@ -18,6 +18,8 @@ struct Advised {
   /// Relays of the file, which have the first places.
   private let named: Int
   private var round: UInt64 = 0
+  /// As the oracle said, and without those over which the other side comes.
+  private var advised: [[Int]]
   private var used: [[Int]]
 
   /// nil when the file has no oracle.
@@ -53,7 +55,8 @@ struct Advised {
     self.client = client
     self.peers = peers
     self.named = named
-    used = peers.map { _ in Array(0..<named) }
+    advised = peers.map { _ in Array(0..<named) }
+    used = advised
   }
 
   func end() { consultation.end() }
@@ -63,7 +66,11 @@ struct Advised {
   /// Everything that the thread wants, between two turns.
   mutating func serve(_ loop: inout GatewayLoop, log: (String) -> Void) {
     for line in consultation.takeNews() { log(line) }
-    if consultation.isAsked { consultation.lay(figures(of: loop)) }
+    if consultation.isAsked {
+      consultation.lay(figures(of: loop))
+      // Meanwhile the other side may have asked a relay, too.
+      use(&loop, log)
+    }
     if let orders = consultation.takeOrders() { follow(orders, &loop, log) }
   }
 
@@ -81,19 +88,23 @@ struct Advised {
         log("oracle: it names \(relay.name) with a key that is a peer's, or none: left out")
       }
     }
-    for (index, peer) in peers.enumerated() {
-      let relays = orders.used[index].filter { isThere[$0] }
-      loop.engine.setRelays(relays, ofPeer: peer.place, at: loop.now)
-      if relays != used[index] {
-        used[index] = relays
-        let names = relays.map { loop.engine.name(ofRelay: $0) }
-        log("peer \(peer.name): " + (names.isEmpty ? "no relays" : "over \(names.joined(separator: ", "))"))
-      }
-    }
+    advised = orders.used.map { $0.filter { isThere[$0] } }
+    use(&loop, log)
     if orders.round == round { return }
     round = orders.round
     for place in orders.probed where isThere[place] {
       loop.engine.probe(relay: place, until: loop.now + Advisor.probeFor, at: loop.now)
+    }
+  }
+
+  private mutating func use(_ loop: inout GatewayLoop, _ log: (String) -> Void) {
+    for (index, peer) in peers.enumerated() {
+      let relays = advised[index].filter { !loop.engine.comes(over: $0, fromPeer: peer.place) }
+      if relays == used[index] { continue }
+      used[index] = relays
+      loop.engine.setRelays(relays, ofPeer: peer.place, at: loop.now)
+      let names = relays.map { loop.engine.name(ofRelay: $0) }
+      log("peer \(peer.name): " + (names.isEmpty ? "no relays" : "over \(names.joined(separator: ", "))"))
     }
   }
 

@@ -59,6 +59,7 @@ struct LoadedConfiguration {
       gateway.relays[index].presharedKey = secrets.load(source, .relay(index), "PresharedKeyFile")
     }
     if let source = gateway.oracle?.token { gateway.oracle?.token = secrets.load(source, .oracle, "TokenFile") }
+    if let name = gateway.oracle?.authorities, !name.hasPrefix("/") { gateway.oracle?.authorities = directory + name }
     objections.refused += secrets.mistakes + file.missingInterfaces()
 
     var own: PublicKey?

@@ -136,6 +136,25 @@ extension Engine {
     slots[socket].probes.note(roundTrip, at: now)
   }
 
+  /// The peer has asked this relay to forward to us, and is the one to do so: two tunnels over one relay carry no more
+  /// than one.
+  public func comes(over place: Int, fromPeer index: Int) -> Bool {
+    if peers[index].isElder { return false }
+    return (0..<PeerPath.mostPaths).contains { path in
+      peers[index].isUp(path) && relay(of: peers[index].paths[path]) == firstRelay + place
+        && slots[Int(peers[index].paths[path].route.socket)].isFree
+    }
+  }
+
+  /// The relay that a path leads over: we have asked it, or it comes from one of its addresses.
+  private func relay(of path: PeerPath) -> Int? {
+    let slot = slots[Int(path.route.socket)]
+    if !slot.isFree { return Int(slot.relay) }
+    return (firstRelay..<peers.count).first { relay in
+      peers[relay].settings.endpoints.contains { $0.address == path.route.remote.address }
+    }
+  }
+
   // MARK: Figures
 
   /// Of each way the best path: to peers directly and over relays, and to relays.
@@ -156,9 +175,12 @@ extension Engine {
     var best: (place: Int, roundTrip: Interval)?
     var isThere = false
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
-      let slot = slots[Int(peers[index].paths[place].route.socket)]
-      let leadsOver = slot.isFree ? nil : Int(slot.relay)
-      if leadsOver != relay { continue }
+      let path = peers[index].paths[place]
+      if self.relay(of: path) != relay { continue }
+      // What comes from elsewhere may come over a relay that only the other side knows.
+      if relay == nil && !peers[index].settings.endpoints.contains(where: { $0.address == path.route.remote.address }) {
+        continue
+      }
       isThere = true
       let roundTrip = peers[index].paths[place].liveness.smoothedRoundTrip
       if !peers[index].isUp(place) || roundTrip == .zero { continue }

@@ -99,8 +99,10 @@ extension Engine {
     slotsChanged(of: relay, at: now)
   }
 
+  /// A relay may have several addresses, of which only some can be reached from here.
   func place(of socket: Int, in index: Int) -> Int? {
-    peers[index].firstPlace { Int($0.route.socket) == socket }
+    peers[index].firstPlace { Int($0.route.socket) == socket && $0.liveness.state == .up }
+      ?? peers[index].firstPlace { Int($0.route.socket) == socket }
   }
 
   /// Greets a relay that somebody needs, or looks for it over sockets that are new.
