@@ -187,6 +187,9 @@ let package = Package(
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
     tests("StriperTests", ["Primitives", "Striper"]),
     tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),
+    tests(
+      "OracleHostTests",
+      ["Configuration", "Crypto", "Fetch", "HTTP", "JSON", "OracleHost", "Primitives", "Sealing"]),
     tests("OracleTests", ["ALTO", "JSON", "Oracle", "PathOracle", "Primitives", "Resequencer", "Sealing"]),
     tests("SimulationTests", ["Primitives", "Simulation", "Topology"]),
     tests(
