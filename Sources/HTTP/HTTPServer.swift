@@ -19,6 +19,7 @@
 import CMicrohttpd
 import Glibc
 public import Primitives
+import Synchronization
 
 public struct HTTPRequest: Sendable {
   public let method: String
@@ -76,41 +77,28 @@ public struct HTTPServer: ~Copyable {
   public typealias Handler = @Sendable (HTTPRequest) -> HTTPResponse
 
   /// Used by the server's thread, and by whoever ends it.
-  private final class Context: @unchecked Sendable {
+  private final class Context {
     let handler: Handler
     let mostBody: Int
     /// The library reads it as long as it serves.
     private let identity: LoadedIdentity?
-    private let lock: UnsafeMutablePointer<pthread_mutex_t>
-    private var streams: [HTTPStream] = []
+    private let streams = Mutex<[HTTPStream]>([])
 
     init(_ handler: @escaping Handler, mostBody: Int, _ identity: LoadedIdentity?) {
       self.handler = handler
       self.mostBody = mostBody
       self.identity = identity
-      lock = .allocate(capacity: 1)
-      lock.initialize(to: pthread_mutex_t())
-      pthread_mutex_init(lock, nil)
-    }
-
-    deinit {
-      pthread_mutex_destroy(lock)
-      lock.deallocate()
     }
 
     func add(_ stream: HTTPStream) {
-      pthread_mutex_lock(lock)
-      streams.removeAll { !$0.isOpen }
-      streams.append(stream)
-      pthread_mutex_unlock(lock)
+      streams.withLock { streams in
+        streams.removeAll { !$0.isOpen }
+        streams.append(stream)
+      }
     }
 
     /// The library cannot stop while a connection is suspended.
-    func endStreams() {
-      pthread_mutex_lock(lock)
-      for stream in streams { stream.end() }
-      pthread_mutex_unlock(lock)
-    }
+    func endStreams() { streams.withLock { for stream in $0 { stream.end() } } }
   }
 
   /// From a request's headers to the end of its answer.
@@ -158,7 +146,7 @@ public struct HTTPServer: ~Copyable {
       identity: identity, handler: handler)
     guard let server else {
       throw HTTPFailure(
-        "certificate and key are not accepted: \(identity.complaint ?? "or the system refuses a thread or a descriptor")"
+        "certificate and key are not accepted: \(identity.complaint ?? "no thread or no descriptor is left")"
       )
     }
     return server

@@ -18,7 +18,7 @@
 //  What ALTO shows is made anew at most once a second, only when something changed, and only when somebody looks: a
 //  request, or an open stream. A large fleet's takes longer to make, and so it is made less often (`viewAge`).
 //
-//  Rejected.  A lock for each part (a request touches most of them; decision 0022). Answers that wait for a disk (a
+//  Rejected.  A lock for each part (a request touches most of them; decision 0023). Answers that wait for a disk (a
 //  report is worth a second, and the next one comes in ten).
 //
 //  Always true.  (1) A request that is refused changes a counter and the rate of its source, and nothing else. (2)

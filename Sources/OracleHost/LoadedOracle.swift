@@ -6,6 +6,7 @@
 public import Configuration
 import Crypto
 import Glibc
+public import HTTP
 import POSIX
 import Primitives
 import Sealing
@@ -13,7 +14,7 @@ import Sealing
 public struct LoadedOracle: Sendable {
   /// Every token is a hash.
   public let oracle: OracleConfiguration
-  public let certificate: OracleServer.Setup.Certificate?
+  public let identity: HTTPIdentity?
 
   /// What keeps a configuration from being used.
   public struct Objections: Error {
@@ -63,16 +64,16 @@ public struct LoadedOracle: Sendable {
     for index in oracle.gateways.indices { tokens.read(&oracle.gateways[index].token, .knownGateway(index)) }
     for index in oracle.relays.indices { tokens.read(&oracle.relays[index].token, .relay(index)) }
     for index in oracle.knownReaders.indices { tokens.read(&oracle.knownReaders[index].token, .client(index)) }
-    var certificate: OracleServer.Setup.Certificate?
+    var identity: HTTPIdentity?
     if let chain = oracle.certificate, let key = oracle.certificateKeyFile {
-      certificate = OracleServer.Setup.Certificate(
-        chain: tokens.contents(chain, "Certificate", isSecret: false, atMost: LoadedOracle.mostCertificate),
+      identity = HTTPIdentity(
+        certificate: tokens.contents(chain, "Certificate", isSecret: false, atMost: LoadedOracle.mostCertificate),
         key: tokens.contents(key, "CertificateKeyFile", isSecret: true, atMost: LoadedOracle.mostCertificate))
     }
     objections.refused += tokens.mistakes
     if !objections.isEmpty { throw objections }
     self.oracle = oracle
-    self.certificate = certificate
+    self.identity = identity
   }
 
   /// What is wrong with who may read a file.

@@ -12,7 +12,7 @@
 //      ticking thread   lock ─ expire ─ outputs ▶ streams ─ unlock
 //
 //  Rejected.  A thread for the oracle and queues in both directions (every answer would cost two wake-ups; decision
-//  0022 has the numbers that would change our mind).
+//  0023 has the numbers that would change our mind).
 //
 //  Always true.  (1) At most `mostRows` rows wait; the oldest give way and are counted. (2) A stream that does not take
 //  what it is sent is closed for the oracle as well.

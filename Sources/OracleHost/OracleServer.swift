@@ -10,7 +10,7 @@
 public import Configuration
 import Crypto
 import Glibc
-import HTTP
+public import HTTP
 import Oracle
 import POSIX
 import PathOracle
@@ -25,18 +25,8 @@ public struct OracleServer: ~Copyable {
     public var configuration: OracleConfiguration
     /// One line an event.
     public var log: @Sendable (String) -> Void
-    /// In PEM.
-    public var certificate: Certificate?
-
-    public struct Certificate: Sendable {
-      public var chain: [UInt8]
-      public var key: [UInt8]
-
-      public init(chain: [UInt8], key: [UInt8]) {
-        self.chain = chain
-        self.key = key
-      }
-    }
+    /// Then it is HTTPS.
+    public var identity: HTTPIdentity?
 
     public init(_ configuration: OracleConfiguration, log: @escaping @Sendable (String) -> Void) {
       self.configuration = configuration
@@ -105,10 +95,7 @@ public struct OracleServer: ~Copyable {
       endpoints.append(Endpoint(endpoint.address, port: ListeningSocket.port(of: descriptor), scope: endpoint.scope))
       let isLoopback = OracleConfiguration.isLoopback(endpoint.address)
       let isOpen = configuration.readers.map { $0 == .anyone } ?? isLoopback
-      guard let server = serve(descriptor, setup.certificate, { desk.answer($0, isOpen: isOpen) }) else {
-        close(descriptor)
-        throw OracleFailure("there is no thread for \(endpoint): raise the limit of processes (ulimit -u)")
-      }
+      let server = try serve(descriptor, endpoint, setup.identity) { desk.answer($0, isOpen: isOpen) }
       servers = Servers(server, servers)
     }
     let ticker = Worker.start("oracle-tick") {
@@ -120,7 +107,7 @@ public struct OracleServer: ~Copyable {
       nonisolated(unsafe) let keeper = keeper
       return Worker.start("oracle-store") { keeper.run(until: stop) }
     }
-    let scheme = setup.certificate == nil ? "http" : "https"
+    let scheme = setup.identity == nil ? "http" : "https"
     journal.say(
       "ready: " + endpoints.map { "\(scheme)://\($0)" }.joined(separator: ", ")
         + "; \(configuration.gateways.count) gateways, \(configuration.relays.count) relays")
@@ -157,13 +144,29 @@ public struct OracleServer: ~Copyable {
   }
 
   private static func serve(
-    _ descriptor: Int32, _ certificate: Setup.Certificate?, _ handler: @escaping HTTPServer.Handler
-  ) -> HTTPServer? {
+    _ descriptor: Int32, _ endpoint: Endpoint, _ identity: HTTPIdentity?, _ handler: @escaping HTTPServer.Handler
+  ) throws(OracleFailure) -> HTTPServer {
     var limits = HTTPLimits()
+    // A fleet of a thousand that reports every ten seconds; most connections are idle, and those that are not hold
+    // `mostBody` at most.
     limits.connections = 1_024
+    // Shorter than the pause between two reports, so that idle ones do not add up.
+    limits.patience = 5
     limits.connectionMemory = 16 << 10
     limits.mostBody = Oracle.Limits.body
-    return HTTPServer.start(listening: descriptor, limits: limits, handler: handler)
+    if let identity {
+      do throws(HTTPFailure) {
+        return try HTTPServer.start(listening: descriptor, limits: limits, identity: identity, handler: handler)
+      } catch {
+        close(descriptor)
+        throw OracleFailure("cannot serve HTTPS on \(endpoint): \(error)")
+      }
+    }
+    guard let server = HTTPServer.start(listening: descriptor, limits: limits, handler: handler) else {
+      close(descriptor)
+      throw OracleFailure("there is no thread for \(endpoint): raise the limit of processes (ulimit -u)")
+    }
+    return server
   }
 
   // MARK: What it knows

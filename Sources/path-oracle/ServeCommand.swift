@@ -28,7 +28,7 @@ enum ServeCommand {
     if invocation[check] { return Answer(output: "\(path): fine") }
     do throws(OracleFailure) {
       var setup = OracleServer.Setup(loaded.oracle) { TextFile.complain("path-oracle: \($0)") }
-      setup.certificate = loaded.certificate
+      setup.identity = loaded.identity
       try OracleHost.run(setup)
       return Answer()
     } catch {
