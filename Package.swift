@@ -194,6 +194,9 @@ let package = Package(
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
     tests("StriperTests", ["Primitives", "Striper"]),
     tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),
+    tests(
+      "OracleHostTests",
+      ["Configuration", "Crypto", "Fetch", "HTTP", "JSON", "OracleHost", "Primitives", "Sealing"]),
     tests("OracleTests", ["ALTO", "JSON", "Oracle", "PathOracle", "Primitives", "Resequencer", "Sealing"]),
     tests("SimulationTests", ["Primitives", "Simulation", "Topology"]),
     tests(
@@ -239,8 +242,8 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "ALTO", "Configuration", "Crypto", "Handshake", "JSON", "Packets", "Parity", "Primitives", "Redundancy",
-        "Relay", "Sealing", "Simulation", "TestWorld", "Topology", "Wire",
+        "ALTO", "Configuration", "Crypto", "Handshake", "Inquiry", "JSON", "Oracle", "Packets", "Parity", "PathOracle",
+        "Primitives", "Redundancy", "Relay", "Sealing", "Simulation", "TestWorld", "Topology", "Wire",
       ],
       path: "Tests/FuzzTargets",
       cSettings: glibc, swiftSettings: strict),

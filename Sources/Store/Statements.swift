@@ -137,7 +137,7 @@ struct Table: Sendable {
     bound: 10_000, name: "sources")
   static let settings = Table(
     all: .settings, one: .setting, count: .settingCount, put: .putSetting, remove: .removeSetting,
-    counter: .configuration, bound: 1_000, name: "settings")
+    counter: .configuration, bound: 10_000, name: "settings")
   static let leases = Table(
     all: .leases, one: .lease, count: .leaseCount, put: .putLease, remove: .removeLease, counter: .lease,
     bound: 100_000, name: "leases")
