@@ -89,6 +89,7 @@ let package = Package(
     // L2
     sansIO("ALTO", ["JSON", "Primitives"]),
     sansIO("Handshake", ["Primitives", "Sealing", "Wire"]),
+    sansIO("Inquiry", ["JSON", "Primitives"]),
     sansIO("PathHealth", ["Primitives", "Wire"]),
     sansIO("PathMTU", ["Primitives"]),
     sansIO("PathOracle", ["Primitives"]),
@@ -148,7 +149,9 @@ let package = Package(
         "Underlay",
       ]),
     program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
-    program("path-oracle", ["Commands", "OracleHost", "POSIX", "Primitives", "Resequencer", "Topology"]),
+    program(
+      "path-oracle",
+      ["Commands", "Fetch", "Inquiry", "OracleHost", "POSIX", "Primitives", "Resequencer", "Topology"]),
     // Benchmarks
     yardstick("floor", seals: true),
     yardstick("relay-floor"),
@@ -180,6 +183,7 @@ let package = Package(
     tests("ALTOTests", ["ALTO", "JSON", "Primitives"]),
     tests(
       "HandshakeTests", ["Crypto", "Handshake", "Primitives", "Sealing", "TestWorld", "Wire"], data: ["Vectors"]),
+    tests("InquiryTests", ["ALTO", "Inquiry", "JSON", "Primitives"]),
     tests("PathHealthTests", ["PathHealth", "Primitives", "Simulation", "Topology", "Wire"]),
     tests("PathMTUTests", ["PathMTU", "Primitives"]),
     tests("PathOracleTests", ["PathOracle", "Primitives"]),
@@ -188,6 +192,9 @@ let package = Package(
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
     tests("StriperTests", ["Primitives", "Striper"]),
     tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),
+    tests(
+      "OracleHostTests",
+      ["Configuration", "Crypto", "Fetch", "HTTP", "JSON", "OracleHost", "Primitives", "Sealing"]),
     tests("OracleTests", ["ALTO", "JSON", "Oracle", "PathOracle", "Primitives", "Resequencer", "Sealing"]),
     tests("SimulationTests", ["Primitives", "Simulation", "Topology"]),
     tests(
@@ -215,7 +222,7 @@ let package = Package(
         "Topology", "VNIC",
       ]),
     tests("HawserTests", []),
-    tests("PathOracleCommandTests", []),
+    tests("PathOracleCommandTests", ["Fetch", "JSON", "Primitives"]),
     tests("PipeTests", ["CLinux", "COpenSSL", "Crypto", "Handshake", "Lab", "Primitives", "Sealing", "Wire"]),
     tests("HouseTests", ["Configuration", "Topology"]),
     .executableTarget(
@@ -233,8 +240,8 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "ALTO", "Configuration", "Crypto", "Handshake", "JSON", "Packets", "Parity", "Primitives", "Redundancy",
-        "Relay", "Sealing", "Simulation", "TestWorld", "Topology", "Wire",
+        "ALTO", "Configuration", "Crypto", "Handshake", "Inquiry", "JSON", "Packets", "Parity", "Primitives",
+        "Redundancy", "Relay", "Sealing", "Simulation", "TestWorld", "Topology", "Wire",
       ],
       path: "Tests/FuzzTargets",
       cSettings: glibc, swiftSettings: strict),

@@ -6,7 +6,10 @@ import Glibc
 @main struct PathOracleProgram {
   static let declaration = Program(
     "path-oracle", "tells which paths serve a connection, and what that costs",
-    commands: [ServeCommand.declaration, PredictCommand.declaration],
+    commands: [
+      ServeCommand.declaration, QueryCommand.declaration, MapCommand.declaration, WatchCommand.declaration,
+      PredictCommand.declaration,
+    ],
     exitCodes: [
       0: "done", 2: "refused: a file, a store or an address cannot be used", 64: "wrong usage, or a mistake in a file",
     ])
@@ -26,6 +29,9 @@ import Glibc
     case .run(let invocation):
       switch invocation.command {
       case ServeCommand.declaration.name: return ServeCommand.run(invocation)
+      case QueryCommand.declaration.name: return QueryCommand.run(invocation)
+      case MapCommand.declaration.name: return MapCommand.run(invocation)
+      case WatchCommand.declaration.name: return WatchCommand.run(invocation)
       default: return PredictCommand.run(invocation)
       }
     }

@@ -78,7 +78,7 @@ import Testing
     }
     let reply = bench.ask(
       "POST", "/alto/pathvector/costmap",
-      #"{"cost-type":{"cost-mode":"array","cost-metric":"ane-path"},"pids":{"srcs":["a"],"dsts":[]}}"#, by: "noc",
+      #"{"cost-type":{"cost-mode":"array","cost-metric":"ane-path"},"pids":{"srcs":["a"],"dsts":[]}}"#, by: "a",
       type: "application/alto-costmapfilter+json")
     #expect(reply.status == 200)
     #expect(reply.text.contains(#""net:x_y","#) && reply.text.contains(#""net:x_y:2","#), "\(reply.text)")
