@@ -53,7 +53,8 @@ extension InquiryReply {
     if let error = value?["error"] {
       let sentence = error["message"]?.string ?? error["code"]?.string ?? "no reason"
       let field = error["field"]?.string.map { " (\(Figures.shown($0)))" } ?? ""
-      throw InquiryFailure("the oracle refuses: \(Figures.shown(sentence))\(field)")
+      let hint = status == 401 ? "; see --token-file" : ""
+      throw InquiryFailure("the oracle refuses: \(Figures.shown(sentence))\(field)\(hint)")
     }
     if let meta = value?["meta"], let code = meta["code"]?.string {
       let words = [meta["field"], meta["value"], meta["syntax-error"]].compactMap { $0?.string }

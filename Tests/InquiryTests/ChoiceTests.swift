@@ -93,7 +93,8 @@ import Testing
         #"the oracle refuses: no such node: "hw" (to)"#
       ),
       (
-        401, #"{"error":{"code":"E_TOKEN","message":"a token is needed"}}"#, "the oracle refuses: a token is needed"
+        401, #"{"error":{"code":"E_TOKEN","message":"a token is needed"}}"#,
+        "the oracle refuses: a token is needed; see --token-file"
       ),
       (403, "no", "http://127.0.0.1:8460/v1/query answers with status 403; give a token with --token-file"),
       (404, "<html>", "http://127.0.0.1:8460/v1/query answers with status 404: nothing is there"),

@@ -4,8 +4,8 @@ import Testing
 
 @Suite struct `An oracle's map for people` {
   static let text = #"""
-    {"revision":3,"nodes":[{"name":"r1","kind":"relay","provider":"as1","region":"eu"},{"name":"branch","kind":"gateway"},
-     {"name":"hq","kind":"gateway","provider":""},{"name":"<r&2>","kind":"relay"}],
+    {"revision":3,"nodes":[{"name":"r1","kind":"relay","provider":"as1","region":"eu"},
+     {"name":"branch","kind":"gateway"},{"name":"hq","kind":"gateway","provider":""},{"name":"<r&2>","kind":"relay"}],
      "edges":[{"from":"branch","to":"hq","delay_us":98200,"loss":0.01,"rate_bps":50000000},
       {"from":"hq","to":"branch","delay_us":null,"round_trip_us":195800,"loss":0.012},
       {"from":"branch","to":"r1","delay_us":20100,"loss":0},{"from":"r1","to":"hq","delay_us":19840,"loss":0.0004},
