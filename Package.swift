@@ -194,7 +194,7 @@ let package = Package(
     tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),
     tests(
       "OracleHostTests",
-      ["Configuration", "Crypto", "Fetch", "HTTP", "JSON", "OracleHost", "Primitives", "Sealing"]),
+      ["Configuration", "Crypto", "Fetch", "HTTP", "JSON", "Lab", "OracleHost", "Primitives", "Sealing", "Store"]),
     tests("OracleTests", ["ALTO", "JSON", "Oracle", "PathOracle", "Primitives", "Resequencer", "Sealing"]),
     tests("SimulationTests", ["Primitives", "Simulation", "Topology"]),
     tests(
