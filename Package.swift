@@ -240,8 +240,8 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "ALTO", "Configuration", "Crypto", "Handshake", "Inquiry", "JSON", "Packets", "Parity", "Primitives",
-        "Redundancy", "Relay", "Sealing", "Simulation", "TestWorld", "Topology", "Wire",
+        "ALTO", "Configuration", "Crypto", "Handshake", "Inquiry", "JSON", "Oracle", "Packets", "Parity", "PathOracle",
+        "Primitives", "Redundancy", "Relay", "Sealing", "Simulation", "TestWorld", "Topology", "Wire",
       ],
       path: "Tests/FuzzTargets",
       cSettings: glibc, swiftSettings: strict),
