@@ -162,6 +162,7 @@ let package = Package(
     benchmark("gateway-seeds", ["AllocationCount", "TestWorld"]),
     benchmark("map-bench", ["PathOracle", "Primitives"]),
     benchmark("oracle-bench", ["Commands", "PathOracle", "Primitives", "Resequencer", "TestWorld", "Topology"]),
+    benchmark("oracle-load", ["Commands", "Lab", "POSIX", "Primitives", "Sealing", "Store"]),
     benchmark("parity-bench", ["Erasure", "Parity", "Primitives", "Redundancy", "Wire"]),
     benchmark("paths-bench", ["Commands", "Lab", "Primitives", "Topology"]),
     benchmark("pipe-bench", ["Commands", "Lab", "Primitives", "Topology"]),
@@ -191,6 +192,9 @@ let package = Package(
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
     tests("StriperTests", ["Primitives", "Striper"]),
     tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),
+    tests(
+      "OracleHostTests",
+      ["Configuration", "Crypto", "Fetch", "HTTP", "JSON", "Lab", "OracleHost", "Primitives", "Sealing", "Store"]),
     tests("OracleTests", ["ALTO", "JSON", "Oracle", "PathOracle", "Primitives", "Resequencer", "Sealing"]),
     tests("SimulationTests", ["Primitives", "Simulation", "Topology"]),
     tests(
@@ -236,8 +240,8 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "ALTO", "Configuration", "Crypto", "Handshake", "Inquiry", "JSON", "Packets", "Parity", "Primitives",
-        "Redundancy", "Relay", "Sealing", "Simulation", "TestWorld", "Topology", "Wire",
+        "ALTO", "Configuration", "Crypto", "Handshake", "Inquiry", "JSON", "Oracle", "Packets", "Parity", "PathOracle",
+        "Primitives", "Redundancy", "Relay", "Sealing", "Simulation", "TestWorld", "Topology", "Wire",
       ],
       path: "Tests/FuzzTargets",
       cSettings: glibc, swiftSettings: strict),

@@ -44,7 +44,8 @@ func writtenDuration(_ interval: Interval) -> String {
 
 extension SettingKind where Value == TokenHash {
   static var tokenHash: SettingKind {
-    SettingKind("64 hexadecimal digits, as sha256sum prints them of a token", isKey: true) { (bytes) throws(Complaint) in
+    SettingKind("64 hexadecimal digits, as sha256sum prints them of a token", isKey: true) {
+      (bytes) throws(Complaint) in
       if let hash = TokenHash(hexadecimal: String(decoding: bytes, as: UTF8.self)) { return hash }
       let right = "expected 64 hexadecimal digits, as sha256sum prints them of a token"
       throw Complaint(bytes.count == 2 * TokenHash.length ? right : "\(right); found \(bytes.count) characters")

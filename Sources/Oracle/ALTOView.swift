@@ -66,24 +66,37 @@ enum ALTOView {
   static func make(
     of map: borrowing PathMap, nodes: [String: OracleNode], at now: Instant
   ) throws(ALTOMap.Defect) -> ALTOMap {
-    let names = map.nodeNames
     var parts = Parts()
-    var places: [Int?] = []
-    for name in names { places.append(nodes[name].flatMap { parts.add($0.facts) }) }
+    // By the places of their names: a fleet has a hundred edges for each node.
+    let ends = map.nodeNames.map { name in nodes[name].flatMap { parts.end(of: $0.facts) } }
     let edges = map.edges(at: now)
     var costs: [(metric: CostMetric, costs: [ALTOMap.Cost])] = metrics.map { ($0.metric, []) }
+    for index in costs.indices { costs[index].costs.reserveCapacity(edges.count) }
     var routes: [ALTOMap.Route] = []
+    routes.reserveCapacity(edges.count)
     for edge in edges {
-      guard let from = places[edge.from], let to = places[edge.to] else { continue }
+      guard let from = ends[edge.from], let to = ends[edge.to] else { continue }
       for (index, metric) in metrics.enumerated() {
         if let value = metric.value(edge) {
-          costs[index].costs.append(ALTOMap.Cost(from: from, to: to, value))
+          costs[index].costs.append(ALTOMap.Cost(from: from.place, to: to.place, value))
         }
       }
-      guard let one = nodes[names[edge.from]]?.facts, let other = nodes[names[edge.to]]?.facts else { continue }
-      routes.append(ALTOMap.Route(from: from, to: to, parts.elements(between: one, other, rate: edge.rate)))
+      parts.pass(from.provider, to.provider, rate: edge.rate)
+      // A provider with both ends is passed once.
+      var passed: [Int] = []
+      for element in [from.provider, from.relay, to.provider, to.relay] {
+        if let element, !passed.contains(element) { passed.append(element) }
+      }
+      routes.append(ALTOMap.Route(from: from.place, to: to.place, passed))
     }
     return try ALTOMap(pids: parts.pids, costs: costs, elements: parts.elements, routes: routes)
+  }
+
+  /// Where a node is in the lists.
+  private struct End {
+    var place: Int
+    var provider: Int?
+    var relay: Int?
   }
 
   /// PIDs and elements as they are found, with names that ALTO takes.
@@ -92,12 +105,11 @@ enum ALTOView {
     var elements: [ALTOMap.Element] = []
     private var names: Set<String> = []
     private var networks: Set<IPPrefix> = []
-    private var relays: [String: Int] = [:]
     private var providers: [String: Int] = [:]
     private var elementNames: Set<String> = []
 
-    /// Its place among the PIDs; nil when its name is taken.
-    mutating func add(_ facts: NodeFacts) -> Int? {
+    /// nil when its name is taken.
+    mutating func end(of facts: NodeFacts) -> End? {
       let name = ALTOView.name(facts.name)
       if !names.insert(name).inserted { return nil }
       var prefixes: [IPPrefix] = []
@@ -109,21 +121,13 @@ enum ALTOView {
       if !facts.provider.isEmpty { properties.append(("priv:provider", facts.provider)) }
       if !facts.region.isEmpty { properties.append(("priv:region", facts.region)) }
       pids.append(ALTOMap.PID(name, prefixes, properties: properties))
-      return pids.count - 1
-    }
-
-    mutating func elements(between one: NodeFacts, _ other: NodeFacts, rate: BitRate?) -> [Int] {
-      var list: [Int] = []
-      for facts in [one, other] {
-        if !facts.provider.isEmpty {
-          let place = provider(facts.provider)
-          if let rate, elements[place].rate.map({ $0 < rate }) ?? true { elements[place].rate = rate }
-          list.append(place)
-        }
-        if facts.kind == .relay { list.append(relay(facts)) }
+      var end = End(place: pids.count - 1)
+      if !facts.provider.isEmpty { end.provider = provider(facts.provider) }
+      if facts.kind == .relay {
+        elements.append(ALTOMap.Element(free("relay:" + name), rate: facts.capacity))
+        end.relay = elements.count - 1
       }
-      // A provider with both ends is passed once.
-      return list.enumerated().filter { list.firstIndex(of: $0.element) == $0.offset }.map(\.element)
+      return end
     }
 
     private mutating func provider(_ name: String) -> Int {
@@ -133,11 +137,12 @@ enum ALTOView {
       return elements.count - 1
     }
 
-    private mutating func relay(_ facts: NodeFacts) -> Int {
-      if let known = relays[facts.name] { return known }
-      elements.append(ALTOMap.Element(free("relay:" + ALTOView.name(facts.name)), rate: facts.capacity))
-      relays[facts.name] = elements.count - 1
-      return elements.count - 1
+    /// A provider carries what was measured through it.
+    mutating func pass(_ one: Int?, _ other: Int?, rate: BitRate?) {
+      guard let rate else { return }
+      for element in [one, other] {
+        if let element, elements[element].rate.map({ $0 < rate }) ?? true { elements[element].rate = rate }
+      }
     }
 
     /// Two providers may differ only in what ALTO does not know.

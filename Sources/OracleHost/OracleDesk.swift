@@ -1,7 +1,7 @@
 //  OracleDesk.swift — the oracle behind its lock, and the streams that hang on it.
 //
-//  Why.  Requests come on a thread for each address that we listen on, rows go to the store on another, time passes on a
-//  third. The oracle is one value, and most requests touch all of it.
+//  Why.  Requests come on a thread for each address that we listen on, rows go to the store on another, time passes on
+//  a third. The oracle is one value, and most requests touch all of it.
 //
 //  How.  One lock, held for one request, one round of rows, or one tick; never while anybody waits for a disk or a
 //  socket. What goes out is taken from the oracle before the lock is given back: texts to their streams, which only
@@ -86,13 +86,13 @@ final class OracleDesk: Sendable {
 
   private func name(of client: IPAddress?) -> String { client.map { "\($0)" } ?? "a local program" }
 
-  /// Of what stands behind `Bearer`. Anything else is a token that nobody has.
+  /// Of what stands behind `Bearer`. Anything else is a token that nobody has: no text begins with a zero.
   static func token(_ authorization: String?) -> TokenHash? {
     guard let authorization else { return nil }
-    let words = authorization.split(separator: " ", maxSplits: 1)
-    let isBearer = words.count == 2 && words[0].lowercased() == "bearer"
-    var text = isBearer ? words[1].drop { $0 == " " } : authorization[...]
-    return text.withUTF8 { TokenHash(SHA256.hash(UnsafeRawBufferPointer($0))) }
+    let scheme = authorization.prefix { $0 != " " }
+    let rest = authorization.dropFirst(scheme.count).drop { $0 == " " }
+    let text = scheme.lowercased() == "bearer" && !rest.isEmpty ? Array(rest.utf8) : [0] + Array(authorization.utf8)
+    return text.withUnsafeBytes { TokenHash(SHA256.hash($0)) }
   }
 
   private func sendOutputs(_ state: inout State) {

@@ -61,7 +61,8 @@ final class StoreKeeper {
 
   /// States our nodes, takes over those of others, and reads what was measured within this time. How many were read.
   func begin(since lifetime: Interval) throws(StoreFailure) -> Int {
-    try state()
+    // A thousand nodes in one transaction, instead of a thousand times the disk's pause.
+    try store.together { () throws(StoreFailure) in try state() }
     try readNodes()
     let wall = WallClock.now
     let start = wall.nanoseconds > UInt64(lifetime.nanoseconds) ? wall - lifetime : .zero

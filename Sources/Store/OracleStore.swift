@@ -6,12 +6,12 @@
 //  How.  One database behind one interface: a file of SQLite for a single oracle, PostgreSQL for several
 //  (decision 0021). What is kept is of two kinds:
 //
-//      measurements   many, each worth little       they wait here, and go as one transaction a second, unsynced
+//      measurements   many, each worth little       they wait here, and go as two transactions a second, unsynced
 //      records        few, each a promise           a transaction each, on the disk before the call returns:
 //                     (nodes, sources, settings,    `Records.swift`
 //                     leases)
 //
-//         append ──► │ 1 │ 2 │ 3 │ … │  ──── within a second, or 10,000 ────►  sequence 41, 42, 43 …
+//         append ──► │ 1 │ 2 │ 3 │ … │  ──── after 400 ms, or 10,000 ───────►  sequence 41, 42, 43 …
 //                     waiting, ≤ 65,536 rows, ≤ 32 MiB                            ▲          │
 //                     (the oldest give way)                   oldest are trimmed ─┘          └─► other oracles poll
 //
@@ -20,7 +20,7 @@
 //  of PostgreSQL would hand out 42 and 43 to two oracles of which the second may commit first; who polled in between
 //  would never see 42.
 //
-//  Always true.  (1) What `append` took waits for a second at most, while the database answers and `expire` is called
+//  Always true.  (1) What `append` took waits for `patience` at most, while the database answers and `expire` is called
 //  at `deadline`. (2) A batch is stored whole or not at all. (3) A record is on the disk when its call returns.
 //  (4) A kill at any moment loses only what waited. (5) Rows are at most `retention.count` plus one batch. A
 //  measurement older than `retention.age` goes as new ones come, twice as fast as they do.
@@ -84,8 +84,11 @@ public final class OracleStore {
     var size: Int { 256 + measurement.histogram.count }
   }
 
-  /// What a kill may lose. Longer saves little: a transaction a second is nothing for either database.
-  static let patience = Interval.seconds(1)
+  /// A kill may lose a second. This is less than half of it, since whoever calls us does so now and then, and a
+  /// transaction takes its time too. Longer saves little: two transactions a second are nothing for either database.
+  static let patience = Interval.milliseconds(400)
+  /// After a failure.
+  static let pause = Interval.seconds(1)
   /// So a transaction takes some tenths of a second at most, and other oracles do not wait longer for the counter.
   static let batchBound = 10_000
   /// PostgreSQL gets a copy of this size.
@@ -109,6 +112,8 @@ public final class OracleStore {
   /// After a failure, not before this.
   private var retryAt = Instant.zero
   private var tidyAt: Instant
+  /// Inside `together`.
+  private var isTogether = false
 
   /// Opens what is there, brings its schema up to date, or makes it. `oracle` is a name that no other oracle of this
   /// database has.
@@ -176,7 +181,7 @@ public final class OracleStore {
   /// again.
   public func expire(at now: Instant) throws(StoreFailure) {
     // Clocks that count from 1970 are set back sometimes; then everything is due.
-    let isBack = now < since || now + OracleStore.tidying < tidyAt || now + OracleStore.patience < retryAt
+    let isBack = now < since || now + OracleStore.tidying < tidyAt || now + OracleStore.pause < retryAt
     if !isBack && now < deadline { return }
     if now < since { since = now }
     if now >= tidyAt || isBack {
@@ -221,7 +226,7 @@ public final class OracleStore {
       try body()
       retryAt = .zero
     } catch {
-      retryAt = now + OracleStore.patience
+      retryAt = now + OracleStore.pause
       throw error
     }
   }
@@ -295,10 +300,25 @@ public final class OracleStore {
 
   // MARK: Transactions
 
+  /// Changes that `body` makes are one: all of them are on the disk when this returns, or none is there when it throws.
+  /// A thousand records then wait for the disk once. Inside, a change that meets something else is no reason to end: it
+  /// is told, and the others go on. Measurements wait outside.
+  public func together(_ body: () throws(StoreFailure) -> Void) throws(StoreFailure) {
+    precondition(!isTogether, "changes are already together")
+    try transaction(.full) { () throws(StoreFailure) -> (Void, Bool) in
+      isTogether = true
+      defer { isTogether = false }
+      try body()
+      return ((), true)
+    }
+  }
+
   /// Runs `body` as one transaction, and keeps what it did if it says so.
   func transaction<Result>(
     _ durability: Durability, _ body: () throws(StoreFailure) -> (Result, Bool)
   ) throws(StoreFailure) -> Result {
+    // What is not kept has written nothing but its version, which nobody gets now.
+    if isTogether { return try body().0 }
     do throws(StoreFailure) {
       try database.begin(durability)
       let (result, isKept) = try body()

@@ -135,9 +135,10 @@ struct Table: Sendable {
   static let sources = Table(
     all: .sources, one: .source, count: .sourceCount, put: .putSource, remove: .removeSource, counter: .configuration,
     bound: 10_000, name: "sources")
+  /// One for each node, and a thousand others.
   static let settings = Table(
     all: .settings, one: .setting, count: .settingCount, put: .putSetting, remove: .removeSetting,
-    counter: .configuration, bound: 1_000, name: "settings")
+    counter: .configuration, bound: 11_000, name: "settings")
   static let leases = Table(
     all: .leases, one: .lease, count: .leaseCount, put: .putLease, remove: .removeLease, counter: .lease,
     bound: 100_000, name: "leases")

@@ -29,6 +29,7 @@ public struct FuzzTarget: Sendable, CustomStringConvertible {
     FuzzTarget(name: "packet", check: checkPacket),
     FuzzTarget(name: "gatekeeper", check: checkGatekeeper),
     FuzzTarget(name: "gateway", check: checkGateway),
+    FuzzTarget(name: "intake", check: checkIntake),
     FuzzTarget(name: "inquiry", check: checkInquiry),
     FuzzTarget(name: "json", check: checkJSON),
     FuzzTarget(name: "parity", check: checkParity),

@@ -87,6 +87,38 @@ import Testing
   }
 
   @Test(arguments: Kind.installed)
+  func `changes that belong together are made together, or not at all`(kind: Kind) throws {
+    let base = try Base(kind)
+    let store = try base.store()
+    let other = try base.store(as: "other")
+    try store.together { () throws(StoreFailure) in
+      _ = try store.put(NodeRow(name: "a", role: "relay"))
+      _ = try store.put(SettingRow(name: "a", value: [1]), expecting: .nothing)
+      // Nobody else sees half of it.
+      let (seen, revision) = (try other.nodes(), try other.revision())
+      #expect(seen.isEmpty && revision == 0)
+      // What is in the way is told, and the rest goes on.
+      let again = try store.put(SettingRow(name: "a", value: [2]), expecting: .nothing)
+      #expect(again == .conflict(version: 2))
+      _ = try store.put(NodeRow(name: "b", role: "relay"))
+    }
+    #expect(try other.nodes().map(\.name) == ["a", "b"] && other.setting(named: "a")?.value == [1])
+    let revision = try other.revision()
+    let failure = #expect(throws: StoreFailure.self) {
+      try store.together { () throws(StoreFailure) in
+        _ = try store.put(NodeRow(name: "c", role: "relay"))
+        _ = try store.removeNode(named: "a")
+        throw StoreFailure(.other, "do more", "we stop here")
+      }
+    }
+    #expect(failure?.operation == "do more")
+    #expect(try other.nodes().map(\.name) == ["a", "b"] && other.revision() == revision)
+    // And it goes on alone.
+    guard case .made = try store.put(NodeRow(name: "c", role: "relay")) else { throw Trouble("not made") }
+    #expect(try other.nodes().count == 3)
+  }
+
+  @Test(arguments: Kind.installed)
   func `what is too long or has no name is refused, and there is an end to how much there may be`(kind: Kind) throws {
     let store = try Base(kind).store()
     #expect(try store.put(NodeRow(name: "a b", role: "relay")) == .refused(.name))
@@ -104,7 +136,7 @@ import Testing
     #expect(store.counters.refusedRecords == 6 && store.counters.changes == 0)
 
     try store.database.begin(.relaxed)
-    for number in 0..<1_000 {
+    for number in 0..<11_000 {
       _ = try store.database.change(.putSetting, [.text("s\(number)"), .integer(1), .bytes([])])
     }
     try store.database.commit()
@@ -112,7 +144,7 @@ import Testing
     guard case .made = try store.put(SettingRow(name: "s7", value: [1]), expecting: .anything) else {
       throw Trouble("what is there may change")
     }
-    #expect(try store.settings().count == 1_000 && store.counters.beyondBound == 1)
+    #expect(try store.settings().count == 11_000 && store.counters.beyondBound == 1)
   }
 
   @Test(arguments: Kind.installed)
