@@ -1,4 +1,4 @@
-import Inquiry
+import Consulting
 import Primitives
 import Testing
 
@@ -16,7 +16,7 @@ import Testing
 
   static func map(_ text: String = text) throws -> OracleMap {
     try OracleMap(
-      InquiryReply(status: 200, type: "application/json", body: Array(text.utf8)),
+      WebReply(status: 200, type: "application/json", body: Array(text.utf8)),
       from: #require(ResourceAddress("http://127.0.0.1:8460")))
   }
 
@@ -76,7 +76,7 @@ import Testing
       ("[", "http://127.0.0.1:8460/v1/map answers with something that is no JSON"),
     ])
   func `that is none is told in one sentence`(text: String, sentence: String) {
-    let failure = #expect(throws: InquiryFailure.self) { try Self.map(text) }
+    let failure = #expect(throws: ConsultingFailure.self) { try Self.map(text) }
     #expect(failure?.description == sentence)
   }
 
