@@ -89,8 +89,8 @@ let package = Package(
     // L2
     sansIO("ALTO", ["JSON", "Primitives"]),
     sansIO("Advice", ["JSON", "Primitives", "Sealing"]),
+    sansIO("Consulting", ["JSON", "Primitives"]),
     sansIO("Handshake", ["Primitives", "Sealing", "Wire"]),
-    sansIO("Inquiry", ["JSON", "Primitives"]),
     sansIO("PathHealth", ["Primitives", "Wire"]),
     sansIO("PathMTU", ["Primitives"]),
     sansIO("PathOracle", ["Primitives"]),
@@ -152,7 +152,7 @@ let package = Package(
     program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
     program(
       "path-oracle",
-      ["Commands", "Fetch", "Inquiry", "OracleHost", "POSIX", "Primitives", "Resequencer", "Topology"]),
+      ["Commands", "Consulting", "Fetch", "OracleHost", "POSIX", "Primitives", "Resequencer", "Topology"]),
     // Benchmarks
     yardstick("floor", seals: true),
     yardstick("relay-floor"),
@@ -182,10 +182,10 @@ let package = Package(
     tests("TopologyTests", ["Primitives", "Topology"]),
     tests("WireTests", ["Primitives", "Wire"]),
     tests("ALTOTests", ["ALTO", "JSON", "Primitives"]),
+    tests("ConsultingTests", ["ALTO", "Consulting", "JSON", "Primitives"]),
     tests(
       "HandshakeTests", ["Crypto", "Handshake", "Primitives", "Sealing", "TestWorld", "Wire"], data: ["Vectors"]),
     tests("AdviceTests", ["Advice", "Primitives", "Sealing"]),
-    tests("InquiryTests", ["ALTO", "Inquiry", "JSON", "Primitives"]),
     tests("PathHealthTests", ["PathHealth", "Primitives", "Simulation", "Topology", "Wire"]),
     tests("PathMTUTests", ["PathMTU", "Primitives"]),
     tests("PathOracleTests", ["PathOracle", "Primitives"]),
@@ -196,7 +196,7 @@ let package = Package(
     tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),
     tests(
       "OracleHostTests",
-      ["Configuration", "Crypto", "Fetch", "HTTP", "JSON", "OracleHost", "Primitives", "Sealing"]),
+      ["Configuration", "Crypto", "Fetch", "HTTP", "JSON", "Lab", "OracleHost", "Primitives", "Sealing", "Store"]),
     tests("OracleTests", ["ALTO", "JSON", "Oracle", "PathOracle", "Primitives", "Resequencer", "Sealing"]),
     tests("SimulationTests", ["Primitives", "Simulation", "Topology"]),
     tests(
@@ -242,8 +242,8 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "ALTO", "Configuration", "Crypto", "Handshake", "Inquiry", "JSON", "Oracle", "Packets", "Parity", "PathOracle",
-        "Primitives", "Redundancy", "Relay", "Sealing", "Simulation", "TestWorld", "Topology", "Wire",
+        "ALTO", "Configuration", "Consulting", "Crypto", "Handshake", "JSON", "Oracle", "Packets", "Parity",
+        "PathOracle", "Primitives", "Redundancy", "Relay", "Sealing", "Simulation", "TestWorld", "Topology", "Wire",
       ],
       path: "Tests/FuzzTargets",
       cSettings: glibc, swiftSettings: strict),

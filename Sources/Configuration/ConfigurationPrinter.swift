@@ -91,6 +91,7 @@ extension RelayConfiguration {
       page.line(Schema.Client.limit.form, client.limit.map { written($0.bitsPerSecond, Units.rates) })
       page.line(Schema.Client.daily.form, client.daily.map { written(UInt64($0.value), Units.bytes) })
     }
+    page.contact(oracle, Schema.oracleReport)
     return page.text
   }
 }
@@ -162,17 +163,22 @@ private struct Page {
 
   mutating func oracle(_ client: OracleClient?) {
     guard let client else { return }
-    header(Schema.oracleClient)
-    line(Schema.Advice.url.form, client.url)
-    line(Schema.Advice.name.form, client.name)
-    source(client.token, Schema.Advice.token.form, Schema.Advice.tokenFile.form)
-    line(Schema.Advice.authorities.form, client.authorities)
+    contact(client, Schema.oracleClient)
     line(Schema.Advice.paths.form, "\(client.paths)")
     line(Schema.Advice.objective.form, client.objective.rawValue)
     line(Schema.Advice.mostPrice.form, client.mostPrice?.printed)
     line(Schema.Advice.mostDelay.form, client.mostDelay.map { "\($0.nanoseconds / 1_000_000)" })
     list(Schema.Advice.withoutProviders.form, client.withoutProviders)
     list(Schema.Advice.withoutRegions.form, client.withoutRegions)
+  }
+
+  mutating func contact(_ client: OracleClient?, _ form: SectionForm) {
+    guard let client else { return }
+    header(form)
+    line(Schema.Advice.url.form, client.url)
+    line(Schema.Advice.name.form, client.name)
+    source(client.token, Schema.Advice.token.form, Schema.Advice.tokenFile.form)
+    line(Schema.Advice.authorities.form, client.authorities)
   }
 
   mutating func token(_ token: OracleConfiguration.Token) {

@@ -48,6 +48,13 @@ extension Schema {
       Advice.withoutProviders.form, Advice.withoutRegions.form,
     ])
 
+  /// Of a relay, which asks for nothing.
+  static let oracleReport = SectionForm(
+    "Oracle", elsewhere: ["PathOracle"], "who hears from us how far our clients are",
+    [
+      Advice.url.form, Advice.name.form, Advice.token.form, Advice.tokenFile.form, Advice.authorities.form,
+    ])
+
   enum Advice {
     static let url = Setting("URL", .url, isRequired: true, "where it answers; beyond this machine only with https")
     static let name = Setting(
@@ -119,7 +126,8 @@ extension OracleClient {
 }
 
 extension ConfigurationReader {
-  mutating func oracleClient(_ section: Section) -> OracleClient? {
+  /// Of a relay: only how to reach it.
+  mutating func oracleReport(_ section: Section) -> OracleClient? {
     places.note(.oracle, "", 0, section.place)
     let url = one(Schema.Advice.url, in: section, .oracle)
     let name = one(Schema.Advice.name, in: section, .oracle)
@@ -130,15 +138,21 @@ extension ConfigurationReader {
       note(section.place, "[Oracle] has no Token: expected it or TokenFile; hawser genpsk makes one")
     }
     let authorities = one(Schema.Advice.authorities, in: section, .oracle)
+    guard let url, let name, let token else { return nil }
+    var client = OracleClient(url: url, name: name, token: token)
+    client.authorities = authorities
+    return client
+  }
+
+  mutating func oracleClient(_ section: Section) -> OracleClient? {
+    let known = oracleReport(section)
     let paths = one(Schema.Advice.paths, in: section, .oracle)
     let objective = one(Schema.Advice.objective, in: section, .oracle)
     let mostPrice = one(Schema.Advice.mostPrice, in: section, .oracle)
     let mostDelay = one(Schema.Advice.mostDelay, in: section, .oracle)
     let withoutProviders = list(Schema.Advice.withoutProviders, in: section, .oracle)
     let withoutRegions = list(Schema.Advice.withoutRegions, in: section, .oracle)
-    guard let url, let name, let token else { return nil }
-    var client = OracleClient(url: url, name: name, token: token)
-    client.authorities = authorities
+    guard var client = known else { return nil }
     client.paths = paths ?? client.paths
     client.objective = objective ?? client.objective
     client.mostPrice = mostPrice

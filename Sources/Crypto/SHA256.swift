@@ -12,7 +12,8 @@ public enum SHA256 {
     let isHashed = digest.withUnsafeMutableBytes { place in
       // No address would be nothing at all, and nothing has a hash too.
       withUnsafePointer(to: UInt8(0)) {
-        EVP_Digest(bytes.baseAddress ?? UnsafeRawPointer($0), bytes.count, place.baseAddress, nil, EVP_sha256(), nil) == 1
+        EVP_Digest(bytes.baseAddress ?? UnsafeRawPointer($0), bytes.count, place.baseAddress, nil, EVP_sha256(), nil)
+          == 1
       }
     }
     precondition(isHashed, "OpenSSL always hashes")

@@ -134,7 +134,7 @@ struct Advised {
           figures.edges.append(first)
         }
       } else {
-        figures.edges += thereAndBack(way, name)
+        figures.edges += EdgeFigures.thereAndBack(way, between: client.name, and: name)
       }
     }
     for way in ways {
@@ -157,9 +157,12 @@ struct Advised {
     edge.rate = way.rate
     return edge
   }
+}
 
-  private func thereAndBack(_ way: WayFigures, _ relay: String) -> [EdgeFigures] {
-    [(client.name, relay), (relay, client.name)].map { from, to in
+extension EdgeFigures {
+  /// Both directions of a way of which only the round trip was seen.
+  static func thereAndBack(_ way: WayFigures, between one: String, and other: String) -> [EdgeFigures] {
+    [(one, other), (other, one)].map { from, to in
       var edge = EdgeFigures(from: from, to: to)
       edge.roundTrip = way.roundTrip
       edge.excess = way.excess.map { EdgeFigures.Excess($0.delay / 2, $0.count) }

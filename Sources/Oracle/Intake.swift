@@ -4,10 +4,10 @@
 //                  "excess": [[0, 120], [250, 30]], "loss": 0.01, "rate_bps": 50000000, "price_per_gb": 0.01}],
 //       "outcomes": [{"from": "branch", "to": "hq", "via": "west-1", "worked": true, "won": false}]}
 //
-//  Two kinds of wrong.  What cannot be read (a loss of 2, a string in the place of a number) is a mistake of the program
-//  that sent it: 400, with the field, and nothing of the body is taken. What can be read and is not for this map (a node
-//  that we do not know, a figure that is too old) is told beside what was taken: maps differ between oracles, and a
-//  gateway that knows a relay more must still be able to report the rest.
+//  Two kinds of wrong.  What cannot be read (a loss of 2, a string in the place of a number) is a mistake of the
+//  program that sent it: 400, with the field, and nothing of the body is taken. What can be read and is not for this
+//  map (a node that we do not know, a figure that is too old) is told beside what was taken: maps differ between
+//  oracles, and a gateway that knows a relay more must still be able to report the rest.
 
 import JSON
 import PathOracle

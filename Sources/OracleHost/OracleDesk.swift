@@ -1,7 +1,7 @@
 //  OracleDesk.swift — the oracle behind its lock, and the streams that hang on it.
 //
-//  Why.  Requests come on a thread for each address that we listen on, rows go to the store on another, time passes on a
-//  third. The oracle is one value, and most requests touch all of it.
+//  Why.  Requests come on a thread for each address that we listen on, rows go to the store on another, time passes on
+//  a third. The oracle is one value, and most requests touch all of it.
 //
 //  How.  One lock, held for one request, one round of rows, or one tick; never while anybody waits for a disk or a
 //  socket. What goes out is taken from the oracle before the lock is given back: texts to their streams, which only

@@ -4,7 +4,8 @@ import Commands
 import OracleHost
 
 enum ServeCommand {
-  private static let config = Option(required: "config", .file(ending: ".conf"), "the oracle's file; hawser.conf(5) explains it")
+  private static let config = Option(
+    required: "config", .file(ending: ".conf"), "the oracle's file; hawser.conf(5) explains it")
   private static let check = Flag("check", "only say what is wrong with the file")
 
   static let declaration = Command(

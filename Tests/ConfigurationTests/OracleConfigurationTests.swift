@@ -64,8 +64,8 @@ import Testing
     ("", "1:1: nothing is configured here: expected at least [Oracle]; hawser.conf(5) has an example"),
     (
       "[Oracle]\nListen = 192.0.2.1:8460\n",
-      "2:10: Listen = 192.0.2.1:8460: others can reach this, and tokens would be readable: expected a Certificate and a "
-        + "CertificateKeyFile, or an address of the loopback"
+      "2:10: Listen = 192.0.2.1:8460: others can reach this, and tokens would be readable: expected a Certificate and "
+        + "a CertificateKeyFile, or an address of the loopback"
     ),
     (
       "[Oracle]\nListen = 0.0.0.0:8460\n",
@@ -114,7 +114,8 @@ import Testing
       "2:1: [Relay \"r\"] has no Endpoint: expected HOST:PORT, such as hq.example.com:51820 or [2001:db8::1]:51820"
     ),
     (
-      "[Oracle]\n[Gateway \"a\"]\nTokenFile = s\n[Relay \"a\"]\nTokenFile = t\nPublicKey = \(key)\nEndpoint = 192.0.2.1:1\n",
+      "[Oracle]\n[Gateway \"a\"]\nTokenFile = s\n[Relay \"a\"]\nTokenFile = t\nPublicKey = \(key)\n"
+        + "Endpoint = 192.0.2.1:1\n",
       "4:1: \"a\" is a gateway already in line 2: expected another name, since all are on one map"
     ),
     (
@@ -136,8 +137,8 @@ import Testing
     ),
     (
       "[Oracle]\n[Gateway \"a\"]\nTokenFile = s\nKey = 3\n",
-      "4:1: unknown key 'Key' in [Gateway]; known are Token, TokenFile, TokenHash, Address, Endpoint, Provider, Region, "
-        + "Price"
+      "4:1: unknown key 'Key' in [Gateway]; known are Token, TokenFile, TokenHash, Address, Endpoint, Provider, "
+        + "Region, Price"
     ),
   ])
   func `says what is wrong, where, and what would be right`(text: String, message: String) {

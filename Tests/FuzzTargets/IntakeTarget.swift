@@ -2,8 +2,8 @@
 //
 //  The first byte chooses who sends it, and whether it is a report or a question; the rest is the body. Whatever comes:
 //  one answer with JSON in it; a refused body changes nothing; what was taken is a row for the store, reads back from
-//  what the store keeps of it, and is as many as the answer says. Afterwards the oracle still answers, shows its map and
-//  goes through time.
+//  what the store keeps of it, and is as many as the answer says. Afterwards the oracle still answers, shows its map
+//  and goes through time.
 
 import ALTO
 import JSON
@@ -39,11 +39,11 @@ func checkIntake(_ bytes: [UInt8]) throws(Violation) {
     try demand(before == after, "what was refused, or only asked, changed the map")
     if status == 200 { try demand(answer["paths"]?.array != nil, "no paths: \(text)") } else { try checkError(answer) }
   }
-  for strategy in ["model", "race-3", "last-good", "random-k", "cheapest"] {
-    let question = "{\"from\":\"branch\",\"to\":\"hq\",\"k\":3,\"strategy\":\"\(strategy)\"}"
-    let (status, text, _) = try ask(&oracle, "POST", "/v1/query", Array(question.utf8), by: token(0), at: now)
-    try demand(status == 200, "status \(status): \(text)")
-  }
+  // One a time: the bodies are many.
+  let strategy = ["model", "race-3", "last-good", "random-k", "cheapest"][bytes.count % 5]
+  let question = "{\"from\":\"branch\",\"to\":\"hq\",\"k\":3,\"strategy\":\"\(strategy)\"}"
+  let (told, paths, _) = try ask(&oracle, "POST", "/v1/query", Array(question.utf8), by: token(0), at: now)
+  try demand(told == 200, "status \(told): \(paths)")
   _ = try ask(&oracle, "GET", "/alto/costmap/types/routing", [], by: token(0), at: now)
   for _ in 0..<50 {
     guard let deadline = oracle.deadline else { break }
@@ -53,7 +53,9 @@ func checkIntake(_ bytes: [UInt8]) throws(Violation) {
   }
 }
 
-private let fleet: [(String, NodeFacts.Kind)] = [("branch", .gateway), ("hq", .gateway), ("r1", .relay), ("r2", .relay)]
+private let fleet: [(String, NodeFacts.Kind)] = [
+  ("branch", .gateway), ("hq", .gateway), ("r1", .relay), ("r2", .relay),
+]
 
 private func token(_ index: Int) -> TokenHash? { TokenHash([UInt8](repeating: UInt8(index + 1), count: 32)) }
 

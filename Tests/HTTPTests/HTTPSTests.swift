@@ -28,6 +28,20 @@ import Testing
     #expect(shell("\(curl) '\(address)'").status == 0)
   }
 
+  @Test func `has room again when strangers who never agree on keys have had their time`() throws {
+    let own = try SelfSigned()
+    defer { own.remove() }
+    let server = try Standing(patience: 1, identity: own.identity) { _ in
+      HTTPResponse(status: 200, type: "text/plain", body: "there")
+    }
+    // As many as may be connected: silent ones, and some that begin a handshake and stop.
+    let strangers = try (0..<16).map { try server.open($0 % 2 == 0 ? "\u{16}\u{3}\u{1}\u{2}" : "") }
+    defer { for stranger in strangers { close(stranger) } }
+    let answer = shell(
+      "curl --silent --max-time 60 --cacert \(own.certificateFile) 'https://127.0.0.1:\(server.port)/'")
+    #expect(answer.output == "there")
+  }
+
   @Test func `says what is wrong with a certificate or a key`() throws {
     let own = try SelfSigned()
     defer { own.remove() }

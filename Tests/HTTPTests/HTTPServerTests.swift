@@ -126,7 +126,9 @@ final class Standing {
   let port: UInt16
   private let server: HTTPServer
 
-  init(mostBody: Int = 0, identity: HTTPIdentity? = nil, _ handler: @escaping HTTPServer.Handler) throws {
+  init(
+    mostBody: Int = 0, patience: UInt32 = 10, identity: HTTPIdentity? = nil, _ handler: @escaping HTTPServer.Handler
+  ) throws {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0)
     var address = Standing.loopback(port: 0)
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
@@ -138,6 +140,7 @@ final class Standing {
     }
     var limits = HTTPLimits()
     limits.mostBody = mostBody
+    limits.patience = patience
     port = UInt16(bigEndian: address.sin_port)
     if isBound, let identity {
       do throws(HTTPFailure) {

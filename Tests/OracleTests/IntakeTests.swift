@@ -43,7 +43,8 @@ import Testing
     var bench = Bench.usual()
     let reply = bench.ask(
       "POST", "/v1/measurements",
-      #"{"version":7,"edges":[{"from":"branch","to":"r1","loss":0,"mood":{"good":[1,{}]}}],"extra":null}"#, by: "branch")
+      #"{"version":7,"edges":[{"from":"branch","to":"r1","loss":0,"mood":{"good":[1,{}]}}],"extra":null}"#, by: "branch"
+    )
     #expect(reply.status == 200 && reply.json["taken"]?.integer == 1)
   }
 

@@ -33,7 +33,8 @@ import Testing
     #expect(cost("delay-ow") == 20_000 && cost("delay-rt") == 40_000)
     #expect(cost("lossrate") == 1 && cost("tput") == 10_000_000)
     #expect((cost("delay-variation-p99") ?? 0) > 1_500)
-    #expect((30...33).contains(cost("routing") ?? 0), "20 ms, 0.2 on average, twice 0.6, and 10 for a hundredth of loss")
+    #expect(
+      (30...33).contains(cost("routing") ?? 0), "20 ms, 0.2 on average, twice 0.6, and 10 for a hundredth of loss")
     #expect(cost("routing-order") == 1)
   }
 
@@ -64,7 +65,8 @@ import Testing
        "ane-property-names":["max-reservable-bandwidth"]}
       """, by: "noc", type: "application/alto-costmapfilter+json")
     #expect(reply.status == 200, "\(reply.text)")
-    #expect(reply.text.contains(#""r1":["net:AS1","relay:r1"],"r2":["net:AS2","relay:r2"],"r3":["net:AS1","relay:r3"]"#))
+    #expect(
+      reply.text.contains(#""r1":["net:AS1","relay:r1"],"r2":["net:AS2","relay:r2"],"r3":["net:AS1","relay:r3"]"#))
     #expect(reply.text.contains(#"".ane:net:AS1":{"max-reservable-bandwidth":300000000}"#))
     #expect(reply.text.contains(#"".ane:relay:r1":{"max-reservable-bandwidth":1000000000}"#))
   }

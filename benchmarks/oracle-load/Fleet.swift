@@ -3,7 +3,6 @@
 //  Each gateway measures the relays that it sees, and each relay the gateways that see it, in pieces of what one report
 //  may hold. Delays are those of places on a plane, so that some ways over a relay are shorter than the direct one.
 
-import Foundation
 import Primitives
 import Sealing
 

@@ -1,7 +1,7 @@
 //  Load.swift — `oracle-load load`: the fleet plays, and every wait is written down.
 
 import Commands
-import Foundation
+import FoundationEssentials
 import POSIX
 import Primitives
 

@@ -14,7 +14,7 @@
 //      oracle-load load --store        oracle-load kill --rounds 20
 
 import Commands
-import Foundation
+import FoundationEssentials
 import Glibc
 
 @main struct OracleLoad {

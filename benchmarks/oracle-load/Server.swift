@@ -1,6 +1,5 @@
 //  Server.swift — the oracle that is measured: started on a core of its own, and what the kernel says of it.
 
-import Foundation
 import Glibc
 import Lab
 import POSIX

@@ -198,7 +198,7 @@ struct BondPlan {
       return described
     }
     if let oracle {
-      configuration.oracle = client(of: oracle, at: member, own)
+      configuration.oracle = client(of: oracle, at: member.node, own)
       return configuration
     }
     configuration.relays = member.relays.prefix(BondPlan.mostRelays).compactMap { relay in
@@ -213,13 +213,13 @@ struct BondPlan {
 
   // MARK: The oracle
 
-  private func client(of oracle: Int, at member: Member, _ own: Key) -> OracleClient? {
+  private func client(of oracle: Int, at node: Int, _ own: Key) -> OracleClient? {
     guard
-      let link = BondPlan.link(of: topology, to: oracle, from: member.node) ?? BondPlan.link(of: topology, to: oracle)
+      let link = BondPlan.link(of: topology, to: oracle, from: node) ?? BondPlan.link(of: topology, to: oracle)
     else { return nil }
     let address = IPAddress(bytes: addresses.interface(of: link, at: oracle).ipv4.bytes)
     var client = OracleClient(
-      url: "https://\(Endpoint(address, port: BondPlan.oraclePort))", name: topology.nodes[member.node].name,
+      url: "https://\(Endpoint(address, port: BondPlan.oraclePort))", name: topology.nodes[node].name,
       token: .held(own.token))
     client.authorities = BondPlan.certificateFile
     return client
@@ -277,6 +277,9 @@ struct BondPlan {
     guard let own = keys[node] else { return nil }
     var configuration = RelayConfiguration(privateKey: .held(own.secret), listenPort: BondPlan.relayPort)
     configuration.allowPrivate = .yes
+    if let oracle {
+      configuration.oracle = client(of: oracle, at: node, own)
+    }
     configuration.clients = members.compactMap { member in
       keys[member.node].map {
         RelayConfiguration.Client(name: topology.nodes[member.node].name, publicKey: $0.publicKey)

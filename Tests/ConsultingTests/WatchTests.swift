@@ -1,5 +1,5 @@
 import ALTO
-import Inquiry
+import Consulting
 import JSON
 import Primitives
 import Testing
@@ -51,7 +51,7 @@ import Testing
   @Test func `follows the metrics that were asked for, and says which there are`() throws {
     var world = try World(metrics: ["routingcost"])
     #expect(try world.subscribe().compactMap { $0.text(at: "") }.last == "  routingcost  6 costs")
-    let failure = #expect(throws: InquiryFailure.self) { try World(metrics: ["delay-aw"]) }
+    let failure = #expect(throws: ConsultingFailure.self) { try World(metrics: ["delay-aw"]) }
     #expect(
       failure?.description == "the server streams no costs of the metric 'delay-aw'; did you mean 'delay-ow'?")
   }
@@ -105,7 +105,7 @@ import Testing
     ])
   func `ends with a sentence when the stream is wrong or over`(name: String, data: String, sentence: String) throws {
     var world = try World()
-    let failure = #expect(throws: InquiryFailure.self) { try world.watch.receive(event: name, data) }
+    let failure = #expect(throws: ConsultingFailure.self) { try world.watch.receive(event: name, data) }
     #expect(failure?.description == sentence)
   }
 
@@ -142,7 +142,7 @@ private struct World {
     watch = UpdateWatch(at: try #require(ResourceAddress("http://alto.example.com/alto/")), metrics: metrics)
     while let request = watch.nextRequest() {
       let body = try Survey.answer(request, &server)
-      try watch.receive(InquiryReply(status: 200, type: nil, body: Array(body.utf8)))
+      try watch.receive(WebReply(status: 200, type: nil, body: Array(body.utf8)))
     }
   }
 
