@@ -102,7 +102,9 @@ struct Worth {
     capacity = field.capacity
     addedDelay = Double(limits.addedDelay.nanoseconds)
     buffer = Double(limits.buffer.value)
-    let contenders = field.candidates.indices.map { Worth.contender($0, field.candidates[$0]) }
+    let contenders = field.candidates.indices.map {
+      Worth.contender($0, field.candidates[$0], among: field.query.count)
+    }
 
     wanted = min(Double(limits.wantedRate.bitsPerSecond), field.capacity)
     var objective = field.query.objective
@@ -124,12 +126,12 @@ struct Worth {
     }
   }
 
-  private static func contender(_ index: Int, _ candidate: Candidate) -> Contender {
+  private static func contender(_ index: Int, _ candidate: Candidate, among paths: Int) -> Contender {
     let favour = candidate.isInUse ? Worth.favour : 1
     let legs = candidate.relay == nil ? 1 - legHazard : (1 - legHazard) * (1 - legHazard)
     let time = candidate.effectiveDelay / 1e9 / favour
     return Contender(
-      candidate: index, provider: candidate.provider, good: candidate.goodRate * favour,
+      candidate: index, provider: candidate.provider, good: candidate.goodRate(among: paths) * favour,
       rate: candidate.rate / 8e9, delay: candidate.delay, time: time,
       hazard: (1 - legs * (1 - candidate.loss) * candidate.confidence) / favour,
       price: candidate.price / favour + time * pricePerSecond)

@@ -131,6 +131,12 @@ struct Continent {
     var delay = Interval.zero
     var jitters: [Interval] = []
     var delivered = 1.0
+
+    /// Of all of them together.
+    var deviation: Interval {
+      let squares = jitters.reduce(0.0) { $0 + Double($1.nanoseconds) * Double($1.nanoseconds) }
+      return Interval(nanoseconds: Int64(squares.squareRoot()))
+    }
   }
 
   func truth(of links: some Sequence<Int>) -> Truth {

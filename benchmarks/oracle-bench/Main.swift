@@ -41,7 +41,7 @@ import Primitives
       throughput.warmUp = .seconds(Int64(warmUp))
       throughput.time = .seconds(Int64(seconds))
       let kept = Kept(invocation[Words.directory], seed: seed, "\(warmUp)-\(seconds)")
-      let choice = try Choice(throughput, k: k, kept: kept)
+      let choice = try Choice(throughput, k: k, draws: invocation[Words.draws], kept: kept)
       choices.append(choice)
       if invocation[Words.details] { tell(details(choice)) }
     }
@@ -72,20 +72,21 @@ import Primitives
     var rows = [["goodput", "set"]]
     for one in choice.tried.prefix(8) { rows.append([megabits(one.goodput), Choice.text(one.set)]) }
     var text = "continent \(choice.continent.seed)\n" + alignedColumns(rows, right: [0])
-    for path in choice.answer?.paths ?? [] {
+    for path in choice.answer.paths {
       text +=
         "oracle: \(path.via ?? "direct") of \(path.provider), \(megabits(Double(path.rate.bitsPerSecond))) Mbit/s, "
       text += "\(plainDecimal(path.delay.inMilliseconds, decimals: 1)) ms, loss \(share(path.loss)), \(path.reason)\n"
     }
-    if let cost = choice.answer?.cost {
+    if let cost = choice.answer.cost {
       text += "cost: \(cost.occupancy.value) bytes, \(plainDecimal(cost.addedDelay.inMilliseconds, decimals: 1)) ms, "
-      text += "loss \(share(cost.loss)); all in all \(megabits(Double(choice.answer?.rate.bitsPerSecond ?? 0)))\n"
+      text += "loss \(share(cost.loss)); all in all \(megabits(Double(choice.answer.rate.bitsPerSecond)))\n"
     }
     for (number, way) in choice.continent.ways.enumerated() {
       let truth = choice.continent.truth(of: way)
       let provider = number == 0 ? "" : " as\(choice.continent.providerOf[number - 1])"
       text += "truth: \(Continent.name(of: number) ?? "direct")\(provider) \(megabits(truth.rate)) Mbit/s, "
-      text += "\(plainDecimal(truth.delay.inMilliseconds, decimals: 1)) ms, loss \(share(1 - truth.delivered)), "
+      text +=
+        "\(plainDecimal(truth.delay.inMilliseconds, decimals: 1)) ms ± \(plainDecimal(truth.deviation.inMilliseconds, decimals: 1)) ms, loss \(share(1 - truth.delivered)), "
       text += "alone \(megabits(choice.goodput(of: [number])))\n"
     }
     return text
