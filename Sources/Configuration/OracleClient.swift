@@ -1,4 +1,5 @@
-//  OracleClient.swift — the section [Oracle] of a gateway's or a relay's file: whom it asks, under which name, for what.
+//  OracleClient.swift — the section [Oracle] of a gateway's or a relay's file: whom it asks, under which name, for
+//  what.
 //
 //  An oracle's own file has a section of this name, too; there it says how the oracle answers.
 

@@ -1,11 +1,12 @@
-//  RelayClient.swift — what a relay has of a gateway that may ask: its handshake, where it was heard, what it asked for,
-//  and how far it is.
+//  RelayClient.swift — what a relay has of a gateway that may ask: its handshake, where it was heard, what it asked
+//  for, and how far it is.
 //
-//  A gateway measures how far its relays are, and so may a relay how far its gateways are, when an oracle wants to know:
-//  ten questions a second to where the gateway was heard last, inside the session. The mark of a question is the time at
-//  which it was sent, so a gateway that lies can only make itself seem near or far.
+//  A gateway measures how far its relays are, and so may a relay how far its gateways are, when an oracle wants to
+//  know: ten questions a second to where the gateway was heard last, inside the session. The mark of a question is the
+//  time at which it was sent, so a gateway that lies can only make itself seem near or far.
 
 import Handshake
+import PathHealth
 public import Primitives
 import Wire
 

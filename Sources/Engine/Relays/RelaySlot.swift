@@ -14,7 +14,8 @@
 //  Bound and silent are two things: while the relay does not answer, what it forwarded may still be forwarded, and the
 //  path's own liveness says whether it is.
 //
-//  A slot may also serve nobody: then it only greets the relay, and asks it how far it is, for as long as it is told to.
+//  A slot may also serve nobody: then it only greets the relay, and asks it how far it is, for as long as it is told
+//  to.
 //
 //  Always true.  (1) A free slot has no deadline and wants nothing. (2) It asks at most once in `firstPause`, and less
 //  and less often while nobody answers. (3) A binding is asked for again before its lease ends, if the relay answers.

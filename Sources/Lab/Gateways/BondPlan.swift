@@ -16,8 +16,8 @@
 //  Relays.  A way over a relay is one for the relay's program: of the two gateways the first asks it, the other only
 //  has a path where it comes in. The gateway reaches the relay at its address on the last link before it.
 //
-//  An oracle.  Where a topology has one, gateways know no relays: it tells them. Each reaches it at its address on a link
-//  that they share, else on its first one.
+//  An oracle.  Where a topology has one, gateways know no relays: it tells them. Each reaches it at its address on a
+//  link that they share, else on its first one.
 //
 //  Bounds are the gateway's: 16 paths, and 16 pairs with a peer. Whoever would have to ask over more leaves it to the
 //  other to begin.
