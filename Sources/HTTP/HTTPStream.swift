@@ -13,7 +13,7 @@
 //  waiting. (3) After `end`, or when the listener is gone, `send` says false.
 
 import CMicrohttpd
-import Synchronization
+import POSIX
 
 public final class HTTPStream: Sendable {
   /// A listener of a fleet's map gets some kilobytes a second: minutes of it.
@@ -40,7 +40,7 @@ public final class HTTPStream: Sendable {
     }
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   public init() {}
 

@@ -25,7 +25,6 @@ import POSIX
 import PathOracle
 import Primitives
 import Sealing
-import Synchronization
 
 final class OracleDesk: Sendable {
   /// A measurement, and when it was made by the clock on the wall.
@@ -45,11 +44,11 @@ final class OracleDesk: Sendable {
     let keepsRows: Bool
   }
 
-  private let state: Mutex<State>
+  private let state: Locked<State>
   private let journal: Journal
 
   init(_ oracle: consuming sending Oracle, keepsRows: Bool, journal: Journal) {
-    state = Mutex(State(oracle: oracle, keepsRows: keepsRows))
+    state = Locked(State(oracle: oracle, keepsRows: keepsRows))
     self.journal = journal
   }
 
