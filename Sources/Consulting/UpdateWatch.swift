@@ -162,7 +162,9 @@ public struct UpdateWatch: Sendable {
     let table = entry.document?[entry.metric == nil ? "network-map" : "cost-map"]?.object
     let rows = table?.members ?? []
     let count = entry.metric == nil ? rows.count : rows.reduce(0) { $0 + ($1.value.object?.count ?? 0) }
-    return MapChange(resource: Figures.shown(entry.resource.id), what: .whole(metric: entry.metric, count: count))
+    return MapChange(
+      resource: Figures.shown(entry.resource.id),
+      what: .whole(metric: entry.metric.map { Figures.shown($0) }, count: count))
   }
 
   private func changes(_ patch: JSONValue, of entry: Followed, _ before: JSONValue) -> [MapChange] {
