@@ -34,6 +34,8 @@ struct ALTOCatalogue {
     /// Names of cost types.
     let costs: [String]
     let uses: [String]
+    /// Of a stream: resources whose changes it may tell in a form that we cannot read.
+    let foreign: [String]
   }
 
   struct CostType: Equatable {
@@ -67,12 +69,19 @@ struct ALTOCatalogue {
       else { continue }
       let costs = entry.value["capabilities"]?["cost-type-names"]?.array ?? []
       let uses = entry.value["uses"]?.array ?? []
+      let changes = entry.value["capabilities"]?["incremental-change-media-types"]?.object?.members ?? []
       resources.append(
         Resource(
           id: entry.name, address: place, type: MediaType.essence(type),
           accepts: entry.value["accepts"]?.string.map { MediaType.essence($0) }, costs: costs.compactMap(\.string),
-          uses: uses.compactMap(\.string)))
+          uses: uses.compactMap(\.string),
+          foreign: changes.filter { !ALTOCatalogue.isMergePatch($0.value.string ?? "") }.map(\.name)))
     }
+  }
+
+  /// Only that, of the forms in a list.
+  private static func isMergePatch(_ types: String) -> Bool {
+    types.split(separator: ",").allSatisfy { MediaType.essence(String($0)) == MergePatch.mediaType }
   }
 
   /// The one that the server names, or else the first.

@@ -30,6 +30,8 @@ public struct UpdateWatch: Sendable {
     let resource: ALTOCatalogue.Resource
     /// nil: the network map.
     let metric: String?
+    /// False when the server might send changes in a form that we cannot read.
+    let takesPatches: Bool
     var document: JSONValue?
   }
 
@@ -76,8 +78,11 @@ public struct UpdateWatch: Sendable {
 
   private func choose(of updates: ALTOCatalogue.Resource) throws(ConsultingFailure) -> [Followed] {
     func isOffered(_ resource: ALTOCatalogue.Resource) -> Bool { updates.uses.contains(resource.id) }
+    func follow(_ resource: ALTOCatalogue.Resource, _ metric: String?) -> Followed {
+      Followed(resource: resource, metric: metric, takesPatches: !updates.foreign.contains(resource.id))
+    }
     var list: [Followed] = []
-    if let map = catalogue.networkMap, isOffered(map) { list.append(Followed(resource: map, metric: nil)) }
+    if let map = catalogue.networkMap, isOffered(map) { list.append(follow(map, nil)) }
     var known: [String] = []
     var costs: [(metric: String, resource: ALTOCatalogue.Resource)] = []
     for type in catalogue.costTypes where type.mode == "numerical" && !known.contains(type.metric) {
@@ -95,7 +100,7 @@ public struct UpdateWatch: Sendable {
     }
     let usual = UpdateWatch.usual.contains { known.contains($0) } ? UpdateWatch.usual : known
     let wanted = metrics.isEmpty ? usual : metrics
-    list += costs.filter { wanted.contains($0.metric) }.map { Followed(resource: $0.resource, metric: $0.metric) }
+    list += costs.filter { wanted.contains($0.metric) }.map { follow($0.resource, $0.metric) }
     if list.isEmpty { throw ConsultingFailure("\(updates.address) streams neither a network map nor cost maps") }
     return Array(list.prefix(UpdateWatch.mostResources))
   }
@@ -106,7 +111,10 @@ public struct UpdateWatch: Sendable {
     let text = JSONText.object { page in
       page.object("add") {
         for (number, entry) in followed.enumerated() {
-          $0.object("w\(number)") { $0.member("resource-id", entry.resource.id) }
+          $0.object("w\(number)") {
+            $0.member("resource-id", entry.resource.id)
+            if !entry.takesPatches { $0.member("incremental-changes", false) }
+          }
         }
       }
     }
@@ -144,6 +152,9 @@ public struct UpdateWatch: Sendable {
       followed[number].document = MergePatch.apply(document, to: before)
       return changes
     }
+    guard type == followed[number].resource.type else {
+      throw ConsultingFailure("the server's stream tells a change in a form that nobody asked for")
+    }
     followed[number].document = document
     guard let before, let patch = MergePatch.difference(from: before, to: document) else {
       return [summary(of: followed[number])]
@@ -162,7 +173,9 @@ public struct UpdateWatch: Sendable {
     let table = entry.document?[entry.metric == nil ? "network-map" : "cost-map"]?.object
     let rows = table?.members ?? []
     let count = entry.metric == nil ? rows.count : rows.reduce(0) { $0 + ($1.value.object?.count ?? 0) }
-    return MapChange(resource: Figures.shown(entry.resource.id), what: .whole(metric: entry.metric, count: count))
+    return MapChange(
+      resource: Figures.shown(entry.resource.id),
+      what: .whole(metric: entry.metric.map { Figures.shown($0) }, count: count))
   }
 
   private func changes(_ patch: JSONValue, of entry: Followed, _ before: JSONValue) -> [MapChange] {

@@ -56,6 +56,23 @@ import Testing
       failure?.description == "the server streams no costs of the metric 'delay-aw'; did you mean 'delay-ow'?")
   }
 
+  @Test func `asks for whole documents where changes would come in a form that it cannot read`() throws {
+    var watch = UpdateWatch(at: try #require(ResourceAddress("http://alto.example.com/")))
+    let directory = #"""
+      {"meta":{"cost-types":{"r":{"cost-metric":"routingcost","cost-mode":"numerical"}}},"resources":{
+       "m":{"uri":"m","media-type":"application/alto-networkmap+json"},
+       "c":{"uri":"c","media-type":"application/alto-costmap+json","capabilities":{"cost-type-names":["r"]}},
+       "u":{"uri":"u","media-type":"text/event-stream","accepts":"application/alto-updatestreamparams+json",
+            "uses":["m","c"],"capabilities":{"incremental-change-media-types":{
+             "m":"application/merge-patch+json,application/json-patch+json","c":"application/merge-patch+json"}}}}}
+      """#
+    _ = watch.nextRequest()
+    try watch.receive(WebReply(status: 200, type: nil, body: Array(directory.utf8)))
+    #expect(
+      watch.subscription().body?.text
+        == #"{"add":{"w0":{"resource-id":"m","incremental-changes":false},"w1":{"resource-id":"c"}}}"#)
+  }
+
   @Test func `tells after a lost connection what happened in between`() throws {
     var world = try World()
     _ = try world.subscribe()
@@ -97,6 +114,7 @@ import Testing
       ("application/merge-patch+json,w9", "{}", "the server's stream is about something that nobody asked for"),
       ("application/merge-patch+json,", "{}", "the server's stream is about something that nobody asked for"),
       ("application/x,w99999999999999999999", "{}", "the server's stream is about something that nobody asked for"),
+      ("application/json-patch+json,w0", "[]", "the server's stream tells a change in a form that nobody asked for"),
       ("application/merge-patch+json,w0", "{", "the server's stream has something in it that is no JSON"),
       (
         "application/alto-updatestreamcontrol+json", #"{"stopped":["w0"],"description":"restart\u001b"}"#,
