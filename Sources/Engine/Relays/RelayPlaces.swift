@@ -147,7 +147,7 @@ extension Engine {
   }
 
   /// The relay that a path leads over: we have asked it, or it comes from one of its addresses.
-  private func relay(of path: PeerPath) -> Int? {
+  func relay(of path: PeerPath) -> Int? {
     let slot = slots[Int(path.route.socket)]
     if !slot.isFree { return Int(slot.relay) }
     return (firstRelay..<peers.count).first { relay in
