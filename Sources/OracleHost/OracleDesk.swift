@@ -20,13 +20,13 @@
 
 import ALTO
 import Crypto
+import Glibc
 import HTTP
 import Oracle
 import POSIX
 import PathOracle
 import Primitives
 import Sealing
-import Synchronization
 
 final class OracleDesk: Sendable {
   /// A measurement, and when it was made by the clock on the wall.
@@ -37,6 +37,9 @@ final class OracleDesk: Sendable {
 
   /// Two seconds of the busiest fleet: the store's thread takes them several times a second.
   static let mostRows = 65_536
+
+  /// Of one stream, in bytes: three cost maps of a thousand gateways, which is what it begins with.
+  static let mostWaiting = 16 << 20
 
   private struct State: ~Copyable {
     var oracle: Oracle
@@ -53,17 +56,17 @@ final class OracleDesk: Sendable {
   /// Edges that are looked at without letting others in: two milliseconds.
   private static let stroke = 250
 
-  private let state: Mutex<State>
-  private let showing: Mutex<Showing>
+  private let state: Locked<State>
+  private let showing: Locked<Showing>
   /// Held by whoever draws, before either of the others.
-  private let brush = Mutex(())
+  private let brush = Locked(())
   private let journal: Journal
 
   init(
     _ oracle: consuming sending Oracle, _ view: consuming sending OracleView, keepsRows: Bool, journal: Journal
   ) {
-    state = Mutex(State(oracle: oracle, keepsRows: keepsRows))
-    showing = Mutex(Showing(view: view))
+    state = Locked(State(oracle: oracle, keepsRows: keepsRows))
+    showing = Locked(Showing(view: view))
     self.journal = journal
   }
 
@@ -121,7 +124,7 @@ final class OracleDesk: Sendable {
       let answer = showing.view.respond(to: asked, at: MonotonicClock.now)
       var stream: HTTPStream?
       if let id = answer.stream {
-        let new = HTTPStream()
+        let new = HTTPStream(atMost: OracleDesk.mostWaiting)
         showing.streams[id] = new
         stream = new
       }
@@ -137,7 +140,12 @@ final class OracleDesk: Sendable {
       guard showing.withLock({ $0.view.isDue(revision, at: MonotonicClock.now) }) else { return }
       while true {
         let drawing = state.withLock { $0.oracle.draw(atMost: OracleDesk.stroke, at: MonotonicClock.now) }
-        guard let drawing else { continue }
+        guard let drawing else {
+          // Whoever waits for the lock is asleep, and gets it only if we leave it alone for as long as waking up takes.
+          var pause = timespec(tv_sec: 0, tv_nsec: 200_000)
+          nanosleep(&pause, nil)
+          continue
+        }
         // What cannot be shown is what the map should not have let in.
         guard let map = try? drawing.map() else { return journal.say(.streams, "the map cannot be shown to ALTO") }
         showing.withLock { showing in
