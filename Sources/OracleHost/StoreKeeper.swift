@@ -71,9 +71,8 @@ final class StoreKeeper {
     while true {
       let page = try store.measurements(after: position, atMost: StoreKeeper.page, includingOurs: true)
       count += desk.learn(page.measurements.compactMap { $0.measurement.measurement(at: WallClock.now) })
-      let isLast = page.measurements.count < StoreKeeper.page
+      if page.last == position { break }
       position = page.last
-      if isLast { break }
     }
     show()
     return count
@@ -167,9 +166,9 @@ final class StoreKeeper {
         polled = now
         try readNodes()
         try readMeasurements()
+        if complaint != nil { journal.say("the store answers again") }
+        complaint = nil
       }
-      if complaint != nil { journal.say("the store answers again") }
-      complaint = nil
     } catch {
       complaint = "\(error)"
       journal.say(.store, "\(error)")
@@ -181,8 +180,9 @@ final class StoreKeeper {
     for _ in 0..<StoreKeeper.pages {
       let page = try store.measurements(after: position, atMost: StoreKeeper.page)
       _ = desk.learn(page.measurements.compactMap { $0.measurement.measurement(at: WallClock.now) })
+      // Rows that nobody understands are on no page, so a short one need not be the last.
+      if page.last == position { return }
       position = page.last
-      if page.measurements.count < StoreKeeper.page { return }
     }
   }
 
