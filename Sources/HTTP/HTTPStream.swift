@@ -17,7 +17,7 @@ import POSIX
 
 public final class HTTPStream: Sendable {
   /// A listener of a fleet's map gets some kilobytes a second: minutes of it.
-  public static let mostWaiting = 1 << 20
+  public static let usualMost = 1 << 20
 
   // MHD_CONTENT_READER_END_OF_STREAM and _WITH_ERROR, which are macros with a cast.
   private static let over = -1
@@ -42,14 +42,17 @@ public final class HTTPStream: Sendable {
 
   private let state = Locked(State())
 
-  public init() {}
+  private let mostWaiting: Int
+
+  /// Whoever leaves so many bytes waiting is cut off.
+  public init(atMost mostWaiting: Int = HTTPStream.usualMost) { self.mostWaiting = mostWaiting }
 
   /// False: nobody listens any more.
   @discardableResult
   public func send(_ text: String) -> Bool {
     state.withLock { state in
       if state.isEnded || state.isCut { return false }
-      if state.waiting.count + text.utf8.count > HTTPStream.mostWaiting {
+      if state.waiting.count + text.utf8.count > mostWaiting {
         state.isCut = true
       } else {
         state.waiting += text.utf8

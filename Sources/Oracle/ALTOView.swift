@@ -46,13 +46,13 @@ enum ALTOView {
 
   private static let properties = ["priv:kind", "priv:provider", "priv:region"]
 
-  static func directory(_ settings: Oracle.Settings) -> ALTODirectory {
+  static var directory: ALTODirectory {
     var types = [CostType("routing", .routingCost), CostType("routing-order", .routingCost, .ordinal)]
     for (metric, _) in metrics.dropFirst() {
       let name = String(metric.name.map { $0 == ":" ? "-" : $0 })
       types.append(CostType(name, metric, .numerical, source: .estimation))
     }
-    return ALTODirectory(costTypes: types, properties: properties, base: settings.base)
+    return ALTODirectory(costTypes: types, properties: properties)
   }
 
   static var empty: ALTOMap {
@@ -63,13 +63,10 @@ enum ALTOView {
     }
   }
 
-  static func make(
-    of map: borrowing PathMap, nodes: [String: OracleNode], at now: Instant
-  ) throws(ALTOMap.Defect) -> ALTOMap {
+  static func make(nodes: [NodeFacts], edges: [EdgeListing]) throws(ALTOMap.Defect) -> ALTOMap {
     var parts = Parts()
     // By the places of their names: a fleet has a hundred edges for each node.
-    let ends = map.nodeNames.map { name in nodes[name].flatMap { parts.end(of: $0.facts) } }
-    let edges = map.edges(at: now)
+    let ends = nodes.map { parts.end(of: $0) }
     var costs: [(metric: CostMetric, costs: [ALTOMap.Cost])] = metrics.map { ($0.metric, []) }
     for index in costs.indices { costs[index].costs.reserveCapacity(edges.count) }
     var routes: [ALTOMap.Route] = []
