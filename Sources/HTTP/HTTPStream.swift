@@ -16,9 +16,14 @@ import CMicrohttpd
 import POSIX
 
 public final class HTTPStream: Sendable {
+<<<<<<< HEAD
   /// A listener of a fleet's map gets some kilobytes a second: minutes of it. What comes while no more than this waits
   /// is taken whole, since the first thing that he gets may be a map of some megabytes.
   public static let mostWaiting = 4 << 20
+=======
+  /// A listener of a fleet's map gets some kilobytes a second: minutes of it.
+  public static let usualMost = 1 << 20
+>>>>>>> oracle-core
 
   // MHD_CONTENT_READER_END_OF_STREAM and _WITH_ERROR, which are macros with a cast.
   private static let over = -1
@@ -45,14 +50,21 @@ public final class HTTPStream: Sendable {
 
   private let state = Locked(State())
 
-  public init() {}
+  private let mostWaiting: Int
+
+  /// Whoever leaves so many bytes waiting is cut off.
+  public init(atMost mostWaiting: Int = HTTPStream.usualMost) { self.mostWaiting = mostWaiting }
 
   /// False: nobody listens any more.
   @discardableResult
   public func send(_ text: String) -> Bool {
     state.withLock { state in
       if state.isEnded || state.isCut { return false }
+<<<<<<< HEAD
       if state.waiting.count - state.taken > HTTPStream.mostWaiting {
+=======
+      if state.waiting.count + text.utf8.count > mostWaiting {
+>>>>>>> oracle-core
         state.isCut = true
       } else {
         state.waiting += text.utf8
