@@ -112,7 +112,7 @@ let package = Package(
     // E1
     edge("Crypto", ["CIpsecMb", "COpenSSL", "Sealing"]),
     edge("Fetch", ["CCurl", "POSIX", "Primitives"]),
-    edge("HTTP", ["CMicrohttpd", "Primitives"]),
+    edge("HTTP", ["CMicrohttpd", "POSIX", "Primitives"]),
     edge("Netlink", ["CLinux", "CMnl", "CNftables", "Primitives"]),
     edge("Parity", ["CIsal", "Erasure"]),
     edge("Ring", ["CUring", "Primitives"]),

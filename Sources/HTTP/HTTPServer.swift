@@ -19,7 +19,7 @@
 import CMicrohttpd
 import Glibc
 public import Primitives
-import Synchronization
+import POSIX
 
 public struct HTTPRequest: Sendable {
   public let method: String
@@ -82,7 +82,7 @@ public struct HTTPServer: ~Copyable {
     let mostBody: Int
     /// The library reads it as long as it serves.
     private let identity: LoadedIdentity?
-    private let streams = Mutex<[HTTPStream]>([])
+    private let streams = Locked<[HTTPStream]>([])
 
     init(_ handler: @escaping Handler, mostBody: Int, _ identity: LoadedIdentity?) {
       self.handler = handler

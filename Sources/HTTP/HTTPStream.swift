@@ -13,11 +13,11 @@
 //  waiting. (3) After `end`, or when the listener is gone, `send` says false.
 
 import CMicrohttpd
-import Synchronization
+import POSIX
 
 public final class HTTPStream: Sendable {
   /// A listener of a fleet's map gets some kilobytes a second: minutes of it.
-  public static let mostWaiting = 1 << 20
+  public static let usualMost = 1 << 20
 
   // MHD_CONTENT_READER_END_OF_STREAM and _WITH_ERROR, which are macros with a cast.
   private static let over = -1
@@ -40,16 +40,19 @@ public final class HTTPStream: Sendable {
     }
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
-  public init() {}
+  private let mostWaiting: Int
+
+  /// Whoever leaves so many bytes waiting is cut off.
+  public init(atMost mostWaiting: Int = HTTPStream.usualMost) { self.mostWaiting = mostWaiting }
 
   /// False: nobody listens any more.
   @discardableResult
   public func send(_ text: String) -> Bool {
     state.withLock { state in
       if state.isEnded || state.isCut { return false }
-      if state.waiting.count + text.utf8.count > HTTPStream.mostWaiting {
+      if state.waiting.count + text.utf8.count > mostWaiting {
         state.isCut = true
       } else {
         state.waiting += text.utf8

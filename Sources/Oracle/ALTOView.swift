@@ -63,13 +63,10 @@ enum ALTOView {
     }
   }
 
-  static func make(
-    of map: borrowing PathMap, nodes: [String: OracleNode], at now: Instant
-  ) throws(ALTOMap.Defect) -> ALTOMap {
+  static func make(nodes: [NodeFacts], edges: [EdgeListing]) throws(ALTOMap.Defect) -> ALTOMap {
     var parts = Parts()
     // By the places of their names: a fleet has a hundred edges for each node.
-    let ends = map.nodeNames.map { name in nodes[name].flatMap { parts.end(of: $0.facts) } }
-    let edges = map.edges(at: now)
+    let ends = nodes.map { parts.end(of: $0) }
     var costs: [(metric: CostMetric, costs: [ALTOMap.Cost])] = metrics.map { ($0.metric, []) }
     for index in costs.indices { costs[index].costs.reserveCapacity(edges.count) }
     var routes: [ALTOMap.Route] = []

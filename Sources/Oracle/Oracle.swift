@@ -10,26 +10,22 @@
 //        /v1/measurements   Intake   ─▶ PathMap, strategies ─▶ nextRow: what a store should keep
 //        /v1/query          Asking   ─▶ PathMap ─▶ a strategy ─▶ SetModel ─▶ answer with reasons
 //        /v1/map /v1/status Shown
-//        /alto/…            ALTOView ─▶ ALTOServer ─▶ answer, or a stream: nextOutput
+//        /alto/…            objection; then OracleView answers, of pictures that `draw` makes
 //
 //  Nodes are stated (`set`), from a file or by another oracle of the same store; measurements are reported, or learnt
 //  from a store (`learn`), and then they are no rows again.
-//
-//  What ALTO shows is made anew at most once a second, only when something changed, and only when somebody looks: a
-//  request, or an open stream. A large fleet's takes longer to make, and so it is made less often (`viewAge`).
 //
 //  Rejected.  A lock for each part (a request touches most of them; decision 0023). Answers that wait for a disk (a
 //  report is worth a second, and the next one comes in ten).
 //
 //  Always true.  (1) A request that is refused changes a counter and the rate of its source, and nothing else. (2)
-//  Nobody but a node adds to the map, and only under its own name. (3) Outputs and rows are drained before the next
-//  input. (4) Everything that outsiders can make grow has a bound in `Limits` or in the module that holds it.
+//  Nobody but a node adds to the map, and only under its own name. (3) Rows are drained before the next input. (4)
+//  Everything that outsiders can make grow has a bound in `Limits` or in the module that holds it.
 //
 //  Not here.  HTTP, TLS, tokens' texts (only hashes come in), files, threads.
 //
 //  Cost: measured by the program that loads a whole server; see its report.
 
-public import ALTO
 import JSON
 public import PathOracle
 public import Primitives
@@ -72,8 +68,6 @@ public struct Oracle: ~Copyable {
     public var questions: UInt64 = 0
     public var noPath: UInt64 = 0
     public var shown: UInt64 = 0
-    public var alto: UInt64 = 0
-    public var views: UInt64 = 0
     public var malformed: UInt64 = 0
     public var unauthorized: UInt64 = 0
     public var forbidden: UInt64 = 0
@@ -104,9 +98,10 @@ public struct Oracle: ~Copyable {
   public let settings: Settings
   public internal(set) var counters = Counters()
   public var store = StoreState()
+  /// For `/v1/status` too.
+  public var view = OracleView.Counters()
   var map: PathMap
   var strategies: Strategies
-  var alto: ALTOServer
   var access = Access()
   var rates: [String: ReportRate] = [:]
   var nodes: [String: OracleNode] = [:]
@@ -116,20 +111,16 @@ public struct Oracle: ~Copyable {
   var random: SeededRandom
   let began: Instant
   /// Moves with whatever may change an answer.
-  private(set) var revision: UInt64 = 0
-  private var view: (revision: UInt64, made: Instant)?
+  public private(set) var revision: UInt64 = 0
+  private var drawing: (listing: MapListing, edges: [EdgeListing], revision: UInt64)?
   private var rows: [Measurement] = []
   private var taken = 0
-  private var outputs: [ALTOServer.Output] = []
-  private var sent = 0
 
-  /// The seed should be nobody's guess: control URIs of streams are made of it.
   public init(_ settings: Settings = Settings(), random: SeededRandom, at now: Instant) {
     self.settings = settings
     map = PathMap(halfLife: settings.halfLife)
     strategies = Strategies(random: random.stream(named: "strategies"))
     self.random = random.stream(named: "oracle")
-    alto = ALTOServer(ALTOView.directory(settings), map: ALTOView.empty)
     began = now
   }
 
@@ -200,15 +191,12 @@ public struct Oracle: ~Copyable {
     return rows[taken - 1]
   }
 
-  private func drained() {
-    precondition(rows.isEmpty && outputs.isEmpty, "rows and outputs are drained before the next input")
-  }
+  private func drained() { precondition(rows.isEmpty, "rows are drained before the next input") }
 
   // MARK: Requests
 
   public mutating func respond(to request: OracleRequest, at now: Instant) -> OracleAnswer {
     drained()
-    if request.path == "/alto" || request.path.hasPrefix("/alto/") { return respondALTO(to: request, at: now) }
     do throws(Failure) {
       return OracleAnswer(200, OracleAnswer.json, try respondJSON(to: request, at: now) + "\n")
     } catch {
@@ -368,89 +356,48 @@ public struct Oracle: ~Copyable {
 
   // MARK: ALTO
 
-  private mutating func respondALTO(to request: OracleRequest, at now: Instant) -> OracleAnswer {
+  /// Whether this is a request for a view, and not for us.
+  public static func isALTO(_ path: String) -> Bool { path == "/alto" || path.hasPrefix("/alto/") }
+
+  /// What keeps a request from a view; nil: it may look.
+  public mutating func objection(to request: OracleRequest) -> OracleAnswer? {
     do throws(Failure) {
       _ = try access.reader(request)
+      return nil
     } catch {
       count(error.kind)
       return OracleAnswer(error.kind.status, "text/plain", error.message + "\n", error.headers)
     }
-    counters.alto += 1
-    refresh(at: now)
-    // A body that nobody kept is longer than one that is refused.
-    let body = request.isTooLong ? [UInt8](repeating: 0, count: alto.limits.body + 1) : request.body
-    let answer = alto.respond(
-      to: ALTORequest(
-        method: request.method, path: request.path, mediaType: request.mediaType, accept: request.accept, body: body,
-        client: request.client), at: now, random: &random)
-    collect()
-    switch answer {
-    case .response(let response):
-      return OracleAnswer(response.status, response.mediaType, response.body, response.headers)
-    case .stream(let stream):
-      var answer = OracleAnswer(200, ALTOAnswer.streamType, "")
-      answer.stream = stream
-      return answer
-    }
   }
 
-  /// How old a view may become: a second, and longer when it takes long to make. 200,000 edges: ten seconds.
-  private var viewAge: Interval { max(.seconds(1), .microseconds(Int64(map.reportCount) * 25)) }
+  public var edgeCount: Int { map.edgeCount }
 
-  /// When the view is to be made anew; nil: it is as it should be.
-  private var viewDue: Instant? {
-    guard let view else { return began }
-    return view.revision == revision ? nil : view.made + viewAge
-  }
-
-  private mutating func refresh(at now: Instant) {
-    guard let due = viewDue, due <= now else { return }
-    // A map that cannot be shown is one that `set` should not have let in.
-    if let made = try? ALTOView.make(of: map, nodes: nodes, at: now) { alto.replace(made, at: now) }
-    collect()
-    view = (revision, now)
-    counters.views += 1
-  }
-
-  /// One of our inputs may be two of the ALTO server's.
-  private mutating func collect() {
-    while let output = alto.nextOutput() { outputs.append(output) }
-  }
-
-  /// Texts for streams, in their order. Drain to nil.
-  public mutating func nextOutput() -> ALTOServer.Output? {
-    guard sent < outputs.count else {
-      outputs.removeAll(keepingCapacity: true)
-      sent = 0
+  /// Goes on with a drawing of the map, or begins one, and looks at so many edges; the drawing when it is complete.
+  public mutating func draw(atMost edges: Int, at now: Instant) -> ALTODrawing? {
+    var current = drawing ?? (map.listing(), [], revision)
+    drawing = nil
+    guard let more = map.edges(atMost: edges, of: &current.listing, at: now) else {
+      // Nodes came or went: from the beginning, next time.
       return nil
     }
-    sent += 1
-    return outputs[sent - 1]
+    current.edges += more
+    if !current.listing.isComplete {
+      drawing = current
+      return nil
+    }
+    let facts = map.nodeNames.compactMap { map.facts(of: $0) }
+    return ALTODrawing(nodes: facts, edges: current.edges, revision: current.revision)
   }
-
-  /// Whoever reads it is gone, or too slow.
-  public mutating func close(_ stream: ALTOServer.StreamID) { alto.close(stream) }
 
   // MARK: Time
 
-  public var deadline: Instant? {
-    var first = map.deadline
-    func consider(_ instant: Instant?) {
-      if let instant, first.map({ instant < $0 }) ?? true { first = instant }
-    }
-    consider(alto.deadline)
-    if alto.streamCount > 0 { consider(viewDue) }
-    return first
-  }
+  public var deadline: Instant? { map.deadline }
 
   public mutating func expire(at now: Instant) {
     drained()
     let before = map.reportCount
     map.expire(at: now)
     if map.reportCount != before { revision += 1 }
-    if alto.streamCount > 0 { refresh(at: now) }
-    alto.expire(at: now)
-    collect()
   }
 }
 

@@ -63,7 +63,7 @@ extension Oracle {
       }
       page.member("reports", map.reportCount)
       page.member("edges", map.edgeCount)
-      page.member("streams", alto.streamCount)
+      page.member("streams", view.streams)
       page.object("requests") { Oracle.write(requests, to: &$0) }
       page.object("map") { Oracle.write(mapCounters, to: &$0) }
       page.object("alto") { Oracle.write(altoCounters, to: &$0) }
@@ -85,7 +85,7 @@ extension Oracle {
       ("measurements_refused", counters.measurementsRefused), ("measurements_learnt", counters.measurementsLearnt),
       ("outcomes_taken", counters.outcomesTaken), ("outcomes_refused", counters.outcomesRefused),
       ("questions", counters.questions), ("no_path", counters.noPath), ("shown", counters.shown),
-      ("alto", counters.alto), ("views", counters.views), ("malformed", counters.malformed),
+      ("malformed", counters.malformed),
       ("unauthorized", counters.unauthorized), ("forbidden", counters.forbidden), ("not_found", counters.notFound),
       ("wrong_method", counters.wrongMethod), ("not_acceptable", counters.notAcceptable),
       ("wrong_media_type", counters.wrongMediaType), ("too_long", counters.tooLong),
@@ -107,9 +107,10 @@ extension Oracle {
   }
 
   private var altoCounters: [(name: String, value: UInt64)] {
-    let counters = alto.counters
+    let counters = view.alto
     return [
-      ("answered", counters.answered), ("syntax_errors", counters.syntaxErrors),
+      ("requests", view.requests), ("views", view.views), ("answered", counters.answered),
+      ("syntax_errors", counters.syntaxErrors),
       ("missing_fields", counters.missingFields), ("wrong_types", counters.wrongTypes),
       ("wrong_values", counters.wrongValues), ("not_found", counters.notFound),
       ("wrong_methods", counters.wrongMethods), ("not_acceptable", counters.notAcceptable),

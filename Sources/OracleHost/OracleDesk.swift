@@ -4,28 +4,29 @@
 //  a third. The oracle is one value, and most requests touch all of it.
 //
 //  How.  One lock, held for one request, one round of rows, or one tick; never while anybody waits for a disk or a
-//  socket. What goes out is taken from the oracle before the lock is given back: texts to their streams, which only
-//  queue them, and rows to a list that the store's thread empties.
+//  socket. What goes out is taken before the lock is given back: rows to a list that the store's thread empties. What
+//  ALTO clients see has a lock of its own (OracleView says why), and its streams with it, which only queue their texts.
 //
-//      HTTP thread      lock ─ respond ─ outputs ▶ streams ─ rows ▶ list ─ unlock ─▶ answer
+//      HTTP thread      lock ─ respond ─ rows ▶ list ─ unlock ─▶ answer
+//                       lock ─ objection ─ unlock ─▶ view's lock ─ respond ─ outputs ▶ streams ─ unlock ─▶ answer
 //      store's thread   lock ─ list ─ unlock ─▶ database ─▶ lock ─ learn ─ unlock
-//      ticking thread   lock ─ expire ─ outputs ▶ streams ─ unlock
+//      ticking thread   lock ─ expire, draw some ─ unlock ─▶ map ─▶ view's lock ─ show ─ outputs ▶ streams ─ unlock
 //
 //  Rejected.  A thread for the oracle and queues in both directions (every answer would cost two wake-ups; decision
 //  0023 has the numbers that would change our mind).
 //
 //  Always true.  (1) At most `mostRows` rows wait; the oldest give way and are counted. (2) A stream that does not take
-//  what it is sent is closed for the oracle as well.
+//  what it is sent is closed for the view as well. (3) Nobody holds both locks.
 
 import ALTO
 import Crypto
+import Glibc
 import HTTP
 import Oracle
 import POSIX
 import PathOracle
 import Primitives
 import Sealing
-import Synchronization
 
 final class OracleDesk: Sendable {
   /// A measurement, and when it was made by the clock on the wall.
@@ -37,19 +38,35 @@ final class OracleDesk: Sendable {
   /// Two seconds of the busiest fleet: the store's thread takes them several times a second.
   static let mostRows = 65_536
 
+  /// Of one stream, in bytes: three cost maps of a thousand gateways, which is what it begins with.
+  static let mostWaiting = 16 << 20
+
   private struct State: ~Copyable {
     var oracle: Oracle
-    var streams: [ALTOServer.StreamID: HTTPStream] = [:]
     var rows: [Row] = []
     var dropped: UInt64 = 0
     let keepsRows: Bool
   }
 
-  private let state: Mutex<State>
+  private struct Showing: ~Copyable {
+    var view: OracleView
+    var streams: [ALTOServer.StreamID: HTTPStream] = [:]
+  }
+
+  /// Edges that are looked at without letting others in: two milliseconds.
+  private static let stroke = 250
+
+  private let state: Locked<State>
+  private let showing: Locked<Showing>
+  /// Held by whoever draws, before either of the others.
+  private let brush = Locked(())
   private let journal: Journal
 
-  init(_ oracle: consuming sending Oracle, keepsRows: Bool, journal: Journal) {
-    state = Mutex(State(oracle: oracle, keepsRows: keepsRows))
+  init(
+    _ oracle: consuming sending Oracle, _ view: consuming sending OracleView, keepsRows: Bool, journal: Journal
+  ) {
+    state = Locked(State(oracle: oracle, keepsRows: keepsRows))
+    showing = Locked(Showing(view: view))
     self.journal = journal
   }
 
@@ -60,18 +77,19 @@ final class OracleDesk: Sendable {
       method: request.method, path: request.path, mediaType: request.type, accept: request.accept, body: request.body,
       isTooLong: request.isTooLong, token: OracleDesk.token(request.authorization), client: request.client,
       isOpen: isOpen)
-    let (answer, stream) = state.withLock { state -> (OracleAnswer, HTTPStream?) in
-      let now = MonotonicClock.now
-      let answer = state.oracle.respond(to: asked, at: now)
-      var stream: HTTPStream?
-      if let id = answer.stream {
-        let new = HTTPStream()
-        state.streams[id] = new
-        stream = new
+    var stream: HTTPStream?
+    let answer: OracleAnswer
+    if Oracle.isALTO(request.path) {
+      (answer, stream) = answerALTO(asked)
+    } else {
+      // Only the status tells of both.
+      let seen = request.path == "/v1/status" ? showing.withLock { $0.view.counters } : nil
+      answer = state.withLock { state in
+        if let seen { state.oracle.view = seen }
+        let answer = state.oracle.respond(to: asked, at: MonotonicClock.now)
+        OracleDesk.takeRows(&state)
+        return answer
       }
-      OracleDesk.takeRows(&state)
-      sendOutputs(&state)
-      return (answer, stream)
     }
     switch answer.status {
     case 401: journal.say(.refusedToken, "a request from \(name(of: request.client)) showed no token, or none of ours")
@@ -95,20 +113,64 @@ final class OracleDesk: Sendable {
     return text.withUnsafeBytes { TokenHash(SHA256.hash($0)) }
   }
 
-  private func sendOutputs(_ state: inout State) {
+  private func answerALTO(_ asked: OracleRequest) -> (OracleAnswer, HTTPStream?) {
+    let (objection, revision, isSmall) = state.withLock { state in
+      (state.oracle.objection(to: asked), state.oracle.revision, state.oracle.edgeCount <= OracleView.small)
+    }
+    if let objection { return (objection, nil) }
+    let (isDue, isEmpty) = showing.withLock { ($0.view.isDue(revision, at: MonotonicClock.now), $0.view.isEmpty) }
+    if isDue && (isSmall || isEmpty) { draw() }
+    return showing.withLock { showing in
+      let answer = showing.view.respond(to: asked, at: MonotonicClock.now)
+      var stream: HTTPStream?
+      if let id = answer.stream {
+        let new = HTTPStream(atMost: OracleDesk.mostWaiting)
+        showing.streams[id] = new
+        stream = new
+      }
+      OracleDesk.sendOutputs(&showing)
+      return (answer, stream)
+    }
+  }
+
+  /// Makes a new picture, if it is still time for one.
+  private func draw() {
+    brush.withLock { _ in
+      let revision = state.withLock { $0.oracle.revision }
+      guard showing.withLock({ $0.view.isDue(revision, at: MonotonicClock.now) }) else { return }
+      while true {
+        let drawing = state.withLock { $0.oracle.draw(atMost: OracleDesk.stroke, at: MonotonicClock.now) }
+        guard let drawing else {
+          // Whoever waits for the lock is asleep, and gets it only if we leave it alone for as long as waking up takes.
+          var pause = timespec(tv_sec: 0, tv_nsec: 200_000)
+          nanosleep(&pause, nil)
+          continue
+        }
+        // What cannot be shown is what the map should not have let in.
+        guard let map = try? drawing.map() else { return journal.say(.streams, "the map cannot be shown to ALTO") }
+        showing.withLock { showing in
+          showing.view.show(map, of: drawing, at: MonotonicClock.now)
+          OracleDesk.sendOutputs(&showing)
+        }
+        return
+      }
+    }
+  }
+
+  private static func sendOutputs(_ showing: inout Showing) {
     var gone: [ALTOServer.StreamID] = []
-    while let output = state.oracle.nextOutput() {
-      guard let stream = state.streams[output.stream] else { continue }
+    while let output = showing.view.nextOutput() {
+      guard let stream = showing.streams[output.stream] else { continue }
       if !stream.send(output.text) {
         gone.append(output.stream)
       } else if output.isLast {
         stream.end()
       }
-      if output.isLast { state.streams[output.stream] = nil }
+      if output.isLast { showing.streams[output.stream] = nil }
     }
     for id in gone {
-      state.oracle.close(id)
-      state.streams[id] = nil
+      showing.view.close(id)
+      showing.streams[id] = nil
     }
   }
 
@@ -149,19 +211,26 @@ final class OracleDesk: Sendable {
   // MARK: Time
 
   func tick() {
-    state.withLock { state in
-      let now = MonotonicClock.now
-      guard let deadline = state.oracle.deadline, deadline <= now else { return }
-      state.oracle.expire(at: now)
-      sendOutputs(&state)
+    let now = MonotonicClock.now
+    let revision = state.withLock { state in
+      if let deadline = state.oracle.deadline, deadline <= now { state.oracle.expire(at: now) }
+      return state.oracle.revision
     }
+    let isDue = showing.withLock { showing in
+      if let deadline = showing.view.deadline, deadline <= now {
+        showing.view.expire(at: now)
+        OracleDesk.sendOutputs(&showing)
+      }
+      return showing.view.isWatched && showing.view.isDue(revision, at: now)
+    }
+    if isDue { draw() }
   }
 
   /// Before the servers go: whoever listens hears that it is over.
   func endStreams() {
-    state.withLock { state in
-      for stream in state.streams.values { stream.end() }
-      state.streams = [:]
+    showing.withLock { showing in
+      for stream in showing.streams.values { stream.end() }
+      showing.streams = [:]
     }
   }
 }

@@ -84,8 +84,16 @@ public struct OracleServer: ~Copyable {
     guard let stop = StopFlag() else { throw OracleFailure("there is no descriptor left: raise the limit (ulimit -n)") }
     raiseDescriptorLimit()
     let nodes = configuration.gateways.map { node($0, .gateway) } + configuration.relays.map { node($0, .relay) }
-    let oracle = try oracle(configuration, nodes)
-    let desk = OracleDesk(oracle, keepsRows: configuration.store != nil, journal: journal)
+    let cryptography: LibraryCryptography
+    do throws(CryptographyFailure) {
+      cryptography = try LibraryCryptography.make()
+    } catch {
+      throw OracleFailure("\(error)")
+    }
+    let settings = settings(configuration)
+    let oracle = try oracle(settings, nodes, configuration.knownReaders, seed: cryptography.randomNumber())
+    let view = OracleView(settings) { cryptography.randomNumber() }
+    let desk = OracleDesk(oracle, view, keepsRows: configuration.store != nil, journal: journal)
     let keeper = try openStore(configuration, nodes, desk, journal)
 
     var endpoints: [Endpoint] = []
@@ -171,21 +179,18 @@ public struct OracleServer: ~Copyable {
 
   // MARK: What it knows
 
-  private static func oracle(
-    _ configuration: OracleConfiguration, _ nodes: [OracleNode]
-  ) throws(OracleFailure) -> Oracle {
-    let cryptography: LibraryCryptography
-    do throws(CryptographyFailure) {
-      cryptography = try LibraryCryptography.make()
-    } catch {
-      throw OracleFailure("\(error)")
-    }
+  private static func settings(_ configuration: OracleConfiguration) -> Oracle.Settings {
     var settings = Oracle.Settings()
     settings.name = configuration.name
     settings.halfLife = configuration.halfLife
     settings.strategy = configuration.strategy.rawValue
-    var oracle = Oracle(
-      settings, random: SeededRandom(seed: cryptography.randomNumber()), at: MonotonicClock.now)
+    return settings
+  }
+
+  private static func oracle(
+    _ settings: Oracle.Settings, _ nodes: [OracleNode], _ readers: [OracleConfiguration.Reader], seed: UInt64
+  ) throws(OracleFailure) -> Oracle {
+    var oracle = Oracle(settings, random: SeededRandom(seed: seed), at: MonotonicClock.now)
     for node in nodes {
       switch oracle.set(node) {
       case .set, .unchanged: break
@@ -193,7 +198,7 @@ public struct OracleServer: ~Copyable {
       case .tokenOfAnother: throw OracleFailure("\"\(node.facts.name)\" has the token of another")
       }
     }
-    for reader in configuration.knownReaders {
+    for reader in readers {
       guard oracle.setReader(reader.name, token: hash(reader.token)) else {
         throw OracleFailure("the reader \"\(reader.name)\" has the token of another")
       }

@@ -6,6 +6,7 @@ import JSON
 import PathOracle
 import Primitives
 import Sealing
+import Synchronization
 import Testing
 
 struct Reply {
@@ -23,6 +24,7 @@ struct Reply {
 
 struct Bench: ~Copyable {
   var oracle: Oracle
+  var view: OracleView
   var now = Instant(nanoseconds: 1_000_000_000_000)
   /// What came out since the last look.
   var rows: [Measurement] = []
@@ -30,6 +32,8 @@ struct Bench: ~Copyable {
 
   init(_ settings: Oracle.Settings = Oracle.Settings(), seed: UInt64 = 1) {
     oracle = Oracle(settings, random: SeededRandom(seed: seed), at: now)
+    let secrets = Mutex(SeededRandom(seed: seed))
+    view = OracleView(settings) { secrets.withLock { $0.next() } }
   }
 
   /// Of a name: any 32 bytes that are nobody else's.
@@ -72,11 +76,19 @@ struct Bench: ~Copyable {
     _ method: String, _ path: String, _ body: String = "", by name: String? = nil, type: String? = "application/json",
     accept: String? = nil, isTooLong: Bool = false, isOpen: Bool = false
   ) -> Reply {
-    let answer = oracle.respond(
-      to: OracleRequest(
-        method: method, path: path, mediaType: body.isEmpty && !isTooLong ? nil : type, accept: accept,
-        body: Array(body.utf8), isTooLong: isTooLong, token: name.map { Bench.token($0) },
-        client: IPAddress("192.0.2.200"), isOpen: isOpen), at: now)
+    let request = OracleRequest(
+      method: method, path: path, mediaType: body.isEmpty && !isTooLong ? nil : type, accept: accept,
+      body: Array(body.utf8), isTooLong: isTooLong, token: name.map { Bench.token($0) },
+      client: IPAddress("192.0.2.200"), isOpen: isOpen)
+    let answer: OracleAnswer
+    if !Oracle.isALTO(path) {
+      answer = oracle.respond(to: request, at: now)
+    } else if let objection = oracle.objection(to: request) {
+      answer = objection
+    } else {
+      draw()
+      answer = view.respond(to: request, at: now)
+    }
     drain()
     return Reply(
       status: answer.status, type: answer.mediaType, headers: answer.headers, text: answer.body,
@@ -85,19 +97,31 @@ struct Bench: ~Copyable {
 
   mutating func drain() {
     while let row = oracle.nextRow() { rows.append(row) }
-    while let output = oracle.nextOutput() { events.append(output.text) }
+    while let output = view.nextOutput() { events.append(output.text) }
+  }
+
+  /// As whoever has both does: a picture when it is due, drawn in pieces.
+  mutating func draw() {
+    if !view.isDue(oracle.revision, at: now) { return }
+    for _ in 0..<1_000 {
+      guard let drawing = oracle.draw(atMost: 3, at: now) else { continue }
+      guard let map = try? drawing.map() else { break }
+      view.show(map, of: drawing, at: now)
+      return drain()
+    }
+    Issue.record("a drawing that never ends, or cannot be shown")
   }
 
   mutating func wait(_ interval: Interval) {
     let end = now + interval
-    while let deadline = oracle.deadline, deadline <= end {
-      now = max(now, deadline)
+    while now < end {
+      let next = [oracle.deadline, view.deadline].compactMap { $0 }.filter { $0 > now }.min() ?? end
+      now = min(end, min(next, now + .milliseconds(200)))
       oracle.expire(at: now)
+      view.expire(at: now)
       drain()
-      // A deadline that stands still would be a loop.
-      if let next = oracle.deadline, next <= now { break }
+      if view.isWatched { draw() }
     }
-    now = end
   }
 
   mutating func report(_ edges: String, by name: String) -> Reply {
@@ -115,6 +139,6 @@ struct Bench: ~Copyable {
 
   /// All that a refused request must leave as it was: what the map holds and says, and its revision.
   mutating func everything() -> String {
-    ask("GET", "/v1/map", by: "noc").text + "\(oracle.alto.streamCount) \(rows.count)"
+    ask("GET", "/v1/map", by: "noc").text + "\(view.counters.streams) \(rows.count)"
   }
 }

@@ -90,13 +90,35 @@ import Testing
     var bench = Bench.usual()
     func delay() -> Double? { get(&bench, "costmap/types/delay-rt")["cost-map"]?["branch"]?["r1"]?.number }
     _ = bench.report(Bench.edge("branch", "r1", 10), by: "branch")
-    #expect(delay() == 20_000 && bench.oracle.counters.views == 1)
+    #expect(delay() == 20_000 && bench.view.counters.views == 1)
     _ = bench.report(Bench.edge("branch", "r1", 15), by: "branch")
-    #expect(delay() == 20_000 && bench.oracle.counters.views == 1)
+    #expect(delay() == 20_000 && bench.view.counters.views == 1)
     bench.wait(.seconds(1))
-    #expect(delay() == 30_000 && bench.oracle.counters.views == 2)
+    #expect(delay() == 30_000 && bench.view.counters.views == 2)
     bench.wait(.seconds(10))
-    #expect(delay() == 30_000 && bench.oracle.counters.views == 2)
+    #expect(delay() == 30_000 && bench.view.counters.views == 2)
+  }
+
+  @Test func `is drawn from the beginning when a node leaves while it is drawn, and in pieces is the same`() throws {
+    var bench = Bench.usual()
+    _ = bench.report(
+      [Bench.edge("branch", "hq", 9), Bench.edge("branch", "r1", 1), Bench.edge("branch", "r2", 2)]
+        .joined(separator: ","), by: "branch")
+    func finish(_ bench: inout Bench, atMost edges: Int) -> ALTODrawing? {
+      for _ in 0..<10 {
+        if let drawing = bench.oracle.draw(atMost: edges, at: bench.now) { return drawing }
+      }
+      return nil
+    }
+    let pieces = try #require(finish(&bench, atMost: 1))
+    let whole = try #require(finish(&bench, atMost: .max))
+    #expect(pieces.edges == whole.edges && pieces.edges.count == 3 && pieces.nodes == whole.nodes)
+    let begun = bench.oracle.draw(atMost: 1, at: bench.now) == nil
+    let removed = bench.oracle.removeNode("hq")
+    #expect(begun && removed)
+    let drawing = try #require(finish(&bench, atMost: 1))
+    #expect(drawing.nodes.map(\.name) == ["branch", "r1", "r2"] && drawing.edges.count == 2)
+    #expect(drawing.edges.map(\.to) == [1, 2] && drawing.revision == bench.oracle.revision)
   }
 
   @Test func `tells a stream what changed, a second after it changed, and that it is alive`() {

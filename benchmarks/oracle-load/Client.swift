@@ -40,6 +40,10 @@ final class Client {
   /// Connections that the server closed while they were idle, and were made anew.
   private(set) var reconnections = 0
   private(set) var failures = 0
+  /// Bytes of streams.
+  private(set) var heard = 0
+  private var watched: [Int32] = []
+  private var room = [UInt8](repeating: 0, count: 64 << 10)
 
   init(port: UInt16, lines: Int) {
     self.port = port
@@ -48,7 +52,37 @@ final class Client {
 
   deinit { close() }
 
+  /// Streams that are only counted: their first answer may have megabytes.
+  func watch(_ count: Int) {
+    let body = #"{"add":{"costs":{"resource-id":"costmap-routing"}}}"#
+    let head =
+      "POST /alto/updates HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n"
+      + "Content-Type: application/alto-updatestreamparams+json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+    for _ in 0..<count {
+      let descriptor = connection()
+      let bytes = Array((head + body).utf8)
+      if descriptor < 0 || Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) != bytes.count {
+        failures += 1
+      } else {
+        watched.append(descriptor)
+      }
+    }
+  }
+
+  private func hear(_ descriptor: Int32) {
+    let count = recv(descriptor, &room, room.count, 0)
+    if count > 0 {
+      heard += count
+    } else if count == 0 || errno != EAGAIN {
+      failures += 1
+      watched.removeAll { $0 == descriptor }
+      Glibc.close(descriptor)
+    }
+  }
+
   func close() {
+    for descriptor in watched { Glibc.close(descriptor) }
+    watched = []
     for index in lines.indices where lines[index].descriptor >= 0 {
       Glibc.close(lines[index].descriptor)
       lines[index] = Line()
@@ -64,18 +98,26 @@ final class Client {
 
   /// Waits until this time at most, and tells what was answered.
   func run(until time: Instant, _ each: (Done) -> Void) {
-    var watched: [pollfd] = []
+    var entries: [pollfd] = []
     var owners: [Int] = []
     for (index, line) in lines.enumerated() where line.descriptor >= 0 {
       let events = line.sent < line.output.count ? Int16(POLLIN | POLLOUT) : Int16(POLLIN)
-      watched.append(pollfd(fd: line.descriptor, events: events, revents: 0))
+      entries.append(pollfd(fd: line.descriptor, events: events, revents: 0))
       owners.append(index)
+    }
+    for descriptor in watched {
+      entries.append(pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0))
+      owners.append(-1)
     }
     let left = (time - MonotonicClock.now).nanoseconds
     var pause = timespec(tv_sec: Int(max(0, left) / 1_000_000_000), tv_nsec: Int(max(0, left) % 1_000_000_000))
-    guard ppoll(&watched, UInt(watched.count), &pause, nil) > 0 else { return }
-    for (place, entry) in watched.enumerated() where entry.revents != 0 {
+    guard ppoll(&entries, UInt(entries.count), &pause, nil) > 0 else { return }
+    for (place, entry) in entries.enumerated() where entry.revents != 0 {
       let index = owners[place]
+      if index < 0 {
+        hear(entry.fd)
+        continue
+      }
       if entry.revents & Int16(POLLOUT) != 0 { send(index) }
       if entry.revents & Int16(POLLIN | POLLHUP | POLLERR) != 0 { receive(index, each) }
     }
@@ -131,7 +173,6 @@ final class Client {
   }
 
   private func receive(_ index: Int, _ each: (Done) -> Void) {
-    var room = [UInt8](repeating: 0, count: 16_384)
     let count = recv(lines[index].descriptor, &room, room.count, 0)
     if count < 0 && errno == EAGAIN { return }
     if count <= 0 { return broken(index) }

@@ -34,7 +34,7 @@ struct Load {
   }
 
   /// Whether the bars were met.
-  func run(_ program: String, warmUp: Int, seconds: Int, hasStore: Bool) throws -> Bool {
+  func run(_ program: String, warmUp: Int, seconds: Int, watchers: Int, hasStore: Bool) throws -> Bool {
     let port = try Server.freePort()
     let store = hasStore ? folder + "/oracle.db" : nil
     let configuration = try writeConfiguration(port: port, store: store)
@@ -47,6 +47,8 @@ struct Load {
         + "\(queries) queries a second")
     var statuses: [Int: Int] = [:]
     play.run(until: MonotonicClock.now + .seconds(Int64(warmUp))) { statuses[$0.status, default: 0] += 1 }
+    play.client.watch(watchers)
+    if watchers > 0 { play.run(until: MonotonicClock.now + .seconds(5)) { statuses[$0.status, default: 0] += 1 } }
     var waits: [Interval] = []
     var reportWaits: [Interval] = []
     let (before, usedBefore) = (MonotonicClock.now, server.used)
@@ -66,6 +68,7 @@ struct Load {
         ], right: Set(1...6)))
     let answers = statuses.keys.sorted().map { "\(statuses[$0] ?? 0) × \($0)" }.joined(separator: ", ")
     tell("answers: \(answers); \(play.client.failures) failures, \(play.client.reconnections) connections made anew")
+    if watchers > 0 { tell("\(watchers) streams brought \(play.client.heard >> 20) MiB") }
     tell(
       "the oracle used \(plainDecimal(share * 100, decimals: 1)) % of its core, and \(resident.now >> 20) MiB "
         + "(at most \(resident.most >> 20))\(hasStore ? "; its store has \(size(of: store) >> 20) MiB" : "")")

@@ -42,7 +42,7 @@ import Glibc
     }
     return try load.run(
       program, warmUp: invocation[Words.warmUp], seconds: invocation[Words.seconds],
-      hasStore: invocation[Words.store])
+      watchers: invocation[Words.watchers], hasStore: invocation[Words.store])
   }
 
   private static func end(_ sentence: String, _ code: Int32) -> Never {

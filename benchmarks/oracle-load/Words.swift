@@ -11,6 +11,8 @@ enum Words {
   static let seconds = Option("seconds", value: "S", .number(in: 5...3_600), default: 60, "how long it is measured")
   static let warmUp = Option(
     "warmup", value: "S", .number(in: 1...600), default: 15, "how long it runs before: everybody reports once")
+  static let watchers = Option(
+    "watchers", value: "N", .number(in: 0...100), default: 0, "ALTO clients with a stream of the whole cost map")
   static let store = Flag("store", "with a file of SQLite")
   static let rounds = Option("rounds", value: "N", .number(in: 1...1_000), default: 20, "how often it is killed")
   static let seed = Option("seed", value: "N", .number(in: 0...UInt64.max), default: 1, "of who asks what, and when")
@@ -19,7 +21,7 @@ enum Words {
 
   static let load = Command(
     "load", "how long queries wait while a fleet reports",
-    [gateways, relays, seen, rate, seconds, warmUp, store, seed, program])
+    [gateways, relays, seen, rate, seconds, warmUp, watchers, store, seed, program])
   static let kill = Command(
     "kill", "kills the oracle under load, again and again, and looks at what its store has kept",
     [gateways, relays, seen, rate, rounds, seed, program])
