@@ -82,7 +82,7 @@ public struct OracleMap: Sendable {
     let chosen = names.isEmpty ? Array(nodes.indices) : places
     if chosen.count > OracleMap.mostShown {
       throw ConsultingFailure(
-        "the map has \(nodes.count) nodes, and \(OracleMap.mostShown) can be shown; choose with --node, or ask with --json"
+        "the map has \(nodes.count) nodes, and \(OracleMap.mostShown) can be shown; choose with --node, or take --json")
       )
     }
     return chosen
