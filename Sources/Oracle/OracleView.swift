@@ -55,10 +55,10 @@ public struct OracleView: ~Copyable {
   private var isAsked = false
 
   /// Control URIs of streams are made of `secret`'s numbers: nobody should be able to guess the next one from the last.
-  public init(_ settings: Oracle.Settings = Oracle.Settings(), secret: @escaping @Sendable () -> UInt64) {
+  public init(secret: @escaping @Sendable () -> UInt64) {
     var limits = ALTOServer.Limits()
     limits.streams = OracleView.streams
-    alto = ALTOServer(ALTOView.directory(settings), map: ALTOView.empty, limits: limits)
+    alto = ALTOServer(ALTOView.directory, map: ALTOView.empty, limits: limits)
     secrets = Secrets(draw: secret)
   }
 
