@@ -83,7 +83,6 @@ public struct OracleMap: Sendable {
     if chosen.count > OracleMap.mostShown {
       throw ConsultingFailure(
         "the map has \(nodes.count) nodes, and \(OracleMap.mostShown) can be shown; choose with --node, or take --json")
-      )
     }
     return chosen
   }
