@@ -88,8 +88,8 @@ let package = Package(
     sansIO("Wire", ["Primitives"]),
     // L2
     sansIO("ALTO", ["JSON", "Primitives"]),
+    sansIO("Consulting", ["JSON", "Primitives"]),
     sansIO("Handshake", ["Primitives", "Sealing", "Wire"]),
-    sansIO("Inquiry", ["JSON", "Primitives"]),
     sansIO("PathHealth", ["Primitives", "Wire"]),
     sansIO("PathMTU", ["Primitives"]),
     sansIO("PathOracle", ["Primitives"]),
@@ -151,7 +151,7 @@ let package = Package(
     program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
     program(
       "path-oracle",
-      ["Commands", "Fetch", "Inquiry", "OracleHost", "POSIX", "Primitives", "Resequencer", "Topology"]),
+      ["Commands", "Consulting", "Fetch", "OracleHost", "POSIX", "Primitives", "Resequencer", "Topology"]),
     // Benchmarks
     yardstick("floor", seals: true),
     yardstick("relay-floor"),
@@ -181,9 +181,9 @@ let package = Package(
     tests("TopologyTests", ["Primitives", "Topology"]),
     tests("WireTests", ["Primitives", "Wire"]),
     tests("ALTOTests", ["ALTO", "JSON", "Primitives"]),
+    tests("ConsultingTests", ["ALTO", "Consulting", "JSON", "Primitives"]),
     tests(
       "HandshakeTests", ["Crypto", "Handshake", "Primitives", "Sealing", "TestWorld", "Wire"], data: ["Vectors"]),
-    tests("InquiryTests", ["ALTO", "Inquiry", "JSON", "Primitives"]),
     tests("PathHealthTests", ["PathHealth", "Primitives", "Simulation", "Topology", "Wire"]),
     tests("PathMTUTests", ["PathMTU", "Primitives"]),
     tests("PathOracleTests", ["PathOracle", "Primitives"]),
@@ -240,8 +240,8 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "ALTO", "Configuration", "Crypto", "Handshake", "Inquiry", "JSON", "Oracle", "Packets", "Parity", "PathOracle",
-        "Primitives", "Redundancy", "Relay", "Sealing", "Simulation", "TestWorld", "Topology", "Wire",
+        "ALTO", "Configuration", "Consulting", "Crypto", "Handshake", "JSON", "Oracle", "Packets", "Parity",
+        "PathOracle", "Primitives", "Redundancy", "Relay", "Sealing", "Simulation", "TestWorld", "Topology", "Wire",
       ],
       path: "Tests/FuzzTargets",
       cSettings: glibc, swiftSettings: strict),

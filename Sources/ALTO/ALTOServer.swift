@@ -160,7 +160,7 @@ public struct ALTOServer: Sendable {
     }
     if request.body.count > limits.body {
       counters.tooLong += 1
-      return mistake(413, .syntax("the body has \(request.body.count) bytes; \(limits.body) are the most"))
+      return mistake(413, .syntax("a body has at most \(limits.body) bytes here"))
     }
     return nil
   }

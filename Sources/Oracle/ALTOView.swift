@@ -46,13 +46,13 @@ enum ALTOView {
 
   private static let properties = ["priv:kind", "priv:provider", "priv:region"]
 
-  static func directory(_ settings: Oracle.Settings) -> ALTODirectory {
+  static var directory: ALTODirectory {
     var types = [CostType("routing", .routingCost), CostType("routing-order", .routingCost, .ordinal)]
     for (metric, _) in metrics.dropFirst() {
       let name = String(metric.name.map { $0 == ":" ? "-" : $0 })
       types.append(CostType(name, metric, .numerical, source: .estimation))
     }
-    return ALTODirectory(costTypes: types, properties: properties, base: settings.base)
+    return ALTODirectory(costTypes: types, properties: properties)
   }
 
   static var empty: ALTOMap {

@@ -35,6 +35,9 @@ public struct OracleView: ~Copyable {
   /// Whoever looks at a map of no more edges waits for a new picture; larger ones are made meanwhile.
   public static let small = 2_000
 
+  /// People who watch, and programs that plan by it; each may leave megabytes waiting.
+  public static let streams = 32
+
   public struct Counters: Equatable, Sendable {
     public var requests: UInt64 = 0
     public var views: UInt64 = 0
@@ -52,8 +55,10 @@ public struct OracleView: ~Copyable {
   private var isAsked = false
 
   /// Control URIs of streams are made of `secret`'s numbers: nobody should be able to guess the next one from the last.
-  public init(_ settings: Oracle.Settings = Oracle.Settings(), secret: @escaping @Sendable () -> UInt64) {
-    alto = ALTOServer(ALTOView.directory(settings), map: ALTOView.empty)
+  public init(secret: @escaping @Sendable () -> UInt64) {
+    var limits = ALTOServer.Limits()
+    limits.streams = OracleView.streams
+    alto = ALTOServer(ALTOView.directory, map: ALTOView.empty, limits: limits)
     secrets = Secrets(draw: secret)
   }
 

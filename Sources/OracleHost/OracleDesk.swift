@@ -20,6 +20,7 @@
 
 import ALTO
 import Crypto
+import Glibc
 import HTTP
 import Oracle
 import POSIX
@@ -36,6 +37,9 @@ final class OracleDesk: Sendable {
 
   /// Two seconds of the busiest fleet: the store's thread takes them several times a second.
   static let mostRows = 65_536
+
+  /// Of one stream, in bytes: three cost maps of a thousand gateways, which is what it begins with.
+  static let mostWaiting = 16 << 20
 
   private struct State: ~Copyable {
     var oracle: Oracle
@@ -120,7 +124,7 @@ final class OracleDesk: Sendable {
       let answer = showing.view.respond(to: asked, at: MonotonicClock.now)
       var stream: HTTPStream?
       if let id = answer.stream {
-        let new = HTTPStream()
+        let new = HTTPStream(atMost: OracleDesk.mostWaiting)
         showing.streams[id] = new
         stream = new
       }
@@ -136,7 +140,12 @@ final class OracleDesk: Sendable {
       guard showing.withLock({ $0.view.isDue(revision, at: MonotonicClock.now) }) else { return }
       while true {
         let drawing = state.withLock { $0.oracle.draw(atMost: OracleDesk.stroke, at: MonotonicClock.now) }
-        guard let drawing else { continue }
+        guard let drawing else {
+          // Whoever waits for the lock is asleep, and gets it only if we leave it alone for as long as waking up takes.
+          var pause = timespec(tv_sec: 0, tv_nsec: 200_000)
+          nanosleep(&pause, nil)
+          continue
+        }
         // What cannot be shown is what the map should not have let in.
         guard let map = try? drawing.map() else { return journal.say(.streams, "the map cannot be shown to ALTO") }
         showing.withLock { showing in

@@ -92,7 +92,7 @@ public struct OracleServer: ~Copyable {
     }
     let settings = settings(configuration)
     let oracle = try oracle(settings, nodes, configuration.knownReaders, seed: cryptography.randomNumber())
-    let view = OracleView(settings) { cryptography.randomNumber() }
+    let view = OracleView { cryptography.randomNumber() }
     let desk = OracleDesk(oracle, view, keepsRows: configuration.store != nil, journal: journal)
     let keeper = try openStore(configuration, nodes, desk, journal)
 

@@ -6,7 +6,8 @@
 //  How.  More is better; whatever is shared counts once.
 //
 //    throughput   (Σ over providers of the best rate there, at most what the ends carry) · 0.98 ^ (paths − 1)
-//                 · (1 − slowest delay / 10 s)             a path must bring two in a hundred; 100 ms are worth one
+//                 · (1 − slowest delay / 10 s)             a path must bring two in a hundred; 100 ms are worth one;
+//                                                          a rate is what flows make of it (Candidate.goodRate)
 //    latency      − (t₁ + t₂/4 + t₃/16 + t₄/64)             t: effective delays, the least first; a missing path is a
 //                                                           second late, one that shares a provider 20 ms
 //    resilience   − Π over providers (q + (1 − q) Π u) · Π (1 + t)      the chance that all fail; u: of a path,
@@ -34,7 +35,7 @@ import Primitives
 struct Contender {
   var candidate: Int
   var provider: Int
-  /// Bits per second that arrive.
+  /// Bits per second that flows make of it.
   var good: Double
   /// Bytes per nanosecond that are sent.
   var rate: Double
@@ -101,7 +102,9 @@ struct Worth {
     capacity = field.capacity
     addedDelay = Double(limits.addedDelay.nanoseconds)
     buffer = Double(limits.buffer.value)
-    let contenders = field.candidates.indices.map { Worth.contender($0, field.candidates[$0]) }
+    let contenders = field.candidates.indices.map {
+      Worth.contender($0, field.candidates[$0], among: field.query.count)
+    }
 
     wanted = min(Double(limits.wantedRate.bitsPerSecond), field.capacity)
     var objective = field.query.objective
@@ -123,12 +126,12 @@ struct Worth {
     }
   }
 
-  private static func contender(_ index: Int, _ candidate: Candidate) -> Contender {
+  private static func contender(_ index: Int, _ candidate: Candidate, among paths: Int) -> Contender {
     let favour = candidate.isInUse ? Worth.favour : 1
     let legs = candidate.relay == nil ? 1 - legHazard : (1 - legHazard) * (1 - legHazard)
     let time = candidate.effectiveDelay / 1e9 / favour
     return Contender(
-      candidate: index, provider: candidate.provider, good: candidate.goodRate * favour,
+      candidate: index, provider: candidate.provider, good: candidate.goodRate(among: paths) * favour,
       rate: candidate.rate / 8e9, delay: candidate.delay, time: time,
       hazard: (1 - legs * (1 - candidate.loss) * candidate.confidence) / favour,
       price: candidate.price / favour + time * pricePerSecond)

@@ -1,7 +1,7 @@
 //  MapCommand.swift — `path-oracle map`: all that an oracle believes of its nodes, as a table or a picture.
 
 import Commands
-import Inquiry
+import Consulting
 
 enum MapCommand {
   private typealias Common = OracleOptions
@@ -19,7 +19,7 @@ enum MapCommand {
       let oracle = invocation[Common.oracle]
       let reply = try OracleClient(invocation, to: oracle).ask(OracleMap.request(to: oracle))
       let map: OracleMap
-      do throws(InquiryFailure) {
+      do throws(ConsultingFailure) {
         map = try OracleMap(reply, from: oracle)
       } catch {
         throw Refused(error)

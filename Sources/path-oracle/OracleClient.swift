@@ -4,7 +4,7 @@
 
 import Commands
 import Fetch
-import Inquiry
+import Consulting
 import Primitives
 
 struct OracleClient {
@@ -39,7 +39,7 @@ struct OracleClient {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  func ask(_ request: InquiryRequest) throws(Refused) -> InquiryReply {
+  func ask(_ request: WebRequest) throws(Refused) -> WebReply {
     do throws(FetchFailure) {
       return OracleClient.reply(try fetcher.fetch(outgoing(request)))
     } catch {
@@ -48,12 +48,12 @@ struct OracleClient {
   }
 
   /// Tells each event as it comes, until the stream ends or `each` says false; nil: it was a stream.
-  func listen(_ request: InquiryRequest, _ each: (ServerSentEvent) -> Bool) throws(FetchFailure) -> InquiryReply? {
+  func listen(_ request: WebRequest, _ each: (ServerSentEvent) -> Bool) throws(FetchFailure) -> WebReply? {
     let answer = try fetcher.listen(outgoing(request), each: each)
     return answer.isEventStream ? nil : OracleClient.reply(answer)
   }
 
-  private func outgoing(_ request: InquiryRequest) -> FetchRequest {
+  private func outgoing(_ request: WebRequest) -> FetchRequest {
     var outgoing =
       request.body.map { FetchRequest(post: $0.text, as: $0.type, to: request.address.description) }
       ?? FetchRequest(get: request.address.description)
@@ -64,11 +64,11 @@ struct OracleClient {
     return outgoing
   }
 
-  private static func reply(_ answer: FetchAnswer) -> InquiryReply {
-    InquiryReply(status: answer.status, type: answer.type, body: answer.body)
+  private static func reply(_ answer: FetchAnswer) -> WebReply {
+    WebReply(status: answer.status, type: answer.type, body: answer.body)
   }
 }
 
 extension Refused {
-  init(_ failure: InquiryFailure) { self = .system(failure.description) }
+  init(_ failure: ConsultingFailure) { self = .system(failure.description) }
 }

@@ -1,7 +1,7 @@
 //  OracleOptions.swift — whom to ask, and as whom: the options that query, map and watch have in common.
 
 import Commands
-import Inquiry
+import Consulting
 import Primitives
 import Topology
 

@@ -1,7 +1,7 @@
 //  QueryCommand.swift — `path-oracle query`: which paths to take between two places, and why.
 
 import Commands
-import Inquiry
+import Consulting
 import Primitives
 import Topology
 
@@ -74,7 +74,7 @@ enum QueryCommand {
     guard let directory = invocation[Common.alto] else {
       let oracle = invocation[Common.oracle]
       let reply = try OracleClient(invocation, to: oracle).ask(question.request(to: oracle))
-      do throws(InquiryFailure) {
+      do throws(ConsultingFailure) {
         return try PathChoice(reply, to: question, from: oracle)
       } catch {
         throw Refused(error)
@@ -84,13 +84,13 @@ enum QueryCommand {
     var survey = ALTOSurvey(question, at: directory)
     while let request = survey.nextRequest() {
       let reply = try client.ask(request)
-      do throws(InquiryFailure) {
+      do throws(ConsultingFailure) {
         try survey.receive(reply)
       } catch {
         throw Refused(error)
       }
     }
-    do throws(InquiryFailure) {
+    do throws(ConsultingFailure) {
       return try survey.choice()
     } catch {
       throw Refused(error)

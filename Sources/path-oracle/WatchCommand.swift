@@ -7,7 +7,7 @@
 import Commands
 import Fetch
 import Glibc
-import Inquiry
+import Consulting
 import Primitives
 
 enum WatchCommand {
@@ -36,7 +36,7 @@ enum WatchCommand {
       var watch = UpdateWatch(at: directory, metrics: invocation[metrics])
       while let request = watch.nextRequest() {
         let reply = try client.ask(request)
-        do throws(InquiryFailure) {
+        do throws(ConsultingFailure) {
           try watch.receive(reply)
         } catch {
           throw Refused(error)
@@ -80,7 +80,7 @@ enum WatchCommand {
     do throws(FetchFailure) {
       let reply = try client.listen(watch.subscription()) { event in
         hasBegun = true
-        do throws(InquiryFailure) {
+        do throws(ConsultingFailure) {
           for change in try watch.receive(event: event.name, event.data) where !show(change, isJSON) {
             end = .nobodyReads
             return false

@@ -33,7 +33,7 @@ struct Bench: ~Copyable {
   init(_ settings: Oracle.Settings = Oracle.Settings(), seed: UInt64 = 1) {
     oracle = Oracle(settings, random: SeededRandom(seed: seed), at: now)
     let secrets = Mutex(SeededRandom(seed: seed))
-    view = OracleView(settings) { secrets.withLock { $0.next() } }
+    view = OracleView { secrets.withLock { $0.next() } }
   }
 
   /// Of a name: any 32 bytes that are nobody else's.

@@ -20,6 +20,23 @@ import Testing
     #expect(document["paths"]?.array?.first?["delay_us"]?.number == 40_000)
   }
 
+  @Test func `query offers what an oracle knows`() throws {
+    let oracle = try RunningOracle()
+    try oracle.reportAll()
+    let words = ["query", "--from", "branch", "--to", "hq", "--oracle", oracle.address]
+    for strategy in ["model", "random-k", "last-good", "race-3", "cheapest"] {
+      let answer = PathOracle.run(words + ["--strategy", strategy])
+      #expect(answer.code == 0 && answer.output.contains("chosen by \(strategy)"), "\(answer)")
+    }
+    for objective in ["throughput", "latency", "resilience", "cost"] {
+      let answer = PathOracle.run(words + ["--objective", objective])
+      #expect(answer.code == 0 && answer.output.hasPrefix("branch → hq for \(objective): "), "\(answer)")
+    }
+    let unknown = PathOracle.run(["query", "--from", "branch", "--to", "hw", "--oracle", oracle.address])
+    #expect(
+      unknown.code == 2 && unknown.complaint.hasPrefix("the oracle refuses: ") && unknown.complaint.contains("hw"))
+  }
+
   @Test func `query says that there is no path, and why, with an exit code that a script sees`() throws {
     let oracle = try RunningOracle()
     let answer = PathOracle.run(["query", "--from", "branch", "--to", "hq", "--oracle", oracle.address])

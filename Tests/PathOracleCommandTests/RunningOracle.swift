@@ -36,6 +36,13 @@ final class RunningProgram {
     process.waitUntilExit()
   }
 
+  /// Its exit code, after this signal.
+  func end(with signal: Int32) -> Int32 {
+    kill(process.processIdentifier, signal)
+    process.waitUntilExit()
+    return process.terminationReason == .exit ? process.terminationStatus : -1
+  }
+
   /// The next line that has this in it; an error when the program ends or takes half a minute.
   func line(with text: String) throws -> String {
     let deadline = time(nil) + 30

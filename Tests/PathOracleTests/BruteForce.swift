@@ -25,7 +25,7 @@ struct BruteForce {
   }
 
   func favour(_ one: Int) -> Double { field.candidates[one].isInUse ? 1.05 : 1 }
-  func good(_ one: Int) -> Double { field.candidates[one].goodRate * favour(one) }
+  func good(_ one: Int) -> Double { field.candidates[one].goodRate(among: query.count) * favour(one) }
   func time(_ one: Int) -> Double { field.candidates[one].effectiveDelay / 1e9 / favour(one) }
 
   func hazard(_ one: Int) -> Double {

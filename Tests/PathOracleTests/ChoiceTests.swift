@@ -23,7 +23,7 @@ import Testing
   @Test(arguments: Objective.allCases, 0..<60 as Range<UInt64>)
   func `are the best of all sets, for every objective`(objective: Objective, seed: UInt64) throws {
     var random = SeededRandom(seed: seed)
-    let fleet = Fleet.random(&random, relays: Int(random.below(10)))
+    let fleet = Fleet.drawn(&random, relays: Int(random.below(10)))
     let query = query(&random, objective)
     guard let field = try? fleet.map.field(for: query, at: fleet.now) else { return }
     var model = ModelStrategy()
@@ -38,7 +38,7 @@ import Testing
   @Test(arguments: Objective.allCases, 0..<40 as Range<UInt64>)
   func `are the best of those whose price in memory and delay can be paid`(objective: Objective, seed: UInt64) throws {
     var random = SeededRandom(seed: seed)
-    let fleet = Fleet.random(&random, relays: Int(2 + random.below(6)))
+    let fleet = Fleet.drawn(&random, relays: Int(2 + random.below(6)))
     let query = query(&random, objective)
     guard let field = try? fleet.map.field(for: query, at: fleet.now) else { return }
     // A model without any sense but its own: it dislikes a third of the sets, and what it dislikes never changes.
@@ -63,7 +63,7 @@ import Testing
     var most = 0
     for seed in 0..<25 as Range<UInt64> {
       var random = SeededRandom(seed: seed)
-      let fleet = Fleet.random(&random, relays: 100)
+      let fleet = Fleet.drawn(&random, relays: 100)
       let query = PathQuery(from: "a", to: "b", count: 4, objective: objective)
       let search = SetSearch(Worth(try fleet.map.field(for: query, at: fleet.now)), room: ModelStrategy.mostCostings)
       most = max(most, search.steps)
@@ -77,7 +77,7 @@ import Testing
   @Test(arguments: Objective.allCases, 0..<5 as Range<UInt64>)
   func `are the best pair among a hundred relays, too`(objective: Objective, seed: UInt64) throws {
     var random = SeededRandom(seed: seed)
-    let fleet = Fleet.random(&random, relays: 100)
+    let fleet = Fleet.drawn(&random, relays: 100)
     let query = PathQuery(from: "a", to: "b", count: 2, objective: objective)
     let brute = BruteForce(field: try fleet.map.field(for: query, at: fleet.now))
     var model = ModelStrategy { _ in .nothing }
@@ -145,6 +145,24 @@ import Testing
     #expect(answer.paths.map(\.via) == ["r1", "r3"])
     #expect(answer.paths.map(\.reason.description) == ["carries most: 100 Mbit/s", "adds 50 Mbit/s"])
     #expect(answer.rate == BitRate(bitsPerSecond: 150_000_000))
+  }
+
+  @Test func `are the clean ones, where a faster one loses so much that flows do not get its rate`() throws {
+    var fleet = Fleet()
+    fleet.add("a", .gateway)
+    fleet.add("b", .gateway)
+    for (name, delay, megabits, loss) in [("clean", 30, 80, 0), ("lossy", 30, 100, 0.02), ("near", 2, 90, 0.02)]
+      as [(String, Double, Double, Double)]
+    {
+      fleet.add(name)
+      fleet.link("a", name, Line(delay, megabits, loss: loss))
+      fleet.link(name, "b", Line(delay, 1_000))
+    }
+    // Over a short way a loss is soon forgotten.
+    #expect(try fleet.answer("a", "b", 1).paths.map(\.via) == ["near"])
+    #expect(try fleet.answer("a", "b", 2).paths.map(\.via) == ["near", "clean"])
+    // And two others bring again what the third one lost.
+    #expect(try fleet.answer("a", "b", 3).paths.map(\.via) == ["near", "lossy", "clean"])
   }
 
   @Test func `do not lie further apart than what may be added`() throws {

@@ -84,7 +84,7 @@ extension DelayShape {
 
 extension Fleet {
   /// A world between a and b, with relays of few providers, lossy and dear ones, and some that nobody measured.
-  static func random(_ random: inout SeededRandom, relays: Int) -> Fleet {
+  static func drawn(_ random: inout SeededRandom, relays: Int) -> Fleet {
     var fleet = Fleet()
     fleet.add("a", .gateway, megabits: random.below(2) == 0 ? 50 + random.below(400) : nil)
     fleet.add("b", .gateway)

@@ -182,7 +182,7 @@ import Testing
   @Test(arguments: 0..<20 as Range<UInt64>)
   func `gives the same answers after a restart, and ages go on`(seed: UInt64) throws {
     var random = SeededRandom(seed: seed)
-    var fleet = Fleet.random(&random, relays: 8)
+    var fleet = Fleet.drawn(&random, relays: 8)
     fleet.now += .seconds(200)
     fleet.link("a", "r1", Line(3, 30))
     fleet.now += .seconds(700)

@@ -48,7 +48,7 @@ struct Continent {
 
     let direct = add(
       "direct", 2, 3, Continent.megabits(6 + 12 * random.unit()),
-      milliseconds: Continent.across * (1.4 + 1.6 * random.unit()))
+      milliseconds: Continent.across * (1.2 + 1.4 * random.unit()))
     weather(direct, &random)
     ways.append([up, direct, down])
 
@@ -56,8 +56,8 @@ struct Continent {
     for number in 0..<Continent.relays {
       topology.nodes.append(Topology.Node(name: Continent.relay(number), kind: .relay))
       let node = topology.nodes.count - 1
-      let (x, y) = (1.2 * random.unit() - 0.1, 0.7 * (random.unit() - 0.5))
-      func detour() -> Double { 1.05 + 1.1 * random.unit() * random.unit() }
+      let (x, y) = (1.2 * random.unit() - 0.1, random.unit() - 0.5)
+      func detour() -> Double { 1.05 + 1.6 * random.unit() * random.unit() }
       func delay(_ dx: Double) -> Double { 2 + Continent.across * detour() * (dx * dx + y * y).squareRoot() }
       let near = add("near\(number + 1)", 2, node, Continent.rate(&random), milliseconds: delay(x))
       let far = add("far\(number + 1)", node, 3, Continent.rate(&random), milliseconds: delay(1 - x))
@@ -131,6 +131,12 @@ struct Continent {
     var delay = Interval.zero
     var jitters: [Interval] = []
     var delivered = 1.0
+
+    /// Of all of them together.
+    var deviation: Interval {
+      let squares = jitters.reduce(0.0) { $0 + Double($1.nanoseconds) * Double($1.nanoseconds) }
+      return Interval(nanoseconds: Int64(squares.squareRoot()))
+    }
   }
 
   func truth(of links: some Sequence<Int>) -> Truth {

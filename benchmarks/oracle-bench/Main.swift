@@ -1,14 +1,14 @@
 //  oracle-bench — is what the oracle chooses nearly the best there is?
 //
-//  Prediction.  The oracle sees rates to within five in a hundred, and nothing of what a provider's backbone carries; so
-//  it takes a set that is a few in a hundred worse than the best one. Chance gets half.
+//  Prediction.  The oracle sees rates to within five in a hundred, and nothing of what a provider's backbone carries;
+//  so it takes a set that is a few in a hundred worse than the best one. Chance gets half.
 //
-//  Method.  `choice`: a continent for each seed (Continent.swift: 12 relays, two sites, delays with shortcuts, backbones
-//  and uplinks that ways share). For every set of at most k of the 13 ways two whole gateways bond them, and one TCP
-//  sends in bulk, in simulated time over every single link (TestWorld's BondWorld). The best of these figures is 1. The
-//  oracle gets reports with noise (Reports.swift) and answers one question for throughput by its model strategy, with
-//  the resequencing model as what a set costs. `random` is what drawing k ways by chance brings on average: the mean
-//  over all sets of k.
+//  Method.  `choice`: a continent for each seed (Continent.swift: 12 relays, two sites, delays with shortcuts,
+//  backbones and uplinks that ways share). For every set of at most k of the 13 ways two whole gateways bond them, and
+//  one TCP sends in bulk, in simulated time over every single link (TestWorld's BondWorld). The best of these figures
+//  is 1. The oracle gets reports with noise (Reports.swift) and answers one question for throughput by its model
+//  strategy, with the resequencing model as what a set costs. `random` is what drawing k ways by chance brings on
+//  average: the mean over all sets of k.
 //
 //      oracle-bench choice                        20 continents, two paths: 1,820 simulations of 11 s
 //      oracle-bench choice -k 3                   7,540 of them
@@ -41,7 +41,7 @@ import Primitives
       throughput.warmUp = .seconds(Int64(warmUp))
       throughput.time = .seconds(Int64(seconds))
       let kept = Kept(invocation[Words.directory], seed: seed, "\(warmUp)-\(seconds)")
-      let choice = try Choice(throughput, k: k, kept: kept)
+      let choice = try Choice(throughput, k: k, draws: invocation[Words.draws], kept: kept)
       choices.append(choice)
       if invocation[Words.details] { tell(details(choice)) }
     }
@@ -49,11 +49,13 @@ import Primitives
   }
 
   private static func table(_ choices: [Choice]) -> String {
-    var rows = [["seed", "shortcuts", "direct", "best one", "random", "oracle", "best", "oracle/best", "chose", "best"]]
+    var rows = [
+      ["seed", "shortcuts", "direct", "best one", "random", "oracle", "best", "oracle/best", "chose", "best"]
+    ]
     for choice in choices {
       rows.append([
         "\(choice.continent.seed)", "\(choice.continent.shortcuts)", megabits(choice.direct), megabits(choice.single),
-        megabits(choice.random), megabits(choice.chosen), megabits(choice.best), share(choice.chosen / choice.best),
+        megabits(choice.chance), megabits(choice.chosen), megabits(choice.best), share(choice.chosen / choice.best),
         Choice.text(choice.oracle), Choice.text(choice.tried.first?.set ?? []),
       ])
     }
@@ -61,7 +63,7 @@ import Primitives
       share(choices.reduce(0) { $0 + figure($1) / $1.best } / Double(choices.count))
     }
     var text = alignedColumns(rows, right: Set(0..<8))
-    text += "mean of the best: oracle \(mean(\.chosen)), random \(mean(\.random)), best one \(mean(\.single)), "
+    text += "mean of the best: oracle \(mean(\.chosen)), random \(mean(\.chance)), best one \(mean(\.single)), "
     text += "direct \(mean(\.direct))"
     return text
   }
@@ -70,19 +72,21 @@ import Primitives
     var rows = [["goodput", "set"]]
     for one in choice.tried.prefix(8) { rows.append([megabits(one.goodput), Choice.text(one.set)]) }
     var text = "continent \(choice.continent.seed)\n" + alignedColumns(rows, right: [0])
-    for path in choice.answer?.paths ?? [] {
-      text += "oracle: \(path.via ?? "direct") of \(path.provider), \(megabits(Double(path.rate.bitsPerSecond))) Mbit/s, "
+    for path in choice.answer.paths {
+      text +=
+        "oracle: \(path.via ?? "direct") of \(path.provider), \(megabits(Double(path.rate.bitsPerSecond))) Mbit/s, "
       text += "\(plainDecimal(path.delay.inMilliseconds, decimals: 1)) ms, loss \(share(path.loss)), \(path.reason)\n"
     }
-    if let cost = choice.answer?.cost {
+    if let cost = choice.answer.cost {
       text += "cost: \(cost.occupancy.value) bytes, \(plainDecimal(cost.addedDelay.inMilliseconds, decimals: 1)) ms, "
-      text += "loss \(share(cost.loss)); all in all \(megabits(Double(choice.answer?.rate.bitsPerSecond ?? 0)))\n"
+      text += "loss \(share(cost.loss)); all in all \(megabits(Double(choice.answer.rate.bitsPerSecond)))\n"
     }
     for (number, way) in choice.continent.ways.enumerated() {
       let truth = choice.continent.truth(of: way)
       let provider = number == 0 ? "" : " as\(choice.continent.providerOf[number - 1])"
       text += "truth: \(Continent.name(of: number) ?? "direct")\(provider) \(megabits(truth.rate)) Mbit/s, "
-      text += "\(plainDecimal(truth.delay.inMilliseconds, decimals: 1)) ms, loss \(share(1 - truth.delivered)), "
+      text +=
+        "\(plainDecimal(truth.delay.inMilliseconds, decimals: 1)) ms ± \(plainDecimal(truth.deviation.inMilliseconds, decimals: 1)) ms, loss \(share(1 - truth.delivered)), "
       text += "alone \(megabits(choice.goodput(of: [number])))\n"
     }
     return text

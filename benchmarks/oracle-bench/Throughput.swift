@@ -5,13 +5,14 @@ import TestWorld
 
 struct Throughput {
   let continent: Continent
-  var warmUp = Interval.seconds(5)
-  var time = Interval.seconds(5)
+  var warmUp = Interval.seconds(10)
+  var time = Interval.seconds(10)
 
-  /// Goodput in bits a second.
-  func of(_ set: [Int]) throws -> Double {
+  /// Goodput in bits a second. A draw is the same world with other chance: other losses, other jitter.
+  func of(_ set: [Int], draw: Int) throws -> Double {
     let world = try BondWorld(
-      continent.topology, seed: continent.seed, over: .bond, ways: set.map { continent.ways[$0] })
+      continent.topology, seed: continent.seed &+ UInt64(draw) &* 1_000_003, over: .bond,
+      ways: set.map { continent.ways[$0] })
     // Greetings, and an answer over each way.
     world.run(for: .seconds(1))
     let flow = world.addTCP(from: 0)

@@ -92,10 +92,10 @@ struct ALTORanking {
   private var legs = Array(repeating: Legs(), count: ALTOFigure.allCases.count)
   private var missing: [ALTOFigure] = []
 
-  init(_ question: PathQuestion, _ network: ALTONetwork) throws(InquiryFailure) {
+  init(_ question: PathQuestion, _ network: ALTONetwork) throws(ConsultingFailure) {
     let (source, destination) = (try network.find(question.from), try network.find(question.to))
     if source.place == destination.place {
-      throw InquiryFailure(
+      throw ConsultingFailure(
         "both ends are in the place '\(Figures.shown(network.places[source.place].name))'; no way leads between")
     }
     self.question = question
@@ -157,11 +157,11 @@ struct ALTORanking {
 
   // MARK: The choice
 
-  func choice() throws(InquiryFailure) -> PathChoice {
+  func choice() throws(ConsultingFailure) -> PathChoice {
     let objective = question.objective ?? .throughput
     let all = ([nil] + relays.map(\.name)).map { way(over: $0) }
     guard let key = objective.figures.first(where: { figure in all.contains { $0[figure] != nil } }) else {
-      throw InquiryFailure(
+      throw ConsultingFailure(
         "the server has no costs between '\(Figures.shown(question.from))' and '\(Figures.shown(question.to))'")
     }
     var counts = (unmeasured: 0, slow: 0, lossy: 0, expensive: 0)
@@ -181,7 +181,7 @@ struct ALTORanking {
         ways.append(way)
       }
     }
-    guard !ways.isEmpty else { throw InquiryFailure("no way keeps within the limits") }
+    guard !ways.isEmpty else { throw ConsultingFailure("no way keeps within the limits") }
     // Equal ones keep the server's order, the direct one first.
     let ordered = ways.enumerated().sorted { one, other in
       let (a, b) = (one.element[key] ?? 0, other.element[key] ?? 0)

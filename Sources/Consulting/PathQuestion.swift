@@ -39,8 +39,8 @@ public struct PathQuestion: Equatable, Sendable {
   }
 
   /// To the oracle at this address.
-  public func request(to oracle: ResourceAddress) -> InquiryRequest {
-    InquiryRequest(
+  public func request(to oracle: ResourceAddress) -> WebRequest {
+    WebRequest(
       oracle.appending("v1/query"), accept: "application/json", body: .init(type: "application/json", text: json))
   }
 

@@ -34,6 +34,8 @@ struct ALTOCatalogue {
     /// Names of cost types.
     let costs: [String]
     let uses: [String]
+    /// Of a stream: resources whose changes it may tell in a form that we cannot read.
+    let foreign: [String]
   }
 
   struct CostType: Equatable {
@@ -50,9 +52,9 @@ struct ALTOCatalogue {
   static let mostResources = 1_000
 
   /// Adds what a directory at this address says.
-  mutating func add(_ document: JSONValue, at address: ResourceAddress) throws(InquiryFailure) {
+  mutating func add(_ document: JSONValue, at address: ResourceAddress) throws(ConsultingFailure) {
     guard let entries = document["resources"]?.object, resources.count + entries.count <= ALTOCatalogue.mostResources
-    else { throw InquiryFailure("\(address) is no ALTO directory: it has no list of resources") }
+    else { throw ConsultingFailure("\(address) is no ALTO directory: it has no list of resources") }
     let meta = document["meta"]
     defaultMap = defaultMap ?? meta?["default-alto-network-map"]?.string
     for member in meta?["cost-types"]?.object?.members.prefix(ALTOCatalogue.mostResources) ?? [] {
@@ -67,12 +69,19 @@ struct ALTOCatalogue {
       else { continue }
       let costs = entry.value["capabilities"]?["cost-type-names"]?.array ?? []
       let uses = entry.value["uses"]?.array ?? []
+      let changes = entry.value["capabilities"]?["incremental-change-media-types"]?.object?.members ?? []
       resources.append(
         Resource(
           id: entry.name, address: place, type: MediaType.essence(type),
           accepts: entry.value["accepts"]?.string.map { MediaType.essence($0) }, costs: costs.compactMap(\.string),
-          uses: uses.compactMap(\.string)))
+          uses: uses.compactMap(\.string),
+          foreign: changes.filter { !ALTOCatalogue.isMergePatch($0.value.string ?? "") }.map(\.name)))
     }
+  }
+
+  /// Only that, of the forms in a list.
+  private static func isMergePatch(_ types: String) -> Bool {
+    types.split(separator: ",").allSatisfy { MediaType.essence(String($0)) == MergePatch.mediaType }
   }
 
   /// The one that the server names, or else the first.
@@ -121,10 +130,10 @@ struct ALTONetwork {
 
   private static let mostPlaces = 100_000
 
-  init(_ document: JSONValue, id: String) throws(InquiryFailure) {
+  init(_ document: JSONValue, id: String) throws(ConsultingFailure) {
     self.id = id
     guard let map = document["network-map"]?.object, map.count <= ALTONetwork.mostPlaces else {
-      throw InquiryFailure("the server's network map has no list of places")
+      throw ConsultingFailure("the server's network map has no list of places")
     }
     for member in map.members {
       let texts = ["ipv4", "ipv6"].flatMap { member.value[$0]?.array ?? [] }
@@ -133,12 +142,12 @@ struct ALTONetwork {
   }
 
   /// A place's name, or an address in it, with the address if it was one.
-  func find(_ text: String) throws(InquiryFailure) -> (place: Int, address: IPAddress?) {
+  func find(_ text: String) throws(ConsultingFailure) -> (place: Int, address: IPAddress?) {
     if let place = places.firstIndex(where: { $0.name == text }) { return (place, nil) }
     let bare = ["ipv4:", "ipv6:"].contains { text.hasPrefix($0) } ? text.dropFirst(5) : text[...]
     guard let address = IPAddress(bare) else {
       let near = nearestWord(to: text, in: places.map(\.name)).map { "; did you mean '\(Figures.shown($0))'?" }
-      throw InquiryFailure(
+      throw ConsultingFailure(
         "the server knows no place '\(Figures.shown(text))'" + (near ?? "; give a PID of its map, or an address"))
     }
     var best: (place: Int, length: Int)?
@@ -147,7 +156,7 @@ struct ALTONetwork {
         best = (place, prefix.length)
       }
     }
-    guard let best else { throw InquiryFailure("no place of the server's map holds \(address)") }
+    guard let best else { throw ConsultingFailure("no place of the server's map holds \(address)") }
     return (best.place, address)
   }
 }

@@ -6,7 +6,7 @@
 
 import JSON
 
-public struct InquiryRequest: Equatable, Sendable {
+public struct WebRequest: Equatable, Sendable {
   public var address: ResourceAddress
   public var accept: String
   /// The body's type and text; nil: GET.
@@ -24,7 +24,7 @@ public struct InquiryRequest: Equatable, Sendable {
   }
 }
 
-public struct InquiryReply: Sendable {
+public struct WebReply: Sendable {
   public var status: Int
   /// Without parameters, in small letters.
   public var type: String?
@@ -38,29 +38,30 @@ public struct InquiryReply: Sendable {
 }
 
 /// Why there is no answer, as one sentence that needs no subject before it.
-public struct InquiryFailure: Error, Equatable, Sendable, CustomStringConvertible {
+public struct ConsultingFailure: Error, Equatable, Sendable, CustomStringConvertible {
   public let description: String
 
   init(_ description: String) { self.description = description }
 }
 
-extension InquiryReply {
+extension WebReply {
   /// The document of a good answer, or what the server says is wrong: the oracle's way, ALTO's, or neither.
-  func document(from address: ResourceAddress) throws(InquiryFailure) -> JSONValue {
+  func document(from address: ResourceAddress) throws(ConsultingFailure) -> JSONValue {
     let value = try? JSONValue(reading: body, limits: Bounds.reading)
     if status == 200, let value { return value }
-    if status == 200 { throw InquiryFailure("\(address) answers with something that is no JSON") }
+    if status == 200 { throw ConsultingFailure("\(address) answers with something that is no JSON") }
     if let error = value?["error"] {
       let sentence = error["message"]?.string ?? error["code"]?.string ?? "no reason"
       let field = error["field"]?.string.map { " (\(Figures.shown($0)))" } ?? ""
-      throw InquiryFailure("the oracle refuses: \(Figures.shown(sentence))\(field)")
+      let hint = status == 401 ? "; see --token-file" : ""
+      throw ConsultingFailure("the oracle refuses: \(Figures.shown(sentence))\(field)\(hint)")
     }
     if let meta = value?["meta"], let code = meta["code"]?.string {
       let words = [meta["field"], meta["value"], meta["syntax-error"]].compactMap { $0?.string }
       let text = ([code] + words).map { Figures.shown($0) }.joined(separator: ", ")
-      throw InquiryFailure("\(address) refuses: \(text)")
+      throw ConsultingFailure("\(address) refuses: \(text)")
     }
-    throw InquiryFailure("\(address) answers with status \(status)\(InquiryReply.meaning(status))")
+    throw ConsultingFailure("\(address) answers with status \(status)\(WebReply.meaning(status))")
   }
 
   private static func meaning(_ status: Int) -> String {

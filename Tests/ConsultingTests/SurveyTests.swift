@@ -1,5 +1,5 @@
 import ALTO
-import Inquiry
+import Consulting
 import JSON
 import Primitives
 import Testing
@@ -48,7 +48,7 @@ import Testing
     question.mostPrice = 1
     #expect(try Survey.choice(question, Survey.server()).unknown.contains("whether the limit on prices is kept"))
     question.mostDelay = .milliseconds(1)
-    let failure = #expect(throws: InquiryFailure.self) { try Survey.choice(question, Survey.server()) }
+    let failure = #expect(throws: ConsultingFailure.self) { try Survey.choice(question, Survey.server()) }
     #expect(failure?.description == "no way keeps within the limits")
   }
 
@@ -67,7 +67,7 @@ import Testing
       ("branch", "192.0.2.1", "the server has no costs between 'branch' and '192.0.2.1'"),
     ])
   func `says which end is wrong`(from: String, to: String, sentence: String) {
-    let failure = #expect(throws: InquiryFailure.self) {
+    let failure = #expect(throws: ConsultingFailure.self) {
       try Survey.choice(PathQuestion(from: from, to: to), Survey.server())
     }
     #expect(failure?.description == sentence)
@@ -111,7 +111,7 @@ import Testing
       let path = try #require(Survey.choice(question, server).paths.first, "seed \(seed)")
       #expect(path.delay == .nanoseconds(Int64(best * 1e3)), "seed \(seed)")
     } else {
-      #expect(throws: InquiryFailure.self, "seed \(seed)") { try Survey.choice(question, server) }
+      #expect(throws: ConsultingFailure.self, "seed \(seed)") { try Survey.choice(question, server) }
     }
   }
 
@@ -151,7 +151,7 @@ import Testing
       #"{"resources":{"d":{"uri":"\#(uri)","media-type":"application/alto-directory+json"}}}"#
     }
     var asked: [String] = []
-    let failure = #expect(throws: InquiryFailure.self) {
+    let failure = #expect(throws: ConsultingFailure.self) {
       try Survey.choice(PathQuestion(from: "a", to: "b")) { request in
         asked.append(request.address.path)
         return (200, page(request.address.path == "/" ? "x" : "/"))
@@ -162,7 +162,7 @@ import Testing
   }
 
   @Test func `tells a server's refusal`() {
-    let failure = #expect(throws: InquiryFailure.self) {
+    let failure = #expect(throws: ConsultingFailure.self) {
       try Survey.choice(PathQuestion(from: "a", to: "b")) { _ in
         (400, #"{"meta":{"code":"E_MISSING_FIELD","field":"pids"}}"#)
       }
@@ -238,7 +238,7 @@ enum Survey {
     ALTOServer(ALTODirectory(costTypes: types, root: "/alto"), map: map)
   }
 
-  static func answer(_ request: InquiryRequest, _ server: inout ALTOServer) throws -> String {
+  static func answer(_ request: WebRequest, _ server: inout ALTOServer) throws -> String {
     var random = SeededRandom(seed: 1)
     let answer = server.respond(
       to: ALTORequest(
@@ -255,12 +255,12 @@ enum Survey {
   }
 
   static func choice(
-    _ question: PathQuestion, _ answer: (InquiryRequest) throws -> (status: Int, body: String)
+    _ question: PathQuestion, _ answer: (WebRequest) throws -> (status: Int, body: String)
   ) throws -> PathChoice {
     var survey = ALTOSurvey(question, at: try #require(ResourceAddress("http://alto.example.com/")))
     while let request = survey.nextRequest() {
       let (status, body) = try answer(request)
-      try survey.receive(InquiryReply(status: status, type: nil, body: Array(body.utf8)))
+      try survey.receive(WebReply(status: status, type: nil, body: Array(body.utf8)))
     }
     return try survey.choice()
   }

@@ -1,4 +1,4 @@
-import Inquiry
+import Consulting
 import Primitives
 import Testing
 
@@ -34,7 +34,7 @@ import Testing
 
   private func choice(_ text: String, status: Int = 200) throws -> PathChoice {
     try PathChoice(
-      InquiryReply(status: status, type: "application/json", body: Array(text.utf8)), to: question,
+      WebReply(status: status, type: "application/json", body: Array(text.utf8)), to: question,
       from: #require(oracle))
   }
 
@@ -93,7 +93,8 @@ import Testing
         #"the oracle refuses: no such node: "hw" (to)"#
       ),
       (
-        401, #"{"error":{"code":"E_TOKEN","message":"a token is needed"}}"#, "the oracle refuses: a token is needed"
+        401, #"{"error":{"code":"E_TOKEN","message":"a token is needed"}}"#,
+        "the oracle refuses: a token is needed; see --token-file"
       ),
       (403, "no", "http://127.0.0.1:8460/v1/query answers with status 403; give a token with --token-file"),
       (404, "<html>", "http://127.0.0.1:8460/v1/query answers with status 404: nothing is there"),
@@ -103,7 +104,7 @@ import Testing
       (200, #"{"paths":[1]}"#, "http://127.0.0.1:8460/ is no path oracle: its answer has no list of paths"),
     ] as [(Int, String, String)])
   func `that is none is told in one sentence`(status: Int, body: String, sentence: String) throws {
-    let failure = #expect(throws: InquiryFailure.self) { try self.choice(body, status: status) }
+    let failure = #expect(throws: ConsultingFailure.self) { try self.choice(body, status: status) }
     #expect(failure?.description == sentence)
   }
 
@@ -124,7 +125,7 @@ import Testing
     let path = #"{"via":"x","reason":"\#(String(repeating: "r", count: 5_000))"}"#
     #expect(try ChoiceReport(choice("{\"paths\":[\(path)]}"), to: question).text.utf8.count < 600)
     let many = Array(repeating: "{}", count: 65).joined(separator: ",")
-    #expect(throws: InquiryFailure.self) { try self.choice("{\"paths\":[\(many)]}") }
+    #expect(throws: ConsultingFailure.self) { try self.choice("{\"paths\":[\(many)]}") }
   }
 }
 

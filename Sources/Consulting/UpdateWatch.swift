@@ -30,6 +30,8 @@ public struct UpdateWatch: Sendable {
     let resource: ALTOCatalogue.Resource
     /// nil: the network map.
     let metric: String?
+    /// False when the server might send changes in a form that we cannot read.
+    let takesPatches: Bool
     var document: JSONValue?
   }
 
@@ -49,13 +51,13 @@ public struct UpdateWatch: Sendable {
   // MARK: Before the stream
 
   /// The directories; nil when the subscription can be made.
-  public func nextRequest() -> InquiryRequest? {
+  public func nextRequest() -> WebRequest? {
     pending.map {
-      InquiryRequest($0, accept: "\(ALTOCatalogue.MediaType.directory),\(ALTOCatalogue.MediaType.error)")
+      WebRequest($0, accept: "\(ALTOCatalogue.MediaType.directory),\(ALTOCatalogue.MediaType.error)")
     }
   }
 
-  public mutating func receive(_ reply: InquiryReply) throws(InquiryFailure) {
+  public mutating func receive(_ reply: WebReply) throws(ConsultingFailure) {
     guard let address = pending else { preconditionFailure("this answers nothing") }
     pending = nil
     visited.append(address)
@@ -70,14 +72,17 @@ public struct UpdateWatch: Sendable {
     }
     pending = catalogue.directories.first { !visited.contains($0) }
     if pending == nil || visited.count >= UpdateWatch.mostDirectories {
-      throw InquiryFailure("\(visited[0]) offers no stream of updates (RFC 8895)")
+      throw ConsultingFailure("\(visited[0]) offers no stream of updates (RFC 8895)")
     }
   }
 
-  private func choose(of updates: ALTOCatalogue.Resource) throws(InquiryFailure) -> [Followed] {
+  private func choose(of updates: ALTOCatalogue.Resource) throws(ConsultingFailure) -> [Followed] {
     func isOffered(_ resource: ALTOCatalogue.Resource) -> Bool { updates.uses.contains(resource.id) }
+    func follow(_ resource: ALTOCatalogue.Resource, _ metric: String?) -> Followed {
+      Followed(resource: resource, metric: metric, takesPatches: !updates.foreign.contains(resource.id))
+    }
     var list: [Followed] = []
-    if let map = catalogue.networkMap, isOffered(map) { list.append(Followed(resource: map, metric: nil)) }
+    if let map = catalogue.networkMap, isOffered(map) { list.append(follow(map, nil)) }
     var known: [String] = []
     var costs: [(metric: String, resource: ALTOCatalogue.Resource)] = []
     for type in catalogue.costTypes where type.mode == "numerical" && !known.contains(type.metric) {
@@ -91,35 +96,38 @@ public struct UpdateWatch: Sendable {
     if let strange = metrics.first(where: { !known.contains($0) }) {
       let near = nearestWord(to: strange, in: known).map { "did you mean '\(Figures.shown($0))'?" }
       let all = "it has \(known.map { Figures.shown($0) }.joined(separator: ", "))"
-      throw InquiryFailure("the server streams no costs of the metric '\(Figures.shown(strange))'; \(near ?? all)")
+      throw ConsultingFailure("the server streams no costs of the metric '\(Figures.shown(strange))'; \(near ?? all)")
     }
     let usual = UpdateWatch.usual.contains { known.contains($0) } ? UpdateWatch.usual : known
     let wanted = metrics.isEmpty ? usual : metrics
-    list += costs.filter { wanted.contains($0.metric) }.map { Followed(resource: $0.resource, metric: $0.metric) }
-    if list.isEmpty { throw InquiryFailure("\(updates.address) streams neither a network map nor cost maps") }
+    list += costs.filter { wanted.contains($0.metric) }.map { follow($0.resource, $0.metric) }
+    if list.isEmpty { throw ConsultingFailure("\(updates.address) streams neither a network map nor cost maps") }
     return Array(list.prefix(UpdateWatch.mostResources))
   }
 
   /// What opens the stream; the answer is `text/event-stream`.
-  public func subscription() -> InquiryRequest {
+  public func subscription() -> WebRequest {
     guard let stream else { preconditionFailure("the directory comes first") }
     let text = JSONText.object { page in
       page.object("add") {
         for (number, entry) in followed.enumerated() {
-          $0.object("w\(number)") { $0.member("resource-id", entry.resource.id) }
+          $0.object("w\(number)") {
+            $0.member("resource-id", entry.resource.id)
+            if !entry.takesPatches { $0.member("incremental-changes", false) }
+          }
         }
       }
     }
-    return InquiryRequest(
+    return WebRequest(
       stream, accept: "\(ALTOCatalogue.MediaType.events),\(ALTOCatalogue.MediaType.error)",
       body: .init(type: ALTOCatalogue.MediaType.updates, text: text))
   }
 
   /// Why the stream was not opened, of an answer that is none.
-  public func refusal(_ reply: InquiryReply) -> InquiryFailure {
-    do throws(InquiryFailure) {
+  public func refusal(_ reply: WebReply) -> ConsultingFailure {
+    do throws(ConsultingFailure) {
       _ = try reply.document(from: subscription().address)
-      return InquiryFailure("\(subscription().address) answers with no stream of events")
+      return ConsultingFailure("\(subscription().address) answers with no stream of events")
     } catch {
       return error
     }
@@ -127,22 +135,25 @@ public struct UpdateWatch: Sendable {
 
   // MARK: The stream
 
-  public mutating func receive(event name: String, _ data: String) throws(InquiryFailure) -> [MapChange] {
+  public mutating func receive(event name: String, _ data: String) throws(ConsultingFailure) -> [MapChange] {
     let words = name.split(separator: ",", maxSplits: 1, omittingEmptySubsequences: false)
     let type = ALTOCatalogue.MediaType.essence(String(words[0]))
     guard let document = try? JSONValue(reading: data, limits: Bounds.reading) else {
-      throw InquiryFailure("the server's stream has something in it that is no JSON")
+      throw ConsultingFailure("the server's stream has something in it that is no JSON")
     }
     guard words.count == 2 else { return try control(document) }
     guard words[1].hasPrefix("w"), let number = Int(words[1].dropFirst()), followed.indices.contains(number) else {
-      throw InquiryFailure("the server's stream is about something that nobody asked for")
+      throw ConsultingFailure("the server's stream is about something that nobody asked for")
     }
     let before = followed[number].document
     if type == MergePatch.mediaType {
-      guard let before else { throw InquiryFailure("the server sends a change of what it never sent") }
+      guard let before else { throw ConsultingFailure("the server sends a change of what it never sent") }
       let changes = self.changes(document, of: followed[number], before)
       followed[number].document = MergePatch.apply(document, to: before)
       return changes
+    }
+    guard type == followed[number].resource.type else {
+      throw ConsultingFailure("the server's stream tells a change in a form that nobody asked for")
     }
     followed[number].document = document
     guard let before, let patch = MergePatch.difference(from: before, to: document) else {
@@ -152,17 +163,19 @@ public struct UpdateWatch: Sendable {
   }
 
   /// The server says what it begins and what it ends.
-  private func control(_ document: JSONValue) throws(InquiryFailure) -> [MapChange] {
+  private func control(_ document: JSONValue) throws(ConsultingFailure) -> [MapChange] {
     guard let stopped = document["stopped"]?.array, !stopped.isEmpty else { return [] }
     let why = document["description"]?.string.map { ": \(Figures.shown($0))" } ?? ""
-    throw InquiryFailure("the server ends the stream\(why)")
+    throw ConsultingFailure("the server ends the stream\(why)")
   }
 
   private func summary(of entry: Followed) -> MapChange {
     let table = entry.document?[entry.metric == nil ? "network-map" : "cost-map"]?.object
     let rows = table?.members ?? []
     let count = entry.metric == nil ? rows.count : rows.reduce(0) { $0 + ($1.value.object?.count ?? 0) }
-    return MapChange(resource: Figures.shown(entry.resource.id), what: .whole(metric: entry.metric, count: count))
+    return MapChange(
+      resource: Figures.shown(entry.resource.id),
+      what: .whole(metric: entry.metric.map { Figures.shown($0) }, count: count))
   }
 
   private func changes(_ patch: JSONValue, of entry: Followed, _ before: JSONValue) -> [MapChange] {

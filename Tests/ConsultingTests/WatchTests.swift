@@ -1,5 +1,5 @@
 import ALTO
-import Inquiry
+import Consulting
 import JSON
 import Primitives
 import Testing
@@ -51,9 +51,26 @@ import Testing
   @Test func `follows the metrics that were asked for, and says which there are`() throws {
     var world = try World(metrics: ["routingcost"])
     #expect(try world.subscribe().compactMap { $0.text(at: "") }.last == "  routingcost  6 costs")
-    let failure = #expect(throws: InquiryFailure.self) { try World(metrics: ["delay-aw"]) }
+    let failure = #expect(throws: ConsultingFailure.self) { try World(metrics: ["delay-aw"]) }
     #expect(
       failure?.description == "the server streams no costs of the metric 'delay-aw'; did you mean 'delay-ow'?")
+  }
+
+  @Test func `asks for whole documents where changes would come in a form that it cannot read`() throws {
+    var watch = UpdateWatch(at: try #require(ResourceAddress("http://alto.example.com/")))
+    let directory = #"""
+      {"meta":{"cost-types":{"r":{"cost-metric":"routingcost","cost-mode":"numerical"}}},"resources":{
+       "m":{"uri":"m","media-type":"application/alto-networkmap+json"},
+       "c":{"uri":"c","media-type":"application/alto-costmap+json","capabilities":{"cost-type-names":["r"]}},
+       "u":{"uri":"u","media-type":"text/event-stream","accepts":"application/alto-updatestreamparams+json",
+            "uses":["m","c"],"capabilities":{"incremental-change-media-types":{
+             "m":"application/merge-patch+json,application/json-patch+json","c":"application/merge-patch+json"}}}}}
+      """#
+    _ = watch.nextRequest()
+    try watch.receive(WebReply(status: 200, type: nil, body: Array(directory.utf8)))
+    #expect(
+      watch.subscription().body?.text
+        == #"{"add":{"w0":{"resource-id":"m","incremental-changes":false},"w1":{"resource-id":"c"}}}"#)
   }
 
   @Test func `tells after a lost connection what happened in between`() throws {
@@ -97,6 +114,7 @@ import Testing
       ("application/merge-patch+json,w9", "{}", "the server's stream is about something that nobody asked for"),
       ("application/merge-patch+json,", "{}", "the server's stream is about something that nobody asked for"),
       ("application/x,w99999999999999999999", "{}", "the server's stream is about something that nobody asked for"),
+      ("application/json-patch+json,w0", "[]", "the server's stream tells a change in a form that nobody asked for"),
       ("application/merge-patch+json,w0", "{", "the server's stream has something in it that is no JSON"),
       (
         "application/alto-updatestreamcontrol+json", #"{"stopped":["w0"],"description":"restart\u001b"}"#,
@@ -105,7 +123,7 @@ import Testing
     ])
   func `ends with a sentence when the stream is wrong or over`(name: String, data: String, sentence: String) throws {
     var world = try World()
-    let failure = #expect(throws: InquiryFailure.self) { try world.watch.receive(event: name, data) }
+    let failure = #expect(throws: ConsultingFailure.self) { try world.watch.receive(event: name, data) }
     #expect(failure?.description == sentence)
   }
 
@@ -142,7 +160,7 @@ private struct World {
     watch = UpdateWatch(at: try #require(ResourceAddress("http://alto.example.com/alto/")), metrics: metrics)
     while let request = watch.nextRequest() {
       let body = try Survey.answer(request, &server)
-      try watch.receive(InquiryReply(status: 200, type: nil, body: Array(body.utf8)))
+      try watch.receive(WebReply(status: 200, type: nil, body: Array(body.utf8)))
     }
   }
 

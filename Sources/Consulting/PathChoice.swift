@@ -70,11 +70,11 @@ public struct PathChoice: Equatable, Sendable {
   private static let mostPaths = 64
 
   /// The oracle's answer to a question.
-  public init(_ reply: InquiryReply, to question: PathQuestion, from oracle: ResourceAddress) throws(InquiryFailure) {
+  public init(_ reply: WebReply, to question: PathQuestion, from oracle: ResourceAddress) throws(ConsultingFailure) {
     let document = try reply.document(from: oracle.appending("v1/query"))
     guard let paths = document["paths"]?.array, paths.count <= PathChoice.mostPaths,
       paths.allSatisfy({ $0.object != nil })
-    else { throw InquiryFailure("\(oracle) is no path oracle: its answer has no list of paths") }
+    else { throw ConsultingFailure("\(oracle) is no path oracle: its answer has no list of paths") }
     self.paths = paths.map { Path(reading: $0) }
     whole = document["set"].flatMap { $0.object == nil ? nil : Whole(reading: $0) }
     if let other = document["runner_up"], let via = other["via"]?.array, via.count <= PathChoice.mostPaths {

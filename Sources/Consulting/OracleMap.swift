@@ -29,17 +29,18 @@ public struct OracleMap: Sendable {
   /// A square of a thousand is a million cells; no oracle shows so much.
   static let mostNodes = 1_000
 
-  public static func request(to oracle: ResourceAddress) -> InquiryRequest {
-    InquiryRequest(oracle.appending("v1/map"), accept: "application/json")
+  public static func request(to oracle: ResourceAddress) -> WebRequest {
+    WebRequest(oracle.appending("v1/map"), accept: "application/json")
   }
 
-  public init(_ reply: InquiryReply, from oracle: ResourceAddress) throws(InquiryFailure) {
+  public init(_ reply: WebReply, from oracle: ResourceAddress) throws(ConsultingFailure) {
     document = try reply.document(from: oracle.appending("v1/map"))
     guard let list = document["nodes"]?.array, let lines = document["edges"]?.array else {
-      throw InquiryFailure("\(oracle) is no path oracle: its map has no nodes and edges")
+      throw ConsultingFailure("\(oracle) is no path oracle: its map has no nodes and edges")
     }
     if list.count > OracleMap.mostNodes {
-      throw InquiryFailure("the map has \(list.count) nodes, and \(OracleMap.mostNodes) can be shown; ask with --json")
+      throw ConsultingFailure(
+        "the map has \(list.count) nodes, and \(OracleMap.mostNodes) can be shown; ask with --json")
     }
     var nodes: [Node] = []
     for value in list {

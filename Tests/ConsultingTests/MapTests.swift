@@ -1,11 +1,11 @@
-import Inquiry
+import Consulting
 import Primitives
 import Testing
 
 @Suite struct `An oracle's map for people` {
   static let text = #"""
-    {"revision":3,"nodes":[{"name":"r1","kind":"relay","provider":"as1","region":"eu"},{"name":"branch","kind":"gateway"},
-     {"name":"hq","kind":"gateway","provider":""},{"name":"<r&2>","kind":"relay"}],
+    {"revision":3,"nodes":[{"name":"r1","kind":"relay","provider":"as1","region":"eu"},
+     {"name":"branch","kind":"gateway"},{"name":"hq","kind":"gateway","provider":""},{"name":"<r&2>","kind":"relay"}],
      "edges":[{"from":"branch","to":"hq","delay_us":98200,"loss":0.01,"rate_bps":50000000},
       {"from":"hq","to":"branch","delay_us":null,"round_trip_us":195800,"loss":0.012},
       {"from":"branch","to":"r1","delay_us":20100,"loss":0},{"from":"r1","to":"hq","delay_us":19840,"loss":0.0004},
@@ -16,7 +16,7 @@ import Testing
 
   static func map(_ text: String = text) throws -> OracleMap {
     try OracleMap(
-      InquiryReply(status: 200, type: "application/json", body: Array(text.utf8)),
+      WebReply(status: 200, type: "application/json", body: Array(text.utf8)),
       from: #require(ResourceAddress("http://127.0.0.1:8460")))
   }
 
@@ -76,7 +76,7 @@ import Testing
       ("[", "http://127.0.0.1:8460/v1/map answers with something that is no JSON"),
     ])
   func `that is none is told in one sentence`(text: String, sentence: String) {
-    let failure = #expect(throws: InquiryFailure.self) { try Self.map(text) }
+    let failure = #expect(throws: ConsultingFailure.self) { try Self.map(text) }
     #expect(failure?.description == sentence)
   }
 

@@ -1,4 +1,4 @@
-import Inquiry
+import Consulting
 import Testing
 
 @Suite struct `An address of the web` {

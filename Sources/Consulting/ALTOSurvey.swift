@@ -48,26 +48,26 @@ public struct ALTOSurvey: Sendable {
   }
 
   /// nil when all is known that can be.
-  public mutating func nextRequest() -> InquiryRequest? {
+  public mutating func nextRequest() -> WebRequest? {
     guard let step = steps.first else { return nil }
     precondition(!isAsking, "an answer comes before the next question")
     isAsking = true
     func accept(_ type: String) -> String { "\(type),\(ALTOCatalogue.MediaType.error)" }
     switch step {
-    case .directory(let address): return InquiryRequest(address, accept: accept(ALTOCatalogue.MediaType.directory))
-    case .map(let resource): return InquiryRequest(resource.address, accept: accept(resource.type))
+    case .directory(let address): return WebRequest(address, accept: accept(ALTOCatalogue.MediaType.directory))
+    case .map(let resource): return WebRequest(resource.address, accept: accept(resource.type))
     case .costs(_, let resource, let type):
-      let body = resource.accepts.map { InquiryRequest.Body(type: $0, text: filter(resource, type)) }
-      return InquiryRequest(resource.address, accept: accept(resource.type), body: body)
+      let body = resource.accepts.map { WebRequest.Body(type: $0, text: filter(resource, type)) }
+      return WebRequest(resource.address, accept: accept(resource.type), body: body)
     }
   }
 
   /// The answer to the request before.
-  public mutating func receive(_ reply: InquiryReply) throws(InquiryFailure) {
+  public mutating func receive(_ reply: WebReply) throws(ConsultingFailure) {
     precondition(isAsking && !steps.isEmpty, "this answers nothing")
     isAsking = false
     let step = steps.removeFirst()
-    do throws(InquiryFailure) {
+    do throws(ConsultingFailure) {
       switch step {
       case .directory(let address): try read(directory: reply, at: address)
       case .map(let resource): try read(map: reply, of: resource)
@@ -81,14 +81,14 @@ public struct ALTOSurvey: Sendable {
   }
 
   /// Behind the last answer.
-  public func choice() throws(InquiryFailure) -> PathChoice {
-    guard let ranking, steps.isEmpty else { throw InquiryFailure("the server was not asked to the end") }
+  public func choice() throws(ConsultingFailure) -> PathChoice {
+    guard let ranking, steps.isEmpty else { throw ConsultingFailure("the server was not asked to the end") }
     return try ranking.choice()
   }
 
   // MARK: Answers
 
-  private mutating func read(directory reply: InquiryReply, at address: ResourceAddress) throws(InquiryFailure) {
+  private mutating func read(directory reply: WebReply, at address: ResourceAddress) throws(ConsultingFailure) {
     visited.append(address)
     try catalogue.add(reply.document(from: address), at: address)
     if let map = catalogue.networkMap {
@@ -97,11 +97,11 @@ public struct ALTOSurvey: Sendable {
     }
     guard let next = catalogue.directories.first(where: { !visited.contains($0) }),
       visited.count < ALTOSurvey.mostDirectories
-    else { throw InquiryFailure("\(root) offers no network map, so it has no places to look for ways between") }
+    else { throw ConsultingFailure("\(root) offers no network map, so it has no places to look for ways between") }
     steps = [.directory(next)]
   }
 
-  private mutating func read(map reply: InquiryReply, of resource: ALTOCatalogue.Resource) throws(InquiryFailure) {
+  private mutating func read(map reply: WebReply, of resource: ALTOCatalogue.Resource) throws(ConsultingFailure) {
     let network = try ALTONetwork(reply.document(from: resource.address), id: resource.id)
     var ranking = try ALTORanking(question, network)
     for figure in ALTOFigure.allCases {
@@ -118,8 +118,8 @@ public struct ALTOSurvey: Sendable {
   }
 
   private mutating func read(
-    costs reply: InquiryReply, _ figure: ALTOFigure, _ resource: ALTOCatalogue.Resource
-  ) throws(InquiryFailure) {
+    costs reply: WebReply, _ figure: ALTOFigure, _ resource: ALTOCatalogue.Resource
+  ) throws(ConsultingFailure) {
     let document = try reply.document(from: resource.address)
     if let table = document["cost-map"]?.object {
       ranking?.add(figure, table) { $0 }
@@ -127,7 +127,7 @@ public struct ALTOSurvey: Sendable {
       let names = ranking.endpoints(atMost: ALTOSurvey.mostEndpoints)
       self.ranking?.add(figure, table) { text in names.first { $0.text == text }?.name }
     } else {
-      throw InquiryFailure("\(resource.address) answers without a map of costs")
+      throw ConsultingFailure("\(resource.address) answers without a map of costs")
     }
   }
 

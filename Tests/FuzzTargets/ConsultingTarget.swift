@@ -1,16 +1,16 @@
-//  InquiryTarget.swift — what an oracle or an ALTO server answers, when it means harm to whoever asks.
+//  ConsultingTarget.swift — what an oracle or an ALTO server answers, when it means harm to whoever asks.
 //
 //  The first byte chooses who asks, and whether the answer is a good one; documents follow, with a record separator
 //  (0x1e) between them. Whatever comes: an answer or one sentence, in a bounded number of requests, and no character
 //  in it that moves a terminal's cursor. What is printed for programs is JSON on one line.
 
-import Inquiry
+import Consulting
 import JSON
 
-func checkInquiry(_ bytes: [UInt8]) throws(Violation) {
+func checkConsulting(_ bytes: [UInt8]) throws(Violation) {
   guard let first = bytes.first, let root = ResourceAddress("https://alto.example.com:8461/alto/") else { return }
   let pieces = bytes.dropFirst().split(separator: 0x1e, omittingEmptySubsequences: false).map { Array($0) }
-  let replies = pieces.map { InquiryReply(status: first & 0x80 == 0 ? 200 : 400, type: nil, body: $0) }
+  let replies = pieces.map { WebReply(status: first & 0x80 == 0 ? 200 : 400, type: nil, body: $0) }
   do {
     switch first & 0x7f {
     case 0: try checkChoice(replies[0], root)
@@ -26,14 +26,14 @@ func checkInquiry(_ bytes: [UInt8]) throws(Violation) {
   }
 }
 
-private func checkChoice(_ reply: InquiryReply, _ root: ResourceAddress) throws {
+private func checkChoice(_ reply: WebReply, _ root: ResourceAddress) throws {
   let question = PathQuestion(from: "a", to: "b")
   let report = ChoiceReport(try PathChoice(reply, to: question, from: root), to: question)
   try checkShown(report.text, lines: true)
   try checkJSONLine(report.json)
 }
 
-private func checkMap(_ reply: InquiryReply, _ root: ResourceAddress) throws {
+private func checkMap(_ reply: WebReply, _ root: ResourceAddress) throws {
   let map = try OracleMap(reply, from: root)
   try checkShown(MapReport(map).text, lines: true)
   try checkShown(MapPicture(map).text, lines: true)
@@ -41,7 +41,7 @@ private func checkMap(_ reply: InquiryReply, _ root: ResourceAddress) throws {
 }
 
 /// The last document answers all that is asked after it.
-private func checkSurvey(_ replies: [InquiryReply], _ root: ResourceAddress) throws {
+private func checkSurvey(_ replies: [WebReply], _ root: ResourceAddress) throws {
   var question = PathQuestion(from: "a", to: "10.0.0.1", count: 3)
   question.mostLoss = 0.5
   var survey = ALTOSurvey(question, at: root)
@@ -59,7 +59,7 @@ private func checkSurvey(_ replies: [InquiryReply], _ root: ResourceAddress) thr
 }
 
 /// Directories first; then each document is an event, its name in its first line.
-private func checkWatch(_ replies: [InquiryReply], _ root: ResourceAddress) throws {
+private func checkWatch(_ replies: [WebReply], _ root: ResourceAddress) throws {
   var watch = UpdateWatch(at: root)
   var rest = replies[...]
   while let request = watch.nextRequest() {
