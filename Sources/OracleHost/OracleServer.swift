@@ -162,15 +162,19 @@ public struct OracleServer: ~Copyable {
     limits.patience = 5
     limits.connectionMemory = 16 << 10
     limits.mostBody = Oracle.Limits.body
+    // Whole maps: the largest takes a fifth of a second to write, and queries do not wait for it.
+    let isSlow: HTTPServer.Slowness = { Oracle.isALTO($0.path) || $0.path == "/v1/map" }
     if let identity {
       do throws(HTTPFailure) {
-        return try HTTPServer.start(listening: descriptor, limits: limits, identity: identity, handler: handler)
+        return try HTTPServer.start(
+          listening: descriptor, limits: limits, identity: identity, isSlow: isSlow, handler: handler)
       } catch {
         close(descriptor)
         throw OracleFailure("cannot serve HTTPS on \(endpoint): \(error)")
       }
     }
-    guard let server = HTTPServer.start(listening: descriptor, limits: limits, handler: handler) else {
+    guard let server = HTTPServer.start(listening: descriptor, limits: limits, isSlow: isSlow, handler: handler)
+    else {
       close(descriptor)
       throw OracleFailure("there is no thread for \(endpoint): raise the limit of processes (ulimit -u)")
     }

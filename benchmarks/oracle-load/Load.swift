@@ -2,6 +2,7 @@
 
 import Commands
 import FoundationEssentials
+import Glibc
 import POSIX
 import Primitives
 
@@ -85,8 +86,8 @@ struct Load {
   }
 
   private func size(of path: String?) -> Int {
-    let attributes = path.flatMap { try? FileManager.default.attributesOfItem(atPath: $0) }
-    return attributes?[.size] as? Int ?? 0
+    var status = stat()
+    return path.map { stat($0, &status) } == 0 ? Int(status.st_size) : 0
   }
 
   private func row(_ name: String, _ waits: [Interval]) -> [String] {
