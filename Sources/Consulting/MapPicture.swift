@@ -39,12 +39,15 @@ public struct MapPicture: Sendable {
   private static let strongest = 0.5
   private static let leastLoss = 0.001
 
-  public init(_ map: OracleMap) {
-    let count = map.nodes.count
+  /// Of the nodes at these places of the map; relays that are not among them are thought of all the same.
+  public init(_ map: OracleMap, showing places: [Int]? = nil) {
+    let places = places ?? Array(map.nodes.indices)
+    let nodes = places.map { map.nodes[$0] }
+    let count = nodes.count
     // Figures fit into large squares; of a large map the colours remain.
     let side = count <= 16 ? 58.0 : count <= 40 ? 24.0 : max(4, (960 / Double(count)).rounded(.down))
     let hasFigures = side >= 50
-    let names = map.nodes.map { MapPicture.cut($0.name) }
+    let names = nodes.map { MapPicture.cut($0.name) }
     let longest = names.reduce(0) { max($0, $1.count) }
     let hasNames = side >= 12
     let gutter = hasNames ? Double(longest) * MapPicture.letter + 12 : 0
@@ -54,22 +57,21 @@ public struct MapPicture: Sendable {
     let height = top + side * Double(count) + MapPicture.foot
     var page = Page(width: width, height: height)
     page.label("Delays between nodes, as the oracle believes them", MapPicture.margin, 36, .text, 18, "start")
-    let relays = map.nodes.count(where: \.isRelay)
+    let relays = nodes.count(where: \.isRelay)
     page.label(
       "\(count - relays) gateways, \(relays) relays; from the left to the top", MapPicture.margin, 58, .faint, 13,
       "start")
 
-    let delays = map.nodes.indices.flatMap { from in map.nodes.indices.compactMap { map[from, $0]?.delay } }
+    let delays = places.flatMap { from in places.compactMap { map[from, $0]?.delay } }
     let scale = Scale(delays)
-    for from in map.nodes.indices {
-      let y = top + side * Double(from)
+    for (row, from) in places.enumerated() {
+      let y = top + side * Double(row)
       if hasNames {
-        page.label(names[from], left - 8, y + side / 2 + 4.5, map.nodes[from].isRelay ? .faint : .text, 12, "end")
-        let x = left + side * (Double(from) + 0.5)
-        page.slanted(names[from], x, top - 8, map.nodes[from].isRelay ? .faint : .text)
+        page.label(names[row], left - 8, y + side / 2 + 4.5, nodes[row].isRelay ? .faint : .text, 12, "end")
+        page.slanted(names[row], left + side * (Double(row) + 0.5), top - 8, nodes[row].isRelay ? .faint : .text)
       }
-      for to in map.nodes.indices {
-        let x = left + side * Double(to)
+      for (column, to) in places.enumerated() {
+        let x = left + side * Double(column)
         let edge = from == to ? nil : map[from, to]
         let hint = edge.map { MapPicture.hint(map, from, to, $0) }
         page.square(x, y, side, heat: edge?.delay.map { scale.opacity($0) }, hint: hint)

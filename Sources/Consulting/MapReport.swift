@@ -12,15 +12,20 @@ import Primitives
 
 public struct MapReport: Sendable {
   private let map: OracleMap
+  private let places: [Int]
 
-  public init(_ map: OracleMap) { self.map = map }
+  /// Of the nodes at these places of the map; relays that are not among them are thought of all the same.
+  public init(_ map: OracleMap, showing places: [Int]? = nil) {
+    self.map = map
+    self.places = places ?? Array(map.nodes.indices)
+  }
 
   public var text: String {
-    let nodes = map.nodes
-    if nodes.isEmpty { return "the oracle knows no nodes\n" }
-    var rows = [[""] + nodes.map { Figures.shown($0.name) }]
-    for from in nodes.indices {
-      rows.append([Figures.shown(nodes[from].name)] + nodes.indices.map { from == $0 ? "-" : cell(from, $0) })
+    if places.isEmpty { return "the oracle knows no nodes\n" }
+    let names = places.map { Figures.shown(map.nodes[$0].name) }
+    var rows = [[""] + names]
+    for (name, from) in zip(names, places) {
+      rows.append([name] + places.map { from == $0 ? "-" : cell(from, $0) })
     }
     var text = alignedColumns(rows, right: [])
     text += "\ndelay in ms / loss in %, from the left to the top; . nobody measured it"
@@ -37,7 +42,7 @@ public struct MapReport: Sendable {
   }
 
   private var hasShortcut: Bool {
-    map.nodes.indices.contains { from in map.nodes.indices.contains { map.shortcut(from: from, to: $0) != nil } }
+    places.contains { from in places.contains { map.shortcut(from: from, to: $0) != nil } }
   }
 
   static func milliseconds(_ interval: Interval) -> String {

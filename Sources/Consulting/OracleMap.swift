@@ -20,14 +20,16 @@ public struct OracleMap: Sendable {
 
   /// Gateways first, each kind in the oracle's order.
   public let nodes: [Node]
-  /// By source and destination, as places in the list of nodes.
-  private var edges: [[Edge?]]
+  /// By source, then by destination, as places in the list of nodes. Nobody measures all of a fleet.
+  private var edges: [[Int: Edge]]
   /// How many edges the oracle has that are not here.
   public private(set) var missing = 0
   let document: JSONValue
 
-  /// A square of a thousand is a million cells; no oracle shows so much.
-  static let mostNodes = 1_000
+  /// An oracle of ours knows 4,096 gateways and 256 relays.
+  static let mostNodes = 5_000
+  /// A table with more columns is wider than any screen, and a picture has more squares than anybody looks at.
+  static let mostShown = 200
 
   public static func request(to oracle: ResourceAddress) -> WebRequest {
     WebRequest(oracle.appending("v1/map"), accept: "application/json")
@@ -54,7 +56,7 @@ public struct OracleMap: Sendable {
     self.nodes = ordered
     var places: [String: Int] = [:]
     for (place, node) in ordered.enumerated() { places[node.name] = place }
-    edges = Array(repeating: Array(repeating: nil, count: ordered.count), count: ordered.count)
+    edges = Array(repeating: [:], count: ordered.count)
     for line in lines {
       guard let from = line["from"]?.string.flatMap({ places[$0] }), let to = line["to"]?.string.flatMap({ places[$0] })
       else { continue }
@@ -66,6 +68,24 @@ public struct OracleMap: Sendable {
   }
 
   public subscript(from: Int, to: Int) -> Edge? { edges[from][to] }
+
+  /// The places of these nodes, or of all when there are no names.
+  public func places(of names: [String]) throws(ConsultingFailure) -> [Int] {
+    var places: [Int] = []
+    for name in names {
+      guard let place = nodes.firstIndex(where: { $0.name == name }) else {
+        let near = nearestWord(to: name, in: nodes.map(\.name)).map { "; did you mean '\(Figures.shown($0))'?" }
+        throw ConsultingFailure("the oracle knows no node '\(Figures.shown(name))'\(near ?? "")")
+      }
+      if !places.contains(place) { places.append(place) }
+    }
+    let chosen = names.isEmpty ? Array(nodes.indices) : places
+    if chosen.count > OracleMap.mostShown {
+      throw ConsultingFailure(
+        "the map has \(nodes.count) nodes, and \(OracleMap.mostShown) can be shown; choose with --node, or take --json")
+    }
+    return chosen
+  }
 
   /// The relay over which a packet would be there first, if it would be there before one that goes straight on.
   public func shortcut(from: Int, to: Int) -> (relay: Int, delay: Interval)? {

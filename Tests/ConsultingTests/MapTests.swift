@@ -45,6 +45,33 @@ import Testing
     #expect(map.shortcut(from: 0, to: 2) == nil && map.shortcut(from: 0, to: 0) == nil)
   }
 
+  @Test func `shows some nodes of many, and thinks of relays that are not among them`() throws {
+    let map = try Self.map()
+    let places = try map.places(of: ["hq", "branch", "hq"])
+    #expect(
+      MapReport(map, showing: places).text == """
+                hq          branch
+        hq      -           97.9 / 1.2 *
+        branch  98.2 / 1 *  -
+
+        delay in ms / loss in %, from the left to the top; . nobody measured it; * faster over a relay
+        2 more edges are in the oracle's map than it shows
+
+        """)
+    let picture = MapPicture(map, showing: places).text
+    #expect(picture.split(separator: "<rect ").count == 2 + 4 && picture.contains("2 gateways, 0 relays"))
+    let failure = #expect(throws: ConsultingFailure.self) { try map.places(of: ["hw"]) }
+    #expect(failure?.description == "the oracle knows no node 'hw'; did you mean 'hq'?")
+  }
+
+  @Test func `of a large fleet is shown in part, or said in full to programs`() throws {
+    let nodes = (0..<201).map { #"{"name":"g\#($0)"}"# }.joined(separator: ",")
+    let map = try Self.map(#"{"nodes":[\#(nodes)],"edges":[]}"#)
+    #expect(try map.places(of: ["g7", "g200"]) == [7, 200])
+    #expect(throws: ConsultingFailure.self) { try map.places(of: []) }
+    #expect(MapReport(map).json.contains("g200"))
+  }
+
   @Test func `is for programs what the oracle said`() throws {
     let json = try MapReport(Self.map()).json
     #expect(json.hasPrefix(#"{"revision":3,"nodes":["#) && !json.contains("\n"))

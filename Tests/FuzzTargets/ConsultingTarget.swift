@@ -35,9 +35,10 @@ private func checkChoice(_ reply: WebReply, _ root: ResourceAddress) throws {
 
 private func checkMap(_ reply: WebReply, _ root: ResourceAddress) throws {
   let map = try OracleMap(reply, from: root)
-  try checkShown(MapReport(map).text, lines: true)
-  try checkShown(MapPicture(map).text, lines: true)
   try checkJSONLine(MapReport(map).json)
+  let places = try map.places(of: [])
+  try checkShown(MapReport(map, showing: places).text, lines: true)
+  try checkShown(MapPicture(map, showing: places).text, lines: true)
 }
 
 /// The last document answers all that is asked after it.

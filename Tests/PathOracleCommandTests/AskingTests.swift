@@ -81,6 +81,10 @@ import Testing
       #expect(drawn.code == 0 && drawn.output.isEmpty)
       #expect(Files.text(file).contains("branch → hq: 100 ms, 1 % lost, 50 Mbit/s; over west 40 ms"))
     }
+    let some = PathOracle.run(["map", "--node", "hq", "--node", "east", "--oracle", oracle.address])
+    #expect(some.code == 0 && some.output.split(separator: "\n")[0].split(separator: " ") == ["hq", "east"])
+    let unknown = PathOracle.run(["map", "--node", "hw", "--oracle", oracle.address])
+    #expect(unknown.code == 2 && unknown.complaint == "the oracle knows no node 'hw'; did you mean 'hq'?")
     let document = try JSONValue(reading: PathOracle.run(["map", "--json", "--oracle", oracle.address]).output)
     #expect(document["edges"]?.array?.count == 5)
     let unwritable = PathOracle.run(["map", "--svg", "/nonexistent/map.svg", "--oracle", oracle.address])

@@ -77,17 +77,20 @@ final class RunningOracle {
   }
 
   /// Two gateways and two relays; nobody has measured anything.
-  init(knowsReaders: Bool = false) throws {
+  init(knowsReaders: Bool = false, isSecure: Bool = false) throws {
     var template = Array("/tmp/path-oracle-test-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw Trouble("no temporary folder: \(String(cString: strerror(errno)))") }
     folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     let port = try RunningOracle.freePort()
-    address = "http://127.0.0.1:\(port)"
+    address = "\(isSecure ? "https" : "http")://127.0.0.1:\(port)"
+    if isSecure { try RunningOracle.makeCertificate(in: folder) }
+    let identity = isSecure ? "Certificate = certificate.pem\nCertificateKeyFile = key.pem\n" : ""
     func key(_ letter: String) -> String { Data(String(repeating: letter, count: 32).utf8).base64EncodedString() }
     let text = """
       [Oracle]
       Listen = 127.0.0.1:\(port)
       Readers = \(knowsReaders ? "known" : "anyone")
+      \(identity)
       [Gateway "branch"]
       Token = \(RunningOracle.token("branch"))
       Address = 10.1.0.0/16
@@ -123,7 +126,8 @@ final class RunningOracle {
   func report(by node: String, _ edges: String) throws {
     var request = FetchRequest(post: "{\"edges\":[\(edges)]}", as: "application/json", to: address + "/v1/measurements")
     request.authorize(RunningOracle.token(node))
-    let answer = try Fetcher().fetch(request)
+    let authorities = address.hasPrefix("https") ? folder + "/certificate.pem" : nil
+    let answer = try Fetcher(trusting: authorities).fetch(request)
     if answer.status != 200 || !answer.text.contains("\"refused\":[]") { throw Trouble("\(answer)") }
   }
 
@@ -144,19 +148,41 @@ final class RunningOracle {
 
   /// One that the kernel has just given and taken back.
   private static func freePort() throws -> UInt16 {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    defer { close(descriptor) }
+    let (descriptor, port) = try listener()
+    close(descriptor)
+    return port
+  }
+
+  /// A socket that listens on a port of loopback which the kernel chose.
+  static func listener() throws -> (descriptor: Int32, port: UInt16) {
+    let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+    let descriptor = socket(AF_INET, kind, 0)
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
     let isBound = withUnsafeMutablePointer(to: &address) { pointer in
       pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-        bind(descriptor, __CONST_SOCKADDR_ARG(__sockaddr__: pointer), length) == 0
+        bind(descriptor, __CONST_SOCKADDR_ARG(__sockaddr__: pointer), length) == 0 && listen(descriptor, 16) == 0
           && getsockname(descriptor, __SOCKADDR_ARG(__sockaddr__: pointer), &length) == 0
       }
     }
     if !isBound { throw Trouble("no port: \(String(cString: strerror(errno)))") }
-    return UInt16(bigEndian: address.sin_port)
+    return (descriptor, UInt16(bigEndian: address.sin_port))
+  }
+
+  /// A key, and a certificate for 127.0.0.1 that nobody vouches for.
+  private static func makeCertificate(in folder: String) throws {
+    let openssl = Process()
+    openssl.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
+    openssl.arguments = [
+      "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+      "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder + "/key.pem", "-out",
+      folder + "/certificate.pem",
+    ]
+    openssl.standardError = FileHandle.nullDevice
+    try openssl.run()
+    openssl.waitUntilExit()
+    if openssl.terminationStatus != 0 { throw Trouble("openssl made no certificate") }
   }
 }
