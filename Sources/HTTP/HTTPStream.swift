@@ -16,14 +16,8 @@ import CMicrohttpd
 import POSIX
 
 public final class HTTPStream: Sendable {
-<<<<<<< HEAD
-  /// A listener of a fleet's map gets some kilobytes a second: minutes of it. What comes while no more than this waits
-  /// is taken whole, since the first thing that he gets may be a map of some megabytes.
-  public static let mostWaiting = 4 << 20
-=======
   /// A listener of a fleet's map gets some kilobytes a second: minutes of it.
   public static let usualMost = 1 << 20
->>>>>>> oracle-core
 
   // MHD_CONTENT_READER_END_OF_STREAM and _WITH_ERROR, which are macros with a cast.
   private static let over = -1
@@ -60,11 +54,7 @@ public final class HTTPStream: Sendable {
   public func send(_ text: String) -> Bool {
     state.withLock { state in
       if state.isEnded || state.isCut { return false }
-<<<<<<< HEAD
-      if state.waiting.count - state.taken > HTTPStream.mostWaiting {
-=======
-      if state.waiting.count + text.utf8.count > mostWaiting {
->>>>>>> oracle-core
+      if state.waiting.count - state.taken + text.utf8.count > mostWaiting {
         state.isCut = true
       } else {
         state.waiting += text.utf8
@@ -134,7 +124,7 @@ public final class HTTPStream: Sendable {
       let bytes = Array(state.waiting[state.taken..<end])
       state.taken = end
       // Whoever always has something waiting for him keeps what he has taken for as long as it is the lesser part.
-      if state.taken > HTTPStream.mostWaiting && state.taken > state.waiting.count / 2 {
+      if state.taken > HTTPStream.usualMost && state.taken > state.waiting.count / 2 {
         state.waiting.removeFirst(state.taken)
         state.taken = 0
       }

@@ -146,7 +146,7 @@ import Testing
   }
 
   @Test func `may be answered by a stream`() throws {
-    let stream = HTTPStream()
+    let stream = HTTPStream(atMost: 8 << 20)
     let server = try Standing(isSlow: { _ in true }) { _ in
       var response = HTTPResponse(status: 200, type: "text/plain", body: "hello")
       response.stream = stream

@@ -21,5 +21,5 @@ enum Words {
 
   static let program = Program(
     "oracle-bench", "asks in simulated time what the oracle's choices are worth", commands: [choice],
-    exitCodes: [0: "done", 1: "something did not hold", 64: "wrong usage"])
+    exitCodes: [0: "at least 0.95 of the best on average", 1: "less, or something did not hold", 64: "wrong usage"])
 }
