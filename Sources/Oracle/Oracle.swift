@@ -197,7 +197,7 @@ public struct Oracle: ~Copyable {
   public mutating func respond(to request: OracleRequest, at now: Instant) -> OracleAnswer {
     drained()
     do throws(Failure) {
-      return OracleAnswer(200, OracleAnswer.json, try respondJSON(to: request, at: now) + "\n")
+      return OracleAnswer(200, OracleAnswer.json, try respondJSON(to: request, at: now))
     } catch {
       count(error.kind)
       return error.answer
@@ -218,23 +218,27 @@ public struct Oracle: ~Copyable {
       }
       let report = try Report(try document(request), by: source)
       counters.reports += 1
-      return take(report, of: source, at: now)
+      return take(report, of: source, at: now) + "\n"
     case "/v1/query":
       try check(request, takes: "POST")
       let identity = try access.reader(request)
       try checkBody(request)
       let question = try Question(try document(request), by: identity)
       counters.questions += 1
-      return try answer(question, at: now)
+      return try answer(question, at: now) + "\n"
     case "/v1/map", "/v1/status":
-      try check(request, takes: "GET")
-      _ = try access.reader(request)
-      try checkAccept(request)
+      try checkShown(request)
       counters.shown += 1
-      return request.path == "/v1/map" ? mapText(at: now) : statusText(at: now)
+      return request.path == "/v1/map" ? mapText(at: now) : statusText(at: now) + "\n"
     default:
       throw Failure(.notFound, "there are /v1/measurements, /v1/query, /v1/map, /v1/status and /alto/")
     }
+  }
+
+  func checkShown(_ request: OracleRequest) throws(Failure) {
+    try check(request, takes: "GET")
+    _ = try access.reader(request)
+    try checkAccept(request)
   }
 
   private func check(_ request: OracleRequest, takes method: String) throws(Failure) {
@@ -270,7 +274,7 @@ public struct Oracle: ~Copyable {
     }
   }
 
-  private mutating func count(_ kind: Failure.Kind) {
+  mutating func count(_ kind: Failure.Kind) {
     switch kind {
     case .syntax, .missingField, .fieldType, .fieldValue: counters.malformed += 1
     case .unauthorized: counters.unauthorized += 1

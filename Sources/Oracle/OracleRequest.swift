@@ -53,6 +53,9 @@ public struct OracleAnswer: Sendable {
   }
 
   static let json = "application/json"
+
+  /// Of a page that is complete.
+  public init(map text: String) { self.init(200, OracleAnswer.json, text) }
 }
 
 /// Why a request is not answered with what it asked for.

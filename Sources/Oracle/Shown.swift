@@ -2,27 +2,77 @@
 
 import ALTO
 import PathOracle
-import Primitives
+public import Primitives
 
-extension Oracle {
-  /// No tokens, and not who reported what.
-  func mapText(at now: Instant) -> String {
-    let names = map.nodeNames
-    let edges = map.edges(atMost: Limits.shownEdges, at: now)
-    return JSONText.object { page in
+/// All of `/v1/map`, as it is collected: the nodes at once, edges in pieces, so that others are answered in between.
+/// No tokens, and not who reported what.
+public struct MapPage: Sendable {
+  fileprivate var listing: MapListing
+  fileprivate let names: [String]
+  fileprivate let nodes: [(node: OracleNode, reports: Int)]
+  fileprivate var edges: [EdgeListing] = []
+  fileprivate let revision: UInt64
+  fileprivate let halfLife: Interval
+  fileprivate let edgeCount: Int
+
+  public var isComplete: Bool { listing.isComplete || edges.count >= Oracle.Limits.shownEdges }
+
+  /// JSON, on one line with its end. Takes a while.
+  public var text: String {
+    JSONText.object { page in
       page.member("revision", revision)
-      page.member("half_life_s", map.halfLife.inSeconds)
+      page.member("half_life_s", halfLife.inSeconds)
       page.array("nodes") { list in
-        for name in names { nodes[name].map { node in list.object { write(node, to: &$0) } } }
+        for (node, reports) in nodes { list.object { Oracle.write(node, reports: reports, to: &$0) } }
       }
       page.array("edges") { list in
         for edge in edges { list.object { Oracle.write(edge, names, to: &$0) } }
       }
-      page.member("edges_in_all", map.edgeCount)
+      page.member("edges_in_all", edgeCount)
+    } + "\n"
+  }
+}
+
+extension Oracle {
+  /// For a request of `/v1/map`: what keeps it from the map, or a page to be filled by `fill`.
+  public mutating func openMap(for request: OracleRequest) -> (refusal: OracleAnswer?, page: MapPage?) {
+    do throws(Failure) {
+      try checkShown(request)
+      counters.shown += 1
+      return (nil, newPage())
+    } catch {
+      count(error.kind)
+      return (error.answer, nil)
     }
   }
 
-  private func write(_ node: OracleNode, to page: inout JSONText.Object) {
+  /// Looks at so many edges more.
+  public func fill(_ page: inout MapPage, atMost edges: Int, at now: Instant) {
+    let most = min(edges, Limits.shownEdges - page.edges.count)
+    if let more = map.edges(atMost: most, of: &page.listing, at: now) {
+      page.edges += more
+    } else {
+      // Nodes came or went: from the beginning.
+      page = newPage()
+    }
+  }
+
+  func newPage() -> MapPage {
+    let names = map.nodeNames
+    return MapPage(
+      listing: map.listing(), names: names,
+      nodes: names.compactMap { name in nodes[name].map { ($0, map.reportCount(by: name)) } }, revision: revision,
+      halfLife: map.halfLife, edgeCount: map.edgeCount)
+  }
+
+  /// In one piece.
+  func mapText(at now: Instant) -> String {
+    var page = newPage()
+    while !page.isComplete { fill(&page, atMost: Limits.shownEdges, at: now) }
+    return page.text
+  }
+
+  fileprivate static func write(_ node: OracleNode, reports: Int, to page: inout JSONText.Object) {
     let facts = node.facts
     page.member("name", facts.name)
     page.member("kind", facts.kind.rawValue)
@@ -34,10 +84,10 @@ extension Oracle {
       for prefix in facts.prefixes { list.element(prefix.description) }
     }
     node.writeContact(to: &page)
-    page.member("reports", map.reportCount(by: facts.name))
+    page.member("reports", reports)
   }
 
-  private static func write(_ edge: EdgeListing, _ names: [String], to page: inout JSONText.Object) {
+  fileprivate static func write(_ edge: EdgeListing, _ names: [String], to page: inout JSONText.Object) {
     page.member("from", names[edge.from])
     page.member("to", names[edge.to])
     page.member("delay_us", edge.least.map { ($0 + edge.excess).inMicroseconds })

@@ -81,6 +81,8 @@ final class OracleDesk: Sendable {
     let answer: OracleAnswer
     if Oracle.isALTO(request.path) {
       (answer, stream) = answerALTO(asked)
+    } else if asked.path == "/v1/map" {
+      answer = answerMap(asked)
     } else {
       // Only the status tells of both.
       let seen = request.path == "/v1/status" ? showing.withLock { $0.view.counters } : nil
@@ -113,6 +115,23 @@ final class OracleDesk: Sendable {
     return text.withUnsafeBytes { TokenHash(SHA256.hash($0)) }
   }
 
+  /// In pieces too: a tenth of a second, for a fleet.
+  private func answerMap(_ asked: OracleRequest) -> OracleAnswer {
+    let (refusal, begun) = state.withLock { $0.oracle.openMap(for: asked) }
+    guard refusal == nil, var page = begun else { return refusal ?? OracleAnswer(map: "") }
+    while !page.isComplete {
+      state.withLock { $0.oracle.fill(&page, atMost: OracleDesk.stroke, at: MonotonicClock.now) }
+      if !page.isComplete { OracleDesk.letOthersIn() }
+    }
+    return OracleAnswer(map: page.text)
+  }
+
+  /// Whoever waits for a lock is asleep, and gets it only if we leave it alone for as long as waking up takes.
+  private static func letOthersIn() {
+    var pause = timespec(tv_sec: 0, tv_nsec: 200_000)
+    nanosleep(&pause, nil)
+  }
+
   private func answerALTO(_ asked: OracleRequest) -> (OracleAnswer, HTTPStream?) {
     let (objection, revision, isSmall) = state.withLock { state in
       (state.oracle.objection(to: asked), state.oracle.revision, state.oracle.edgeCount <= OracleView.small)
@@ -141,9 +160,7 @@ final class OracleDesk: Sendable {
       while true {
         let drawing = state.withLock { $0.oracle.draw(atMost: OracleDesk.stroke, at: MonotonicClock.now) }
         guard let drawing else {
-          // Whoever waits for the lock is asleep, and gets it only if we leave it alone for as long as waking up takes.
-          var pause = timespec(tv_sec: 0, tv_nsec: 200_000)
-          nanosleep(&pause, nil)
+          OracleDesk.letOthersIn()
           continue
         }
         // What cannot be shown is what the map should not have let in.
