@@ -12,8 +12,9 @@
 //
 //  A query is read once; a stream keeps it and is sent what changed in its answer (UpdateStreams.swift).
 //
-//  An error about the body (syntax, type, length) is an ALTO error; about the path, the method and what the client
-//  accepts there is none to tell with, so these are a sentence of plain text.
+//  A wrong path, method, type or length is a request that cannot be read, so ALTO's word for it is E_SYNTAX with a
+//  sentence. Two refusals are plain text: to a client that does not accept what there is, and for want of room, of
+//  which ALTO has no word.
 //
 //  Always true.  (1) Every request gets one answer and is counted once. (2) A refused request changes nothing but a
 //  counter. (3) An error's value comes with its field. (4) No media type has a charset. (5) A stream's first event
@@ -145,7 +146,8 @@ public struct ALTOServer: Sendable {
     let methods = accepts == nil ? ["GET", "HEAD"] : ["POST"]
     if !methods.contains(request.method) {
       counters.wrongMethods += 1
-      return sentence(405, "this is asked with \(methods[0])", [("Allow", methods.joined(separator: ", "))])
+      let allowed = [(name: "Allow", value: methods.joined(separator: ", "))]
+      return mistake(405, .syntax("this is asked with \(methods[0])"), allowed)
     }
     if let mediaType, !MediaType.isAccepted(mediaType, by: request.accept) {
       counters.notAcceptable += 1
@@ -175,7 +177,7 @@ public struct ALTOServer: Sendable {
 
   mutating func notFound() -> ALTOResponse {
     counters.notFound += 1
-    return sentence(404, "nothing is here; \(directory.uri("/")) says what there is")
+    return mistake(404, .syntax("nothing is here; \(directory.uri("/")) says what there is"))
   }
 
   mutating func unavailable(_ reason: String) -> ALTOResponse {
@@ -183,8 +185,10 @@ public struct ALTOServer: Sendable {
     return sentence(503, reason, [("Retry-After", "60")])
   }
 
-  private func mistake(_ status: Int, _ failure: Failure) -> ALTOResponse {
-    ALTOResponse(status: status, mediaType: MediaType.error, body: failure.document.text)
+  private func mistake(
+    _ status: Int, _ failure: Failure, _ headers: [(name: String, value: String)] = []
+  ) -> ALTOResponse {
+    ALTOResponse(status: status, mediaType: MediaType.error, headers: headers, body: failure.document.text)
   }
 
   private func sentence(

@@ -145,7 +145,8 @@ public enum Gateway {
       try Engine.make(settings, identity: identity, erasure: ReedSolomon.code, memory: memory.engine)
     }
     var ring = try attempt { () throws(RingFailure) in
-      try Ring.make(entries: 1024, completions: 4096, bufferGroups: configuration.paths.count + slots(configuration).count + 1)
+      try Ring.make(
+        entries: 1024, completions: 4096, bufferGroups: configuration.paths.count + slots(configuration).count + 1)
     }
     let sockets = try openSockets(configuration, in: &ring)
     let device = try attempt { () throws(InterfaceFailure) in

@@ -34,8 +34,8 @@ struct RelayLoop: ~Copyable {
     case woken
   }
 
-  /// What arrives while a turn's sends are done: 256 joined batches are 16 MB, 13 ms of 10 Gbit/s. Of each only what was
-  /// ever read into it takes memory.
+  /// What arrives while a turn's sends are done: 256 joined batches are 16 MB, 13 ms of 10 Gbit/s. Of each only what
+  /// was ever read into it takes memory.
   static let buffers = 256
   /// Each read can be cut into several sends where words for us lie in between.
   static let mostSends = 1_024
@@ -147,7 +147,8 @@ struct RelayLoop: ~Copyable {
     guard let datagrams = ReceivedDatagrams(bytes), !datagrams.isTruncated, datagrams.segmentSize > 0 else { return }
     let received = UnsafeRawBufferPointer(datagrams.bytes)
     engine.receive(
-      received, pieceLength: datagrams.segmentSize, on: index == 0 ? .front : .back(UInt16(index - 1)), from: datagrams.source,
+      received, pieceLength: datagrams.segmentSize, on: index == 0 ? .front : .back(UInt16(index - 1)),
+      from: datagrams.source,
       to: datagrams.destination, at: now)
     while let forward = engine.nextForward() {
       send(
@@ -217,7 +218,8 @@ struct RelayLoop: ~Copyable {
         continue
       }
       ring.send(
-        message.header, on: ports[min(RelayLoop.place(of: datagram.socket), portCount - 1)].socket.descriptor, mayWait: false,
+        message.header, on: ports[min(RelayLoop.place(of: datagram.socket), portCount - 1)].socket.descriptor,
+        mayWait: false,
         tag: Tag(Kind.sent, number: message.number))
     }
     pool.lend(upTo: RelayLoop.buffers, to: &ring)

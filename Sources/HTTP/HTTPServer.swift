@@ -12,12 +12,13 @@
 //  An answer is text, or a stream (HTTPStream) that goes on for as long as somebody listens.
 //
 //  Always true.  (1) At most `connections` connections with `connectionMemory` and `mostBody` bytes each; whoever says
-//  nothing for `patience` is cut off. (2) The handler is called by one thread. (3) After `stop` the handler is called no
-//  more, and every stream has ended.
+//  nothing for `patience` is cut off. (2) The handler is called by one thread. (3) After `stop` the handler is called
+//  no more, and every stream has ended.
 
 import CMicrohttpd
 import Glibc
 public import Primitives
+import Synchronization
 
 public struct HTTPRequest: Sendable {
   public let method: String
@@ -73,38 +74,25 @@ public struct HTTPServer: ~Copyable {
   public typealias Handler = @Sendable (HTTPRequest) -> HTTPResponse
 
   /// Used by the server's thread, and by whoever ends it.
-  private final class Context: @unchecked Sendable {
+  private final class Context: Sendable {
     let handler: Handler
     let mostBody: Int
-    private let lock: UnsafeMutablePointer<pthread_mutex_t>
-    private var streams: [HTTPStream] = []
+    private let streams = Mutex<[HTTPStream]>([])
 
     init(_ handler: @escaping Handler, mostBody: Int) {
       self.handler = handler
       self.mostBody = mostBody
-      lock = .allocate(capacity: 1)
-      lock.initialize(to: pthread_mutex_t())
-      pthread_mutex_init(lock, nil)
-    }
-
-    deinit {
-      pthread_mutex_destroy(lock)
-      lock.deallocate()
     }
 
     func add(_ stream: HTTPStream) {
-      pthread_mutex_lock(lock)
-      streams.removeAll { !$0.isOpen }
-      streams.append(stream)
-      pthread_mutex_unlock(lock)
+      streams.withLock { streams in
+        streams.removeAll { !$0.isOpen }
+        streams.append(stream)
+      }
     }
 
     /// The library cannot stop while a connection is suspended.
-    func endStreams() {
-      pthread_mutex_lock(lock)
-      for stream in streams { stream.end() }
-      pthread_mutex_unlock(lock)
-    }
+    func endStreams() { streams.withLock { for stream in $0 { stream.end() } } }
   }
 
   /// From a request's headers to the end of its answer.
@@ -217,7 +205,8 @@ public struct HTTPServer: ~Copyable {
   private static func send(
     _ response: HTTPResponse, on connection: OpaquePointer, _ conversation: Conversation, _ server: Context
   ) -> MHD_Result {
-    guard let made = response.stream.map({ open($0, response, on: connection, conversation, server) }) ?? plain(response)
+    guard
+      let made = response.stream.map({ open($0, response, on: connection, conversation, server) }) ?? plain(response)
     else { return .NO }
     defer { MHD_destroy_response(made) }
     MHD_add_response_header(made, "Content-Type", response.type)

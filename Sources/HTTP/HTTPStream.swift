@@ -1,21 +1,21 @@
 //  HTTPStream.swift — an answer that goes on: what happens is told to whoever listens, until one of the two has enough.
 //
-//  How.  The handler makes one and returns it as its answer's body. From then on any thread may `send`; the server's own
-//  thread takes what waits and writes it. While nothing waits the connection is suspended, so a thousand listeners cost
-//  a thousand descriptors and no time:
+//  How.  The handler makes one and returns it as its answer's body. From then on any thread may `send`; the server's
+//  own thread takes what waits and writes it. While nothing waits the connection is suspended, so a thousand listeners
+//  cost a thousand descriptors and no time:
 //
 //      send("…") ─▶ waiting ─▶ resume ─▶ server's thread: read ─▶ socket
 //                      │                        │ nothing left
 //                      │ more than mostWaiting  └──▶ suspend
 //                      └──▶ cut off: he reads more slowly than it happens
 //
-//  Always true.  (1) Whoever does not read is cut off and not waited for. (2) A suspended connection has nothing waiting.
-//  (3) After `end`, or when the listener is gone, `send` says false.
+//  Always true.  (1) Whoever does not read is cut off and not waited for. (2) A suspended connection has nothing
+//  waiting. (3) After `end`, or when the listener is gone, `send` says false.
 
 import CMicrohttpd
-import Glibc
+import Synchronization
 
-public final class HTTPStream: @unchecked Sendable {
+public final class HTTPStream: Sendable {
   /// A listener of a fleet's map gets some kilobytes a second: minutes of it.
   public static let mostWaiting = 1 << 20
 
@@ -23,86 +23,100 @@ public final class HTTPStream: @unchecked Sendable {
   private static let over = -1
   private static let broken = -2
 
-  // Everything below is used only with the lock held.
-  private let lock: UnsafeMutablePointer<pthread_mutex_t>
-  private var waiting: [UInt8] = []
-  private var isEnded = false
-  private var isCut = false
-  private var connection: OpaquePointer?
-  private var isSuspended = false
+  private struct State {
+    var waiting: [UInt8] = []
+    var isEnded = false
+    var isCut = false
+    /// The library's, by its address. It lives until `closed`.
+    var connection: UInt?
+    var isSuspended = false
 
-  public init() {
-    lock = .allocate(capacity: 1)
-    lock.initialize(to: pthread_mutex_t())
-    pthread_mutex_init(lock, nil)
+    var library: OpaquePointer? { connection.flatMap { OpaquePointer(bitPattern: $0) } }
+
+    mutating func wake() {
+      guard isSuspended, let library else { return }
+      isSuspended = false
+      MHD_resume_connection(library)
+    }
   }
 
-  deinit {
-    pthread_mutex_destroy(lock)
-    lock.deallocate()
-  }
+  private let state = Mutex(State())
 
-  private func locked<Result>(_ body: () -> Result) -> Result {
-    pthread_mutex_lock(lock)
-    defer { pthread_mutex_unlock(lock) }
-    return body()
-  }
+  public init() {}
 
   /// False: nobody listens any more.
   @discardableResult
   public func send(_ text: String) -> Bool {
-    locked {
-      if isEnded || isCut { return false }
-      if waiting.count + text.utf8.count > HTTPStream.mostWaiting { isCut = true } else { waiting += text.utf8 }
-      wake()
-      return !isCut
+    state.withLock { state in
+      if state.isEnded || state.isCut { return false }
+      if state.waiting.count + text.utf8.count > HTTPStream.mostWaiting {
+        state.isCut = true
+      } else {
+        state.waiting += text.utf8
+      }
+      state.wake()
+      return !state.isCut
     }
   }
 
   /// What was sent still goes out; then the connection closes.
   public func end() {
-    locked {
-      isEnded = true
-      wake()
+    state.withLock { state in
+      state.isEnded = true
+      state.wake()
     }
   }
 
-  public var isOpen: Bool { locked { !isEnded && !isCut } }
-
-  private func wake() {
-    guard isSuspended, let connection else { return }
-    isSuspended = false
-    MHD_resume_connection(connection)
-  }
+  public var isOpen: Bool { state.withLock { !$0.isEnded && !$0.isCut } }
 
   // MARK: The server's thread
 
-  func begin(on connection: OpaquePointer) { locked { self.connection = connection } }
+  func begin(on connection: OpaquePointer) {
+    let address = UInt(bitPattern: connection)
+    state.withLock { $0.connection = address }
+  }
 
   /// The listener is gone, or was told everything.
   func closed() {
-    locked {
-      isEnded = true
-      connection = nil
-      waiting = []
+    state.withLock { state in
+      state.isEnded = true
+      state.connection = nil
+      state.waiting = []
     }
   }
 
   /// How many bytes there are for him now; 0: none yet, and he is suspended.
   func read(into room: UnsafeMutableRawBufferPointer) -> Int {
-    locked {
-      if isCut { return HTTPStream.broken }
-      if waiting.isEmpty {
-        if isEnded { return HTTPStream.over }
-        guard let connection else { return HTTPStream.broken }
-        isSuspended = true
-        MHD_suspend_connection(connection)
-        return 0
+    switch take(atMost: room.count) {
+    case .nothing: return 0
+    case .over: return HTTPStream.over
+    case .broken: return HTTPStream.broken
+    case .bytes(let bytes):
+      room.copyBytes(from: bytes)
+      return bytes.count
+    }
+  }
+
+  private enum Taking: Sendable {
+    case nothing
+    case over
+    case broken
+    case bytes(ArraySlice<UInt8>)
+  }
+
+  private func take(atMost count: Int) -> Taking {
+    state.withLock { state in
+      if state.isCut { return .broken }
+      if state.waiting.isEmpty {
+        if state.isEnded { return .over }
+        guard let library = state.library else { return .broken }
+        state.isSuspended = true
+        MHD_suspend_connection(library)
+        return .nothing
       }
-      let count = min(waiting.count, room.count)
-      waiting.withUnsafeBytes { room.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<count])) }
-      waiting.removeFirst(count)
-      return count
+      let taken = state.waiting.prefix(count)
+      state.waiting.removeFirst(taken.count)
+      return .bytes(taken)
     }
   }
 }

@@ -17,7 +17,7 @@
 //      number      1,024       digits; the longest that a Double can tell apart has 767
 //
 //  Rejected.  Foundation's decoder (twice the program's size, no place in its errors, takes the last of two equal
-//  names), a C library (another dependency for 300 lines, and none refuses everything above). Decision 0019.
+//  names), a C library (another dependency for 300 lines, and none refuses everything above). Decision 0020.
 //
 //  Always true.  (1) What was read, written and read again is equal. (2) No bytes trap. (3) An error's offset is within
 //  the text or right behind it. The fuzz target `json` asks for all three.

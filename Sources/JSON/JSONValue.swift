@@ -157,7 +157,9 @@ extension JSONValue: JSONScalar {
     case .null: text.append(contentsOf: "null".utf8)
     case .bool(let value): value.appendJSON(to: &text)
     case .integer(let value): value.appendJSON(to: &text)
-    case .number(let value): value.appendJSON(to: &text)
+    case .number(let value):
+      // Beyond 2⁵³ the fewest digits of a whole Double are not its value, and would be read as an exact other one.
+      if let whole = Int64(exactly: value) { whole.appendJSON(to: &text) } else { value.appendJSON(to: &text) }
     case .string(let value): value.appendJSON(to: &text)
     case .array(let values):
       text.append(UInt8(ascii: "["))

@@ -205,6 +205,14 @@ public struct PathLog: Sendable, BitwiseCopyable {
   /// A round trip that was measured otherwise (a ping): the first timeouts go by it.
   public mutating func learn(roundTrip sample: Interval, at now: Instant) { roundTrip.note(sample, at: now) }
 
+  /// A question came back that was asked at `asked`: the path lives, so what went into it before was not swallowed by
+  /// a report that is late. It has its usual time from when it was sent, and no longer.
+  public mutating func isAnswered(asked: Instant, in runs: borrowing SentRuns) {
+    guard timeoutsInARow > 0, asked.nanoseconds > trusted else { return }
+    trusted = asked.nanoseconds
+    setDeadline(in: runs)
+  }
+
   /// What the receiver says. Drain `nextSettled` afterwards, whatever this returns; nil when it was nothing new, wrong,
   /// or cannot be measured.
   public mutating func receive(

@@ -4,7 +4,7 @@
 //  granted. And a fleet asks whichever oracle is near, so all must know what was told to one.
 //
 //  How.  One database behind one interface: a file of SQLite for a single oracle, PostgreSQL for several
-//  (decision 0020). What is kept is of two kinds:
+//  (decision 0021). What is kept is of two kinds:
 //
 //      measurements   many, each worth little       they wait here, and go as one transaction a second, unsynced
 //      records        few, each a promise           a transaction each, on the disk before the call returns:

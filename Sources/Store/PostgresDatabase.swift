@@ -48,7 +48,9 @@ final class PostgresDatabase: Database {
 
   deinit { PQfinish(connection) }
 
-  static func open(_ parameters: String, patience: Interval = PostgresDatabase.patience) throws(StoreFailure) -> PostgresDatabase {
+  static func open(_ parameters: String, patience: Interval = PostgresDatabase.patience) throws(StoreFailure)
+    -> PostgresDatabase
+  {
     let database = PostgresDatabase(parameters, patience: patience)
     _ = try database.connected("connect to the database")
     return database

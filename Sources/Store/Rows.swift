@@ -100,9 +100,10 @@ public struct NodeRow: Equatable, Sendable {
 public struct SourceRow: Equatable, Sendable {
   public let name: String
   public internal(set) var version: UInt64 = 0
-  public var key: PublicKey
+  /// Of what it shows with its reports. As text in the database, in the digits that sha256sum prints.
+  public var token: TokenHash
 
-  public init(name: String, key: PublicKey) { (self.name, self.key) = (name, key) }
+  public init(name: String, token: TokenHash) { (self.name, self.token) = (name, token) }
 }
 
 /// A piece of configuration that all oracles of a database share.
@@ -165,7 +166,8 @@ extension StoredMeasurement {
     else { return nil }
     (self.sequence, self.stored, self.oracle) = (sequence, stored, oracle)
     var measurement = MeasurementRow(
-      source: source, origin: origin, target: target, time: time, leastDelay: row[7].integer.map(Interval.init(nanoseconds:)),
+      source: source, origin: origin, target: target, time: time,
+      leastDelay: row[7].integer.map(Interval.init(nanoseconds:)),
       histogram: histogram)
     if let parts = row[8].integer {
       guard (0...1_000_000_000).contains(parts) else { return nil }
@@ -237,13 +239,13 @@ extension NodeRow: Row {
 extension SourceRow: Row {
   static var table: Table { .sources }
   var defect: Defect? { Checks.isName(name) ? nil : .name }
-  var columns: [Value] { [.bytes(key.bytes)] }
+  var columns: [Value] { [.text(token.description)] }
 
   init?(_ row: [Value]) {
-    guard row.count == 3, let name = row[0].text, let version = row[1].number, let bytes = row[2].bytes,
-      let key = bytes.withUnsafeBytes({ PublicKey($0) })
+    guard row.count == 3, let name = row[0].text, let version = row[1].number, let digits = row[2].text,
+      let token = TokenHash(hexadecimal: digits)
     else { return nil }
-    self.init(name: name, key: key)
+    self.init(name: name, token: token)
     self.version = version
     if defect != nil { return nil }
   }

@@ -15,11 +15,14 @@
 
 import CSQLite
 import Glibc
+import POSIX
 import Primitives
 
 final class SQLiteDatabase: Database {
   /// As long as another program may hold the file: somebody who looks at it by hand, or copies it.
   static let patience = Interval.seconds(5)
+  /// In milliseconds: about what the other needs for a write to the disk.
+  private static let pause: Int32 = 5
 
   private let handle: OpaquePointer
   /// By statement; each is compiled when it is first needed.
@@ -33,7 +36,8 @@ final class SQLiteDatabase: Database {
     sqlite3_close_v2(handle)
   }
 
-  static func open(_ path: String, patience: Interval = SQLiteDatabase.patience) throws(StoreFailure) -> SQLiteDatabase {
+  static func open(_ path: String, patience: Interval = SQLiteDatabase.patience) throws(StoreFailure) -> SQLiteDatabase
+  {
     let operation = "open \(path)"
     if path.isEmpty || path.utf8.contains(0) { throw StoreFailure(.unreachable, operation, "that is no path") }
     // Made by us, so that only we may read it; the log beside it gets the same rights from SQLite. What exists is not
@@ -47,22 +51,36 @@ final class SQLiteDatabase: Database {
     let database = SQLiteDatabase(handle)
     if code != SQLITE_OK { throw database.failure(operation, code) }
     sqlite3_busy_timeout(handle, Int32(patience.nanoseconds / 1_000_000))
-    try database.prepareFile(operation)
+    try database.prepareFile(operation, patience)
     return database
   }
 
-  private func prepareFile(_ operation: String) throws(StoreFailure) {
+  private func prepareFile(_ operation: String, _ patience: Interval) throws(StoreFailure) {
     // Functions and virtual tables that somebody wrote into the file's schema are not run.
     try execute("PRAGMA trusted_schema=OFF", operation)
-    try execute("PRAGMA journal_mode=WAL", operation)
+    try beginLog(operation, until: MonotonicClock.now + patience)
     // After a flood the log is cut to this.
     try execute("PRAGMA journal_size_limit=67108864", operation)
     var mode: OpaquePointer?
     sqlite3_prepare_v2(handle, "PRAGMA journal_mode", -1, &mode, nil)
     defer { sqlite3_finalize(mode) }
-    let isLogging = sqlite3_step(mode) == SQLITE_ROW && sqlite3_column_text(mode, 0).map { String(cString: $0) } == "wal"
+    let isLogging =
+      sqlite3_step(mode) == SQLITE_ROW && sqlite3_column_text(mode, 0).map { String(cString: $0) } == "wal"
     if !isLogging {
       throw StoreFailure(.other, operation, "its file system has no shared memory, which a write-ahead log needs")
+    }
+  }
+
+  /// Of several that open a new file at once, each wants it for itself alone to begin its log. SQLite then says "busy"
+  /// at once to those that would wait for each other, whatever their patience: they ask again.
+  private func beginLog(_ operation: String, until deadline: Instant) throws(StoreFailure) {
+    while true {
+      do throws(StoreFailure) {
+        return try execute("PRAGMA journal_mode=WAL", operation)
+      } catch {
+        if error.kind != .busy || MonotonicClock.now >= deadline { throw error }
+        _ = poll(nil, 0, SQLiteDatabase.pause)
+      }
     }
   }
 

@@ -48,7 +48,7 @@ enum Schema {
         name TEXT PRIMARY KEY, version INTEGER NOT NULL, role TEXT NOT NULL, provider TEXT NOT NULL,
         region TEXT NOT NULL, price INTEGER, capacity INTEGER, addresses TEXT NOT NULL) STRICT, WITHOUT ROWID;
       CREATE TABLE oracle_source (
-        name TEXT PRIMARY KEY, version INTEGER NOT NULL, public_key BLOB NOT NULL) STRICT, WITHOUT ROWID;
+        name TEXT PRIMARY KEY, version INTEGER NOT NULL, token_hash TEXT NOT NULL) STRICT, WITHOUT ROWID;
       CREATE TABLE oracle_setting (
         name TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL, value BLOB NOT NULL) STRICT;
       CREATE TABLE oracle_lease (
@@ -60,7 +60,7 @@ enum Schema {
         name TEXT COLLATE "C" PRIMARY KEY, version BIGINT NOT NULL, role TEXT NOT NULL, provider TEXT NOT NULL,
         region TEXT NOT NULL, price BIGINT, capacity BIGINT, addresses TEXT NOT NULL);
       CREATE TABLE oracle_source (
-        name TEXT COLLATE "C" PRIMARY KEY, version BIGINT NOT NULL, public_key BYTEA NOT NULL);
+        name TEXT COLLATE "C" PRIMARY KEY, version BIGINT NOT NULL, token_hash TEXT NOT NULL);
       CREATE TABLE oracle_setting (
         name TEXT COLLATE "C" PRIMARY KEY, version BIGINT NOT NULL, value BYTEA NOT NULL);
       CREATE TABLE oracle_lease (

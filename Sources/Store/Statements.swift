@@ -60,13 +60,13 @@ enum Statement: Int, CaseIterable, Sendable {
       """
     case .removeNode: "DELETE FROM oracle_node WHERE name = $1"
 
-    case .sources: "SELECT name, version, public_key FROM oracle_source ORDER BY name"
-    case .source: "SELECT name, version, public_key FROM oracle_source WHERE name = $1"
+    case .sources: "SELECT name, version, token_hash FROM oracle_source ORDER BY name"
+    case .source: "SELECT name, version, token_hash FROM oracle_source WHERE name = $1"
     case .sourceCount: "SELECT count(*) FROM oracle_source"
     case .putSource:
       """
-      INSERT INTO oracle_source (name, version, public_key) VALUES ($1, $2, $3)
-      ON CONFLICT (name) DO UPDATE SET version = excluded.version, public_key = excluded.public_key
+      INSERT INTO oracle_source (name, version, token_hash) VALUES ($1, $2, $3)
+      ON CONFLICT (name) DO UPDATE SET version = excluded.version, token_hash = excluded.token_hash
       """
     case .removeSource: "DELETE FROM oracle_source WHERE name = $1"
 
@@ -107,7 +107,8 @@ enum Statement: Int, CaseIterable, Sendable {
     case .measurementsAfter: [.integer, .integer, .text, .integer]
     case .trim: [.integer, .integer, .integer]
     case .putNode: [.text, .integer, .text, .text, .text, .integer, .integer, .text]
-    case .putSource, .putSetting: [.text, .integer, .bytes]
+    case .putSource: [.text, .integer, .text]
+    case .putSetting: [.text, .integer, .bytes]
     case .putLease: [.text, .integer, .text, .integer, .bytes]
     }
   }

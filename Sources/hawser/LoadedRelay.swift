@@ -1,4 +1,5 @@
-//  LoadedRelay.swift — a relay's configuration from the disk, with its secrets; what is wrong is told as for a gateway's.
+//  LoadedRelay.swift — a relay's configuration from the disk, with its secrets; what is wrong is told as for a
+//  gateway's.
 
 import Configuration
 import Crypto

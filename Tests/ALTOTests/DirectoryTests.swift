@@ -1,5 +1,6 @@
 import ALTO
 import JSON
+import Primitives
 import Testing
 
 @Suite struct `The directory` {

@@ -289,6 +289,10 @@ import Testing
     let response = try desk.ask(ALTORequest(method: method, path: path, mediaType: "application/json"))
     #expect(response.status == 405 && response.headers.map(\.name) == ["Allow"])
     #expect(response.headers.first?.value == allow)
+    #expect(response.mediaType == "application/alto-error+json")
+    let meta = try JSONValue(reading: response.body)["meta"]
+    #expect(meta?["code"]?.string == "E_SYNTAX")
+    #expect(meta?["syntax-error"]?.string == "this is asked with \(allow.prefix { $0 != "," })")
     #expect(desk.server.counters.wrongMethods == 1)
   }
 
@@ -296,7 +300,9 @@ import Testing
     "/", "/alto/nothing", "/alto/costmap/types/beauty", "/altox", "/alto//networkmap", "", "/alto/updates/",
   ]) func `has nothing elsewhere`(path: String) throws {
     var desk = try Desk()
-    #expect(try desk.get(path).status == 404)
+    let response = try desk.get(path)
+    #expect(response.status == 404 && response.mediaType == "application/alto-error+json")
+    #expect(try JSONValue(reading: response.body)["meta"]?["code"]?.string == "E_SYNTAX")
     #expect(desk.server.counters.notFound == 1)
   }
 

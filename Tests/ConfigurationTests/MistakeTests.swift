@@ -146,7 +146,7 @@ private struct Slip: CustomStringConvertible, Sendable {
     Slip("[Gateway]", "[Interface]", "branch.conf:1:1: unknown section [Interface]; it is called 'Gateway' here"),
     Slip(
       "[Path", "[Oracle]\n[Path",
-      "branch.conf:4:1: unknown section [Oracle]; known are Gateway, Path, Peer, Class, Rule, Control"),
+      "branch.conf:4:1: unknown section [Oracle]; known are Gateway, Path, Peer, Relay, Class, Rule, Control"),
     Slip("[Path", "[Clas \"voip\"]\n[Path", "branch.conf:4:1: unknown section [Clas \"voip\"]; did you mean 'Class'?"),
   ])
   private func `an unknown word gets the known one that was meant`(slip: Slip) {

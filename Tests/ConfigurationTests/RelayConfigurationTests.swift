@@ -32,8 +32,13 @@ import Testing
 
   @Test(arguments: [
     ("", "1:1: nothing is configured here: expected at least [Relay] and a [Client]; hawser.conf(5) has an example"),
-    ("x = 1", "1:1: this line stands before the first section: expected [Relay]"),
-    ("[Relay]\nListenPort = 1\nPrivateKeyFile = k\n", "4:1: no [Client \"NAME\"]: expected one, a gateway that may ask"),
+    (
+      "x = 1\n[Relay]\nListenPort = 1\nPrivateKeyFile = k\n[Client \"a\"]\nPublicKey = \(key)\n",
+      "1:1: this line stands before the first section: expected [Relay]"
+    ),
+    (
+      "[Relay]\nListenPort = 1\nPrivateKeyFile = k\n", "3:1: no [Client \"NAME\"]: expected one, a gateway that may ask"
+    ),
     (
       "[Relay]\nPrivateKeyFile = k\n[Client \"a\"]\nPublicKey = \(key)\n",
       "1:1: [Relay] has no ListenPort: expected a number from 1 to 65535"
@@ -43,7 +48,8 @@ import Testing
       "1:1: [Relay] has no PrivateKey: expected it or PrivateKeyFile; hawser genkey makes one"
     ),
     (
-      "[Relay]\nListenPort = 1\nPrivateKeyFile = k\n[Client \"a\"]\nPublicKey = \(key)\n[Client \"b\"]\nPublicKey = \(key)\n",
+      "[Relay]\nListenPort = 1\nPrivateKeyFile = k\n[Client \"a\"]\nPublicKey = \(key)\n"
+        + "[Client \"b\"]\nPublicKey = \(key)\n",
       "7:13: PublicKey: client \"a\" in line 5 has this key: expected another"
     ),
     (

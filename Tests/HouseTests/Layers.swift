@@ -14,7 +14,7 @@ struct Layers {
     L2  Striper Resequencer PathHealth PathMTU Redundancy PathOracle ALTO Relay Handshake DCCP  : L0 L1
     L3  Engine Simulation                                               : L0 L1 L2
     E0  CLinux POSIX                                                    : L0 Glibc
-    E1  Ring Netlink Crypto Parity HTTP Store                           : L0 L1 E0 Glibc
+    E1  Ring Netlink Crypto Parity HTTP Store                           : L0 L1 E0 Glibc Synchronization
     E2  VNIC Underlay Control                                           : L0 L1 E0 E1 Glibc Synchronization
     L4  Driver Lab Doctor                  : L0 L1 L2 L3 E0 E1 E2 Glibc Synchronization FoundationEssentials
     X   hawser path-oracle netlab          : L0 L1 L2 L3 L4 E0 E1 E2 Glibc Synchronization FoundationEssentials

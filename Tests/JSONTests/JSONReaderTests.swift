@@ -29,7 +29,14 @@ import Testing
     #expect(try JSONValue(reading: "0.1").number == 0.1 && JSONValue(reading: "1.5").integer == nil)
     #expect(try JSONValue(reading: "1E+2").number == 100 && JSONValue(reading: "-1.5e-3").number == -0.0015)
     #expect(try JSONValue(reading: "1e-999").number == 0)
-    #expect(try JSONValue(reading: "5e-324").number == 5e-324)
+    #expect(try JSONValue(reading: "5e-324").number == .leastNonzeroMagnitude)
+  }
+
+  @Test(arguments: ["7976931348623157000.0", "1e18", "-9.1e18", "9007199254740993.0", "9223372036854775808.0", "1e300"])
+  func `has the same number when it was written and is read again`(text: String) throws {
+    let value = try JSONValue(reading: text)
+    let again = try JSONValue(reading: value.text)
+    #expect(again == value && again.text == value.text)
   }
 
   @Test func `keeps every character that a string can have`() throws {

@@ -257,6 +257,22 @@ import Wire
     #expect(pair.log.deadline == .at(110 + 130), "what is sent into the silence has twice the time")
   }
 
+  @Test func `that never comes holds nothing back for long once a question was answered`() {
+    var pair = Pair()
+    pair.log.learn(roundTrip: .milliseconds(20), at: .at(0))
+    pair.send(0, tag: 1, at: 0)
+    pair.log.expire(at: .at(65), in: &pair.runs)
+    _ = pair.settled()
+    pair.send(10, tag: 2, at: 100)
+    pair.send(20, tag: 3, at: 140)
+    pair.log.isAnswered(asked: .at(120), in: pair.runs)
+    #expect(pair.log.deadline == .at(165), "sent before the question: the usual time")
+    pair.log.expire(at: .at(165), in: &pair.runs)
+    #expect(pair.settled() == [.init(tag: 2, datagrams: 0..<10, outcome: .lost)])
+    #expect(pair.log.deadline == .at(270), "sent after it: twice the time, as before")
+    #expect(pair.log.counters.timeouts == 1)
+  }
+
   @Test func `that speaks of the last datagram only once leaves time to find what it passed`() throws {
     var pair = Pair()
     for step: UInt64 in 0..<10 {

@@ -24,7 +24,7 @@ private struct Detour {
       var half = line
       half.delay = .milliseconds(20)
       for slot in 0..<relays { world.connect(Place(0, 1 + slot), world.relayPlace(relay, 0), half) }
-      world.connect(world.relayPlace(relay, 1), Place(1, 0), half)
+      for back in 1...plan.backSockets { world.connect(world.relayPlace(relay, back), Place(1, 0), half) }
       try world.startRelay(relay)
     }
     try world.start(0)
@@ -48,7 +48,9 @@ private struct Detour {
     let now = world.now
     let snapshot = world.gateway(0).engine.snapshot(version: "", interface: "", uptime: .zero, at: now)
     return Dictionary(
-      snapshot.peers[0].paths.compactMap { path in path.roundTrip.map { (path.via.map { "over \($0)" } ?? "direct", $0) } }, uniquingKeysWith: max)
+      snapshot.peers[0].paths.compactMap { path in
+        path.roundTrip.map { (path.via.map { "over \($0)" } ?? "direct", $0) }
+      }, uniquingKeysWith: max)
   }
 
   /// Datagrams of 500 bytes, a hundred a second.
@@ -105,7 +107,8 @@ private struct Detour {
     detour.world.stopRelay(0)
     detour.world.run(for: .milliseconds(300))
     try detour.world.startRelay(0)
-    let isBack = detour.world.run(atMost: .seconds(2)) { $0.relay(0).engine.relay.count > 0 }
+    // Half a second until he is sure that it is silent, and two round trips.
+    let isBack = detour.world.run(atMost: .milliseconds(700)) { $0.relay(0).engine.relay.count > 0 }
     #expect(isBack)
     let before = detour.world.flows[flow].deliveredNumbers
     detour.world.run(for: .seconds(2))
@@ -136,6 +139,16 @@ private struct Detour {
     #expect(detour.paths == ["direct", "over relay1"])
     #expect(detour.world.relay(0).engine.relay.count == 0)
     #expect(detour.world.relay(1).engine.relay.count == 1)
+    detour.expectNoFailures()
+  }
+
+  @Test func `that was given up and is wanted again comes up under its fresh name`() throws {
+    let detour = try Detour(relays: 2)
+    for wanted in [[0, 1], [1], [0], [0, 1]] {
+      detour.choose(wanted)
+      detour.world.run(for: .seconds(3))
+      #expect(detour.paths == ["direct"] + wanted.map { "over relay\($0)" })
+    }
     detour.expectNoFailures()
   }
 

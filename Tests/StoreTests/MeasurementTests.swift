@@ -14,7 +14,7 @@ import Testing
     var rows = (0..<500).map { _ in anyMeasurement(&random) }
     rows.append(
       MeasurementRow(
-        source: "'; DROP TABLE oracle_measurement; --", origin: "$1", target: "\\'\"%_", time: .zero,
+        source: "';DROP/**/TABLE/**/oracle_measurement;--", origin: "$1", target: "\\'\"%_", time: .zero,
         leastDelay: Interval(nanoseconds: .min), loss: .always, rate: BitRate(bitsPerSecond: UInt64(Int64.max)),
         price: UInt64(Int64.max), histogram: [UInt8](0...255) + [UInt8](repeating: 0, count: 3_840)))
     rows.append(

@@ -57,6 +57,17 @@ import Testing
     #expect(try base.store().nodes().map(\.name) == ["n0", "n1", "n2", "n3"])
   }
 
+  @Test func `a new file works for whoever opens it at the same moment, time after time`() throws {
+    let failures = Mutex<[String]>([])
+    for _ in 0..<100 {
+      let base = try Base(.sqlite)
+      Threads.perform(count: 4) { _ in
+        do { _ = try base.database() } catch { failures.withLock { $0.append("\(error)") } }
+      }
+    }
+    #expect(failures.withLock { $0 } == [])
+  }
+
   @Test func `that is no database says so, and what would help`() throws {
     let folder = try Folder()
     let text = folder.path + "/text"

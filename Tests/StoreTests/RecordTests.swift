@@ -18,8 +18,8 @@ import Testing
     let hub = NodeRow(name: "Hub", role: "gateway")
     #expect(try store.put(relay) == .made(version: 1))
     #expect(try store.put(hub) == .made(version: 2))
-    let key = try #require(PublicKey("hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo="))
-    #expect(try store.put(SourceRow(name: "hub", key: key)) == .made(version: 3))
+    let token = try #require(TokenHash(hexadecimal: String(repeating: "0123456789abcdef", count: 4)))
+    #expect(try store.put(SourceRow(name: "hub", token: token)) == .made(version: 3))
     #expect(try store.put(SettingRow(name: "prices", value: []), expecting: .nothing) == .made(version: 4))
     let lease = LeaseRow(name: "capacity/relay-1", holder: "first", expires: noon + .seconds(120), value: [0, 255])
     #expect(try store.put(lease, expecting: .nothing) == .made(version: 1))
@@ -29,7 +29,7 @@ import Testing
     #expect(try again.nodes().map(\.name) == ["Hub", "relay-1"])
     relay.version = 1
     #expect(try again.nodes().last == relay)
-    #expect(try again.sources().map(\.key) == [key])
+    #expect(try again.sources().map(\.token) == [token])
     #expect(try again.setting(named: "prices")?.value == [])
     #expect(try again.setting(named: "price") == nil && again.setting(named: "'") == nil)
     let found = try #require(try again.lease(named: "capacity/relay-1"))
@@ -46,7 +46,7 @@ import Testing
   @Test(arguments: Kind.installed)
   func `who has read something old changes nothing, and is told what is there`(kind: Kind) throws {
     let store = try Base(kind).store()
-    func put(_ text: String, _ expecting: Expectation) throws -> Change {
+    func put(_ text: String, _ expecting: Store.Expectation) throws -> Change {
       try store.put(SettingRow(name: "s", value: Array(text.utf8)), expecting: expecting)
     }
     #expect(try put("a", .version(1)) == .conflict(version: nil))
@@ -118,12 +118,12 @@ import Testing
   @Test(arguments: Kind.installed)
   func `a record that somebody has broken is an error with its name, and can be overwritten`(kind: Kind) throws {
     let store = try Base(kind).store()
-    _ = try store.database.change(.putSource, [.text("hub"), .integer(1), .bytes([1, 2, 3])])
+    _ = try store.database.change(.putSource, [.text("hub"), .integer(1), .text("0123")])
     let failure = #expect(throws: StoreFailure.self) { try store.sources() }
     #expect(failure?.kind == .damaged && failure?.description.contains("\"hub\"") == true)
-    let key = try #require(PublicKey("hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo="))
-    guard case .made = try store.put(SourceRow(name: "hub", key: key)) else { throw Trouble("not made") }
-    #expect(try store.sources().map(\.key) == [key])
+    let token = try #require(TokenHash(hexadecimal: String(repeating: "0123456789abcdef", count: 4)))
+    guard case .made = try store.put(SourceRow(name: "hub", token: token)) else { throw Trouble("not made") }
+    #expect(try store.sources().map(\.token) == [token])
   }
 }
 

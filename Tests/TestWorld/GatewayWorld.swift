@@ -71,7 +71,8 @@ public final class GatewayWorld {
 
   /// Nobody is started, and nobody has a line to anybody.
   public init(
-    seed: UInt64, _ plans: [GatewayPlan], relays relayPlans: [RelayPlan] = [], suites: [CipherSuite] = [.aes128GCM, .chaCha20Poly1305],
+    seed: UInt64, _ plans: [GatewayPlan], relays relayPlans: [RelayPlan] = [],
+    suites: [CipherSuite] = [.aes128GCM, .chaCha20Poly1305],
     tampering: Tampering? = nil
   ) throws {
     self.seed = seed

@@ -119,6 +119,9 @@ struct Liveness: BitwiseCopyable {
     return now - max(since, start) >= max(Liveness.silentAfter, smoothedRoundTrip * 3)
   }
 
+  /// Nothing came for so long that what comes now was hardly overtaken by something on another way.
+  func isQuiet(at now: Instant) -> Bool { now - (lastHeard ?? .zero) >= Liveness.askAfter }
+
   var deadline: Instant? { nextPing }
 
   enum Step: Equatable {

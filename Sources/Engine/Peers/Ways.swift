@@ -12,7 +12,7 @@
 //  the others yet. That every path has passed a hole ends no wait for it: what is lost is sent again, and comes later.
 //
 //  Always true.  (1) Only a path that is up carries segments, unless none is: then the one that was heard last does.
-//  (2) Of two paths between the same two addresses the elder gateway's stays.
+//  (2) Of two paths between the same two addresses the elder gateway's stays; of two that one side named, the newer.
 
 import PathMTU
 import Primitives
@@ -67,8 +67,12 @@ extension Engine {
       return nil
     }
     if let twin = peers[index].firstPlace(where: { $0.route.leadsTo(route) }) {
-      // Both found it. His stays if he is the elder; else he will learn from ours.
-      if peers[index].isElder {
+      // Both found it: his stays if he is the elder, else he will learn from ours. Or he gave it up, has found it again
+      // and calls it by a fresh name; then he is silent under the old one, but for what comes late.
+      let isKept =
+        peers[index].isTheirs(peers[index].paths[twin].id)
+        ? !peers[index].paths[twin].liveness.isQuiet(at: now) : peers[index].isElder
+      if isKept {
         counters.count(.twinPath)
         return nil
       }
@@ -194,7 +198,9 @@ extension Engine {
       }
       switch peers[index].paths[place].liveness.expire(at: now) {
       case .wait: break
-      case .ping: ask(place, of: index, at: now)
+      case .ping:
+        ask(place, of: index, at: now)
+        if peers[index].paths[place].liveness.unansweredSince != nil { suspectRelay(of: place, index, at: now) }
       case .die:
         isChanged = true
         report(.pathDown, peer: index, path: place)

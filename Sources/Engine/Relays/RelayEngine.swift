@@ -205,7 +205,8 @@ public struct RelayEngine: ~Copyable {
       case .send(let socket, let remote) = relay.forward(
         from: source, on: socket, datagrams: run.datagrams, bytes: run.range.count, at: now)
     else { return }
-    forwards.append(RelayForward(
+    forwards.append(
+      RelayForward(
         lower: run.range.lowerBound, upper: run.range.upperBound, pieceLength: pieceLength, socket: socket,
         remote: remote))
   }

@@ -5,7 +5,7 @@
 //  end, translators on the way give us another address, and the address at the far end may be the wrong one.
 //
 //  How.                 the relay answers      we ask         it grants
-//      free ──assign──▶ greeting ──────────▶ asking ──▶ … ──────────▶ bound ──half of the lease──▶ (asks again, stays bound)
+//      free ──assign──▶ greeting ──────────▶ asking ──▶ … ──────────▶ bound ──half of the lease──▶ (asks, stays bound)
 //                          ▲                   ▲  ▲                    │ │
 //                          └─── it is silent ──┼──┼────────────────────┘ │ nothing came over it for `leastTrial`:
 //                                              │  └──────────────────────┘ the next address of the peer

@@ -16,7 +16,7 @@
 //
 //      setRelays ─▶ free slot of each own path ─▶ relay answers there ─▶ ask ─▶ granted ─▶ path, up when a pong comes
 //                                                     ▲                          │
-//                      the path falls silent: is the relay there? ◀──────────────┘ nothing comes: the peer's next address
+//                       the path falls silent: is the relay there? ◀─────────────┘ nothing comes: his next address
 //
 //  Rejected.  A header of our own for the relay to read (every datagram would be longer, and the relay's copy would
 //  cost it a pass over the bytes); one socket for all ways (a translator or the relay could not tell them apart by
@@ -172,11 +172,17 @@ extension Engine {
     let socket = Int(peers[index].paths[place].route.socket)
     guard localPaths[socket].carrier != nil, !isRelay(index), serves(socket, index) else { return }
     if isUp { slots[socket].pathIsUp() } else { slots[socket].pathIsDown(at: now) }
+    slotsChanged(of: Int(slots[socket].relay), at: now)
+    if !isUp { suspectRelay(of: place, index, at: now) }
+  }
+
+  /// Nothing comes over it. Perhaps the relay does not know us any more: it was started anew, or we have another
+  /// address. So it is asked as soon as the peer is.
+  mutating func suspectRelay(of place: Int, _ index: Int, at now: Instant) {
+    let socket = Int(peers[index].paths[place].route.socket)
+    guard localPaths[socket].carrier != nil, !isRelay(index), serves(socket, index) else { return }
     let relay = Int(slots[socket].relay)
-    slotsChanged(of: relay, at: now)
-    if isUp { return }
-    // Perhaps it does not know us any more: it was started anew, or we have another address.
-    if let place = self.place(of: socket, in: relay) {
+    if let place = self.place(of: socket, in: relay), peers[relay].paths[place].liveness.unansweredSince == nil {
       peers[relay].paths[place].liveness.askNow(at: now)
       peerDeadlineChanged(relay, at: now)
     }
@@ -225,7 +231,8 @@ extension Engine {
       var writer = ControlWriter(room)
       guard words(&writer) else { preconditionFailure("a question to a relay fits 64 bytes") }
       sendControl(
-        UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(room)[..<writer.written]), on: place, of: relay, at: now)
+        UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(room)[..<writer.written]), on: place, of: relay, at: now
+      )
     }
   }
 }

@@ -13,8 +13,8 @@
 //  all addresses of the node at its other end, so with one port each of three links would be three paths. Each link has
 //  a port of its own instead, the same at both ends, and the other pairs find nobody.
 //
-//  Relays.  A way over a relay is one for the relay's program: of the two gateways the first asks it, the other only has
-//  a path where it comes in. The gateway reaches the relay at its address on the last link before it.
+//  Relays.  A way over a relay is one for the relay's program: of the two gateways the first asks it, the other only
+//  has a path where it comes in. The gateway reaches the relay at its address on the last link before it.
 //
 //  Bounds are the gateway's: 16 paths, and 16 pairs with a peer. Whoever would have to ask over more leaves it to the
 //  other to begin.
