@@ -19,7 +19,7 @@
 //  Always true.  (1) A figure lies between the least and the most of the reports that have it; with three of equal
 //  weight, between those of the two that are nearer. (2) Without reports there is no belief.
 //
-//  Cost: 32 sums for the curve of one report, 32 medians for those of more. About 0.6 µs an edge, reading it included.
+//  Cost: 32 sums for the curve of one report, 32 medians for those of more. About 0.7 µs an edge, reading it included.
 
 public import Primitives
 

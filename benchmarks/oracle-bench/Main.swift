@@ -82,23 +82,25 @@ import Primitives
     for path in choice.answer.paths {
       text +=
         "oracle: \(path.via ?? "direct") of \(path.provider), \(megabits(Double(path.rate.bitsPerSecond))) Mbit/s, "
-      text += "\(plainDecimal(path.delay.inMilliseconds, decimals: 1)) ms, loss \(share(path.loss)), \(path.reason)\n"
+      text += "\(milliseconds(path.delay)), loss \(share(path.loss)), \(path.reason)\n"
     }
     if let cost = choice.answer.cost {
-      text += "cost: \(cost.occupancy.value) bytes, \(plainDecimal(cost.addedDelay.inMilliseconds, decimals: 1)) ms, "
+      text += "cost: \(cost.occupancy.value) bytes, \(milliseconds(cost.addedDelay)), "
       text += "loss \(share(cost.loss)); all in all \(megabits(Double(choice.answer.rate.bitsPerSecond)))\n"
     }
     for (number, way) in choice.continent.ways.enumerated() {
       let truth = choice.continent.truth(of: way)
       let provider = number == 0 ? "" : " as\(choice.continent.providerOf[number - 1])"
       text += "truth: \(Continent.name(of: number) ?? "direct")\(provider) \(megabits(truth.rate)) Mbit/s, "
-      text +=
-        "\(plainDecimal(truth.delay.inMilliseconds, decimals: 1)) ms ± \(plainDecimal(truth.deviation.inMilliseconds, decimals: 1)) ms, loss \(share(1 - truth.delivered)), "
+      text += "\(milliseconds(truth.delay)) ± \(milliseconds(truth.deviation)), loss \(share(1 - truth.delivered)), "
       text += "alone \(megabits(choice.goodput(of: [number])))\n"
     }
     return text
   }
 
+  private static func milliseconds(_ time: Interval) -> String {
+    plainDecimal(time.inMilliseconds, decimals: 1) + " ms"
+  }
   private static func megabits(_ bits: Double) -> String { fixed(bits / 1e6, 2) }
   private static func share(_ value: Double) -> String { fixed(value, 4) }
 
