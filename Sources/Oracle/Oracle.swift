@@ -25,7 +25,7 @@
 //  Not here.  HTTP, TLS, tokens' texts (only hashes come in), files, threads.
 //
 //  Cost: on a map of 1,000 gateways and 100 relays a question takes 0.6 to 0.9 ms, of which a third is SetModel's, and
-//  a report of 105 edges 0.5 ms, most of it JSON (docs/benchmarks/oracle.md has a whole server under load).
+//  a report of 105 edges 0.5 ms, most of it JSON (docs/benchmarks/oracle-load.md has a whole server under load).
 
 import JSON
 public import PathOracle
