@@ -202,8 +202,8 @@ let package = Package(
     tests(
       "ScenarioTests",
       [
-        "Engine", "Handshake", "PathHealth", "Primitives", "Redundancy", "Relay", "Simulation", "Status", "TestWorld",
-        "Topology", "Wire",
+        "Engine", "Handshake", "PathHealth", "Primitives", "Redundancy", "Relay", "Sealing", "Simulation", "Status",
+        "TestWorld", "Topology", "Wire",
       ]),
     tests("CryptoTests", ["Crypto", "Primitives", "Sealing"], data: ["Vectors"]),
     tests("ParityTests", ["Erasure", "Parity", "Primitives"]),

@@ -99,12 +99,15 @@ public enum AdviceText {
   struct Choice {
     var hasDirect = false
     var relays: [RelayContact] = []
+    /// How many ways it left out since nobody has measured them.
+    var unmeasured: Int64 = 0
   }
 
   /// The ways that it would take. nil: that was no answer.
   static func choice(in body: [UInt8]) -> Choice? {
     guard let page = try? JSONValue(reading: body), let list = page["paths"]?.array else { return nil }
     var choice = Choice()
+    choice.unmeasured = page["left_out"]?["unmeasured"]?.integer ?? 0
     for path in list.prefix(mostListed) {
       if let relay = path["relay"], relay.object != nil {
         if let contact = contact(named: path["via"], in: relay) { choice.relays.append(contact) }

@@ -5,10 +5,10 @@
 //
 //  How.  One question at a time, whoever owns the advisor carries it there and back:
 //
-//      ┌─▶ report: what was measured ──▶ "these relays nobody has measured" ─▶ they are probed, two at a time or more
+//      ┌─▶ report: what was measured ──▶ "these relays nobody has measured" ─▶ probed, at least two at a time
 //      │                                 │
-//      │   10 s, or as soon as the       ▼
-//      └── probes are done ◀── query for each peer ──▶ "these ways" ─▶ orders: who has which place, who serves whom
+//      │   10 s, at the start 3 s, or    ▼
+//      └── when probes are done ◀── query for each peer ──▶ "these ways" ─▶ orders: places, and who serves whom
 //
 //      it does not answer ─▶ the last answer holds; asked again after 2 s, 4 s, … 60 s
 //
@@ -56,6 +56,8 @@ public struct Advisor: Sendable {
   public static let pause = Interval.seconds(10)
   /// Thirty questions to a relay, for delay and loss.
   public static let probeFor = Interval.seconds(3)
+  /// So long after the start nearly all is new, and relays that nobody has measured yet are waited for.
+  static let settlesFor = Interval.seconds(30)
   static let firstRetry = Interval.seconds(2)
   static let lastRetry = Interval.seconds(60)
 
@@ -78,6 +80,9 @@ public struct Advisor: Sendable {
     public var unreadable: UInt64 = 0
   }
 
+  private let began: Instant
+  /// The oracle knows of relays that it cannot judge yet.
+  private var isIncomplete = false
   private var due: Instant
   private var retry = Advisor.firstRetry
   /// The next peer to ask for; nil: a report comes first.
@@ -90,6 +95,7 @@ public struct Advisor: Sendable {
     self.settings = settings
     due = now
     since = now
+    began = now
     chosen = Array(repeating: [], count: settings.peers.count)
     let free = AdviceSettings.places - settings.named.count
     orders = Orders(
@@ -129,9 +135,11 @@ public struct Advisor: Sendable {
       self.wishes = wishes
       counters.reports += 1
       next = settings.peers.isEmpty ? nil : 0
+      isIncomplete = false
     case .query(let peer):
       guard let choice = AdviceText.choice(in: body) else { return misunderstood(at: now) }
       chosen[peer] = choice.relays
+      if choice.unmeasured > 0 { isIncomplete = true }
       next = peer + 1 < settings.peers.count ? peer + 1 : nil
     }
     counters.answers += 1
@@ -143,7 +151,8 @@ public struct Advisor: Sendable {
     }
     if next != nil { return }
     arrange()
-    due = now + (orders.nodes.isEmpty ? Advisor.pause : Advisor.probeFor)
+    let isSettling = isIncomplete && now - began < Advisor.settlesFor
+    due = now + (orders.nodes.isEmpty && !isSettling ? Advisor.pause : Advisor.probeFor)
   }
 
   public mutating func failed(_ why: String, at now: Instant) {

@@ -63,6 +63,19 @@ private struct Office {
     #expect(office.advisor.contact == .answers && office.advisor.lastAnswer == office.now)
   }
 
+  @Test func `asks again soon, at the start, while relays are unknown that somebody else measures`() {
+    var office = Office()
+    let answer = Array("{\"paths\":[{\"via\":null}],\"left_out\":{\"unmeasured\":2}}".utf8)
+    var pauses: [Interval] = []
+    while office.now < .zero + .seconds(50) {
+      office.now = max(office.now, office.advisor.deadline)
+      office.advisor.answered(.report, status: 200, body: wishes([]), at: office.now)
+      office.advisor.answered(.query(peer: 0), status: 200, body: answer, at: office.now)
+      pauses.append(office.advisor.deadline - office.now)
+    }
+    #expect(pauses == Array(repeating: Advisor.probeFor, count: 10) + Array(repeating: Advisor.pause, count: 3))
+  }
+
   @Test func `keeps a relay's place as long as it is used, whatever else is probed`() {
     var office = Office()
     office.round([], [relay(1), relay(2)])

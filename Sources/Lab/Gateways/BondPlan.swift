@@ -247,6 +247,10 @@ struct BondPlan {
       var node = OracleConfiguration.Node(name: topology.nodes[member.node].name, token: .held(key.token))
       let site = addresses.site(of: member.node)
       node.addresses = [IPPrefix(site.ipv4).network, IPPrefix(site.ipv6).network]
+      node.endpoints = member.paths.prefix(4).map { path in
+        let address = IPAddress(bytes: addresses.interface(of: path.link, at: member.node).ipv4.bytes)
+        return .address(Endpoint(address, port: BondPlan.port(of: path.link)))
+      }
       return node
     }
     configuration.relays = relays.compactMap { relay in
