@@ -69,6 +69,9 @@ let package = Package(
     library("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
     library("CIpsecMb", apt: "libipsec-mb-dev"),  // x86 only: elsewhere nobody imports it, and nothing is linked
     library("CMicrohttpd", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
+    library("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
+    library("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
+    library("CPostgres", pkgConfig: "libpq", apt: "libpq-dev"),
     // L0
     .target(
       name: "Primitives", cSettings: glibc, swiftSettings: strict,
@@ -78,14 +81,19 @@ let package = Package(
     // L1
     sansIO("Commands", ["Primitives"]),
     sansIO("Configuration", ["Primitives", "Sealing"]),
+    sansIO("JSON", ["Primitives"]),
     sansIO("Packets", ["Primitives"]),
     sansIO("Status", ["Primitives", "Sealing"]),
     sansIO("Topology", ["Primitives"]),
     sansIO("Wire", ["Primitives"]),
     // L2
+    sansIO("ALTO", ["JSON", "Primitives"]),
+    sansIO("Advice", ["JSON", "Primitives", "Sealing"]),
+    sansIO("Consulting", ["JSON", "Primitives"]),
     sansIO("Handshake", ["Primitives", "Sealing", "Wire"]),
     sansIO("PathHealth", ["Primitives", "Wire"]),
     sansIO("PathMTU", ["Primitives"]),
+    sansIO("PathOracle", ["Primitives"]),
     sansIO("Redundancy", ["Erasure", "Primitives", "Wire"]),
     sansIO("Relay", ["Primitives", "Wire"]),
     pump("Resequencer", ["Packets", "Primitives", "Wire"]),
@@ -97,16 +105,19 @@ let package = Package(
         "Erasure", "Handshake", "Packets", "PathHealth", "PathMTU", "Primitives", "Redundancy", "Relay",
         "Resequencer", "Sealing", "Status", "Striper", "Wire",
       ]),
+    sansIO("Oracle", ["ALTO", "JSON", "PathOracle", "Primitives", "Resequencer", "Sealing"]),
     sansIO("Simulation", ["Primitives", "Topology"]),
     // E0
     .target(name: "CLinux", cSettings: glibc),
     edge("POSIX", ["Primitives"]),
     // E1
     edge("Crypto", ["CIpsecMb", "COpenSSL", "Sealing"]),
-    edge("HTTP", ["CMicrohttpd", "Primitives"]),
+    edge("Fetch", ["CCurl", "POSIX", "Primitives"]),
+    edge("HTTP", ["CMicrohttpd", "POSIX", "Primitives"]),
     edge("Netlink", ["CLinux", "CMnl", "CNftables", "Primitives"]),
     edge("Parity", ["CIsal", "Erasure"]),
     edge("Ring", ["CUring", "Primitives"]),
+    edge("Store", ["CPostgres", "CSQLite", "POSIX", "Primitives", "Sealing"]),
     // E2
     edge("Control", ["HTTP", "POSIX", "Primitives", "Status"]),
     edge("Underlay", ["POSIX", "Primitives", "Ring"]),
@@ -116,14 +127,20 @@ let package = Package(
     edge(
       "Driver",
       [
-        "Configuration", "Control", "Crypto", "Engine", "Handshake", "Netlink", "POSIX", "Packets", "Parity",
-        "Primitives", "Relay", "Resequencer", "Ring", "Sealing", "Status", "Underlay", "VNIC", "Wire",
+        "Advice", "Configuration", "Control", "Crypto", "Engine", "Fetch", "Handshake", "Netlink", "POSIX", "Packets",
+        "Parity", "Primitives", "Relay", "Resequencer", "Ring", "Sealing", "Status", "Underlay", "VNIC", "Wire",
       ]),
     edge(
       "Lab",
       [
         "CLinux", "Configuration", "Control", "Crypto", "Netlink", "POSIX", "Packets", "Primitives", "Ring", "Sealing",
         "Simulation", "Topology", "VNIC",
+      ]),
+    edge(
+      "OracleHost",
+      [
+        "ALTO", "Configuration", "Crypto", "HTTP", "JSON", "Oracle", "POSIX", "PathOracle", "Primitives", "Sealing",
+        "Store",
       ]),
     // X
     program(
@@ -133,7 +150,9 @@ let package = Package(
         "Underlay",
       ]),
     program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
-    program("path-oracle", ["Commands", "POSIX", "Primitives", "Resequencer", "Topology"]),
+    program(
+      "path-oracle",
+      ["Commands", "Consulting", "Fetch", "OracleHost", "POSIX", "Primitives", "Resequencer", "Topology"]),
     // Benchmarks
     yardstick("floor", seals: true),
     yardstick("relay-floor"),
@@ -142,6 +161,9 @@ let package = Package(
       "engine-bench",
       ["Crypto", "Engine", "Handshake", "Packets", "Parity", "Primitives", "Resequencer", "Sealing", "Wire"]),
     benchmark("gateway-seeds", ["AllocationCount", "TestWorld"]),
+    benchmark("map-bench", ["PathOracle", "Primitives"]),
+    benchmark("oracle-bench", ["Commands", "PathOracle", "Primitives", "Resequencer", "TestWorld", "Topology"]),
+    benchmark("oracle-load", ["Commands", "Lab", "POSIX", "Primitives", "Sealing", "Store"]),
     benchmark("parity-bench", ["Erasure", "Parity", "Primitives", "Redundancy", "Wire"]),
     benchmark("paths-bench", ["Commands", "Lab", "Primitives", "Topology"]),
     benchmark("pipe-bench", ["Commands", "Lab", "Primitives", "Topology"]),
@@ -155,29 +177,40 @@ let package = Package(
     tests("SealingTests", ["Primitives", "Sealing"]),
     tests("CommandsTests", ["Commands"]),
     tests("ConfigurationTests", ["Configuration", "Primitives", "Sealing"]),
+    tests("JSONTests", ["JSON", "Primitives"]),
     tests("PacketsTests", ["Packets", "Primitives"]),
     tests("TopologyTests", ["Primitives", "Topology"]),
     tests("WireTests", ["Primitives", "Wire"]),
+    tests("ALTOTests", ["ALTO", "JSON", "Primitives"]),
+    tests("ConsultingTests", ["ALTO", "Consulting", "JSON", "Primitives"]),
     tests(
       "HandshakeTests", ["Crypto", "Handshake", "Primitives", "Sealing", "TestWorld", "Wire"], data: ["Vectors"]),
+    tests("AdviceTests", ["Advice", "Primitives", "Sealing"]),
     tests("PathHealthTests", ["PathHealth", "Primitives", "Simulation", "Topology", "Wire"]),
     tests("PathMTUTests", ["PathMTU", "Primitives"]),
+    tests("PathOracleTests", ["PathOracle", "Primitives"]),
     tests("RedundancyTests", ["Parity", "Primitives", "Redundancy", "Simulation", "Wire"]),
     tests("RelayTests", ["AllocationCount", "Primitives", "Relay", "Wire"]),
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
     tests("StriperTests", ["Primitives", "Striper"]),
     tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),
+    tests(
+      "OracleHostTests",
+      ["Configuration", "Crypto", "Fetch", "HTTP", "JSON", "Lab", "OracleHost", "Primitives", "Sealing", "Store"]),
+    tests("OracleTests", ["ALTO", "JSON", "Oracle", "PathOracle", "Primitives", "Resequencer", "Sealing"]),
     tests("SimulationTests", ["Primitives", "Simulation", "Topology"]),
     tests(
       "ScenarioTests",
       [
-        "Engine", "Handshake", "PathHealth", "Primitives", "Redundancy", "Relay", "Simulation", "Status", "TestWorld",
-        "Topology", "Wire",
+        "Engine", "Handshake", "PathHealth", "Primitives", "Redundancy", "Relay", "Sealing", "Simulation", "Status",
+        "TestWorld", "Topology", "Wire",
       ]),
     tests("CryptoTests", ["Crypto", "Primitives", "Sealing"], data: ["Vectors"]),
     tests("ParityTests", ["Erasure", "Parity", "Primitives"]),
     tests("NetlinkTests", ["CLinux", "Netlink", "Primitives"]),
     tests("RingTests", ["Primitives", "Ring"]),
+    tests("StoreTests", ["CPostgres", "CSQLite", "Lab", "Primitives", "Sealing", "Store"]),
+    tests("FetchTests", ["Fetch", "HTTP", "Primitives"]),
     tests("HTTPTests", ["HTTP", "Primitives"]),
     tests("ControlTests", ["Control", "Primitives", "Sealing", "Status"]),
     tests("UnderlayTests", ["Primitives", "Ring", "Underlay"]),
@@ -191,9 +224,12 @@ let package = Package(
         "Topology", "VNIC",
       ]),
     tests("HawserTests", []),
-    tests("PathOracleCommandTests", []),
+    tests("PathOracleCommandTests", ["Fetch", "HTTP", "JSON", "Primitives"]),
     tests("PipeTests", ["CLinux", "COpenSSL", "Crypto", "Handshake", "Lab", "Primitives", "Sealing", "Wire"]),
     tests("HouseTests", ["Configuration", "Topology"]),
+    .executableTarget(
+      name: "StoreWriter", dependencies: ["POSIX", "Primitives", "Store"], path: "Tests/StoreWriter", cSettings: glibc,
+      swiftSettings: base),
     .target(name: "AllocationCount", path: "Tests/AllocationCount", cSettings: glibc),
     .target(
       name: "TestWorld",
@@ -206,8 +242,8 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "Configuration", "Crypto", "Handshake", "Packets", "Parity", "Primitives", "Redundancy", "Relay", "Sealing",
-        "Simulation", "TestWorld", "Topology", "Wire",
+        "ALTO", "Configuration", "Consulting", "Crypto", "Handshake", "JSON", "Oracle", "Packets", "Parity",
+        "PathOracle", "Primitives", "Redundancy", "Relay", "Sealing", "Simulation", "TestWorld", "Topology", "Wire",
       ],
       path: "Tests/FuzzTargets",
       cSettings: glibc, swiftSettings: strict),

@@ -44,6 +44,7 @@ extension GatewayConfiguration {
       page.source(relay.presharedKey, Schema.Relay.presharedKey.form, Schema.Relay.presharedKeyFile.form)
       page.list(Schema.Relay.endpoint.form, relay.endpoints.map(\.description))
     }
+    page.oracle(oracle)
     for known in classes {
       page.header(Schema.trafficClass, known.name)
       page.line(Schema.Class.treatment.form, known.treatment.rawValue)
@@ -90,6 +91,37 @@ extension RelayConfiguration {
       page.line(Schema.Client.limit.form, client.limit.map { written($0.bitsPerSecond, Units.rates) })
       page.line(Schema.Client.daily.form, client.daily.map { written(UInt64($0.value), Units.bytes) })
     }
+    page.contact(oracle, Schema.oracleReport)
+    return page.text
+  }
+}
+
+extension OracleConfiguration {
+  public func printed() -> [UInt8] {
+    var page = Page()
+    page.header(Schema.oracle)
+    page.line(Schema.Oracle.name.form, name)
+    if listen != [OracleConfiguration.defaultListen] {
+      page.list(Schema.Oracle.listen.form, listen.map(\.description))
+    }
+    page.line(Schema.Oracle.certificate.form, certificate)
+    page.line(Schema.Oracle.certificateKeyFile.form, certificateKeyFile)
+    page.line(Schema.Oracle.store.form, store?.printed)
+    page.line(Schema.Oracle.halfLife.form, writtenDuration(halfLife))
+    page.line(Schema.Oracle.strategy.form, strategy.rawValue)
+    page.line(Schema.Oracle.readers.form, readers?.rawValue)
+    for gateway in gateways {
+      page.header(Schema.knownGateway, gateway.name)
+      page.node(gateway)
+    }
+    for relay in relays {
+      page.header(Schema.knownRelay, relay.name)
+      page.node(relay)
+    }
+    for reader in knownReaders {
+      page.header(Schema.reader, reader.name)
+      page.token(reader.token)
+    }
     return page.text
   }
 }
@@ -127,6 +159,45 @@ private struct Page {
     case .file(let path): line(file, path)
     case nil: break
     }
+  }
+
+  mutating func oracle(_ client: OracleClient?) {
+    guard let client else { return }
+    contact(client, Schema.oracleClient)
+    line(Schema.Advice.paths.form, "\(client.paths)")
+    line(Schema.Advice.objective.form, client.objective.rawValue)
+    line(Schema.Advice.mostPrice.form, client.mostPrice?.printed)
+    line(Schema.Advice.mostDelay.form, client.mostDelay.map { "\($0.nanoseconds / 1_000_000)" })
+    list(Schema.Advice.withoutProviders.form, client.withoutProviders)
+    list(Schema.Advice.withoutRegions.form, client.withoutRegions)
+  }
+
+  mutating func contact(_ client: OracleClient?, _ form: SectionForm) {
+    guard let client else { return }
+    header(form)
+    line(Schema.Advice.url.form, client.url)
+    line(Schema.Advice.name.form, client.name)
+    source(client.token, Schema.Advice.token.form, Schema.Advice.tokenFile.form)
+    line(Schema.Advice.authorities.form, client.authorities)
+  }
+
+  mutating func token(_ token: OracleConfiguration.Token) {
+    switch token {
+    case .held(let secret): source(.held(secret), Schema.Node.token.form, Schema.Node.tokenFile.form)
+    case .file(let path): line(Schema.Node.tokenFile.form, path)
+    case .hash(let hash): line(Schema.Node.tokenHash.form, "\(hash)")
+    }
+  }
+
+  mutating func node(_ node: OracleConfiguration.Node) {
+    token(node.token)
+    line(Schema.Node.publicKey.form, node.publicKey.map { "\($0)" })
+    list(Schema.Node.address.form, node.addresses.map(\.description))
+    list(Schema.Node.endpoint.form, node.endpoints.map(\.description))
+    line(Schema.Node.provider.form, node.provider.isEmpty ? nil : node.provider)
+    line(Schema.Node.region.form, node.region.isEmpty ? nil : node.region)
+    line(Schema.Node.price.form, node.price.thousandths == 0 ? nil : node.price.printed)
+    line(Schema.Node.capacity.form, node.capacity.map { written($0.bitsPerSecond, Units.rates) })
   }
 
   /// With commas, and on as many lines as it takes to keep them short.

@@ -38,7 +38,9 @@ public struct ConfigurationFile: Sendable {
     case trafficClass(Int)
     case rule(Int)
     case control
+    case oracle
     case client(Int)
+    case knownGateway(Int)
   }
 
   /// What only the machine could tell: the value of this key is wrong here. `item` counts the values of a list.
@@ -99,6 +101,7 @@ struct ConfigurationReader {
       case Schema.relay.name:
         guard let relay = relay(section, index) else { continue }
         configuration.relays.append(relay)
+      case Schema.oracleClient.name: configuration.oracle = oracleClient(section)
       case Schema.trafficClass.name:
         guard let known = trafficClass(section, index) else { continue }
         configuration.classes.append(known)

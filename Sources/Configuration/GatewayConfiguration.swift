@@ -19,6 +19,7 @@ public struct GatewayConfiguration: Equatable, Sendable {
   public var paths: [Path] = []
   public var peers: [Peer] = []
   public var relays: [Relay] = []
+  public var oracle: OracleClient?
   public var classes: [Class] = []
   /// The first that matches a flow decides.
   public var rules: [Rule] = []

@@ -18,6 +18,8 @@ public struct RelayConfiguration: Equatable, Sendable {
   public var destinations: [IPPrefix] = []
   public var mostBindings = 10_000
   public var clients: [Client] = []
+  /// Who hears how far our clients are. Only what it takes to reach it means something here.
+  public var oracle: OracleClient?
 
   public init(privateKey: KeySource, listenPort: UInt16) {
     self.privateKey = privateKey
@@ -91,6 +93,7 @@ extension ConfigurationReader {
       case Schema.client.name:
         guard let client = client(section, configuration.clients.count) else { continue }
         configuration.clients.append(client)
+      case Schema.oracleReport.name: configuration.oracle = oracleReport(section)
       default: preconditionFailure("a section of the schema that nobody reads: \(section.form.name)")
       }
     }

@@ -3,7 +3,7 @@
 import Primitives
 
 extension Schema {
-  public static let relaySections = [host, client]
+  public static let relaySections = [host, client, oracleReport]
 
   static let host = SectionForm(
     "Relay", isRequired: true, elsewhere: ["Gateway", "Interface"], "this relay",

@@ -72,7 +72,7 @@ struct Setting<Value: Sendable>: Sendable {
 
 public enum Schema {
   /// In the order in which a file is best read.
-  public static let sections = [gateway, path, peer, relay, trafficClass, rule, control]
+  public static let sections = [gateway, path, peer, relay, oracleClient, trafficClass, rule, control]
 
   /// A hub with a thousand branches needs a quarter of a megabyte.
   public static let mostBytes = 4 << 20
@@ -98,7 +98,7 @@ public enum Schema {
       Peer.allowedIPs.form, Peer.keepalive.form,
     ])
   static let relay = SectionForm(
-    "Relay", hasName: true, most: 64, "a host that forwards for us: a way to peers over it is one more path",
+    "Relay", hasName: true, most: 4, "a host that forwards for us: a way to peers over it is one more path",
     [Relay.publicKey.form, Relay.presharedKey.form, Relay.presharedKeyFile.form, Relay.endpoint.form])
   static let trafficClass = SectionForm(
     "Class", hasName: true, most: 32, "how flows are treated that a rule gives its name to",

@@ -59,9 +59,10 @@ struct Clerk {
     }
   }
 
-  func snapshot(of loop: borrowing GatewayLoop) -> StatusSnapshot {
+  func snapshot(of loop: borrowing GatewayLoop, _ advised: Advised?) -> StatusSnapshot {
     var snapshot = loop.engine.snapshot(
       version: setup.version, interface: setup.configuration.interface, uptime: loop.now - startedAt, at: loop.now)
+    snapshot.oracle = advised?.snapshot(at: loop.now)
     for peer in snapshot.peers.indices {
       for path in snapshot.peers[peer].paths.indices {
         let name = snapshot.peers[peer].paths[path].name

@@ -4,6 +4,7 @@
 //  NIC, the control socket. So a gateway that does not start has changed nothing, and all of it goes when the process
 //  goes: the virtual NIC with its descriptor, its routes with it.
 
+import Advice
 public import Configuration
 import Control
 import Crypto
@@ -83,6 +84,7 @@ public enum Gateway {
     loop.watch(waker)
     loop.engine.start(at: loop.now)
     useRelays(setup, &loop)
+    var advised = try Advised.begin(setup.configuration, at: loop.now, wake: { waker.wake() })
     let clerk = Clerk(setup, startedAt: loop.now)
     clerk.tellStart(of: loop)
     var endpoints = setup.endpoints
@@ -92,7 +94,8 @@ public enum Gateway {
       let isWoken = loop.turn()
       if loop.engine.hasBudgets { keeper.keep(&loop) }
       if isWoken {
-        if board.isAsked { board.publish(clerk.snapshot(of: loop)) }
+        advised?.serve(&loop, log: setup.log)
+        if board.isAsked { board.publish(clerk.snapshot(of: loop, advised)) }
         for answer in inquiry?.take() ?? [] {
           endpoints[answer.name.peer] += answer.endpoints
           loop.engine.setEndpoints(endpoints[answer.name.peer], ofPeer: answer.name.peer, at: loop.now)
@@ -101,27 +104,26 @@ public enum Gateway {
       }
       clerk.tellEvents(of: &loop)
     }
+    advised?.end()
     keeper.end(&loop)
     clerk.tellEnd()
     _ = consume control
   }
 
-  /// Ways over more relays at a time than this cost more probing than they bring.
-  static let mostRelays = 4
   /// Of all paths: an engine knows sockets by a bit of 32.
   static let mostSlots = 16
 
   /// For each socket that leads over a relay the path whose interface it uses. A path with a limit has none, since it
   /// could not keep it.
   private static func slots(_ configuration: GatewayConfiguration) -> [Int] {
-    let each = min(configuration.relays.count, mostRelays)
+    let each = configuration.oracle == nil ? configuration.relays.count : AdviceSettings.places
     let paths = configuration.paths.indices.filter { configuration.paths[$0].limit == nil }
     return Array((0..<each).flatMap { _ in paths }.prefix(mostSlots))
   }
 
   /// Relays that the operator named serve all peers whose address is known, in the order of the file.
   private static func useRelays(_ setup: Setup, _ loop: inout GatewayLoop) {
-    let relays = Array(0..<min(setup.configuration.relays.count, mostRelays))
+    let relays = Array(setup.configuration.relays.indices)
     if relays.isEmpty { return }
     for (index, peer) in setup.configuration.peers.enumerated() where !peer.endpoints.isEmpty {
       loop.engine.setRelays(relays, ofPeer: index, at: loop.now)
@@ -240,6 +242,9 @@ public enum Gateway {
         endpoints: setup.endpoints[setup.configuration.peers.count + index])
       known.presharedKey = relay.presharedKey?.secret
       settings.relays.append(known)
+    }
+    if setup.configuration.oracle != nil {
+      settings.spareRelays = AdviceSettings.places - setup.configuration.relays.count
     }
     settings.classes = Classes(setup.configuration.classes.map { TrafficClass($0) })
     for (index, peer) in setup.configuration.peers.enumerated() {

@@ -3,6 +3,7 @@
 //  It needs no interface and no rights but those of a UDP port: who may forward packets for others should be able to do
 //  nothing else.
 
+import Advice
 public import Configuration
 import Crypto
 import Engine
@@ -40,15 +41,51 @@ public enum RelayHost {
     let stop = StopSignal(waker)
     var loop = try open(setup)
     loop.watch(waker)
+    let consultation = try consultation(setup.configuration, at: loop.now, wake: { waker.wake() })
+    var round: UInt64 = 0
     setup.log("relay: UDP port \(loop.frontPort), \(setup.configuration.clients.count) clients")
     var complaint: String?
     while !stop.isRequested {
-      _ = loop.turn()
+      let isWoken = loop.turn()
+      if isWoken, let consultation { serve(consultation, setup, &loop, &round) }
       let new = loop.openBackSockets()
       if let new, new != complaint { setup.log("relay: \(new)") }
       complaint = new
     }
+    consultation?.end()
     setup.log("relay: ended by a signal")
+  }
+
+  // MARK: The oracle
+
+  /// nil when the file has none.
+  private static func consultation(
+    _ configuration: RelayConfiguration, at now: Instant, wake: @escaping @Sendable () -> Void
+  ) throws(GatewayFailure) -> Consultation? {
+    guard let client = configuration.oracle else { return nil }
+    return try Consultation.start(client, AdviceSettings(name: client.name, peers: []), at: now, wake: wake)
+  }
+
+  private static func serve(
+    _ consultation: Consultation, _ setup: Setup, _ loop: inout RelayLoop, _ round: inout UInt64
+  ) {
+    for line in consultation.takeNews() { setup.log(line) }
+    let clients = setup.configuration.clients
+    if consultation.isAsked {
+      var figures = Consultation.Figures()
+      let own = setup.configuration.oracle?.name ?? ""
+      for way in loop.engine.figures(at: loop.now) {
+        guard let index = way.peer else { continue }
+        figures.edges += EdgeFigures.thereAndBack(way, between: own, and: clients[index].name)
+      }
+      consultation.lay(figures)
+    }
+    guard let orders = consultation.takeOrders(), orders.round != round else { return }
+    round = orders.round
+    for name in orders.nodes {
+      guard let index = clients.firstIndex(where: { $0.name == name }) else { continue }
+      loop.engine.probe(client: index, until: loop.now + Advisor.probeFor, at: loop.now)
+    }
   }
 
   private static func open(_ setup: Setup) throws(GatewayFailure) -> RelayLoop {

@@ -46,6 +46,9 @@ public struct Engine: ~Copyable {
   let localPaths: [LocalPath]
   /// Peers from this place on are relays.
   let firstRelay: Int
+  // For the handshakes of relays that come later.
+  let wallClockAtZero: WallTime
+  let timing: Handshake.Timing
   /// For each socket; of those of paths, free for ever.
   var slots: FixedArray<RelaySlot>
   let allowed: AllowedAddresses
@@ -101,6 +104,8 @@ public struct Engine: ~Copyable {
   public static func make(
     _ settings: GatewaySettings, identity: Identity, erasure: ErasureCode, memory: Memory
   ) throws(SettingsConflict) -> Engine {
+    var settings = settings
+    settings.addSpareRelays(identity.cryptography)
     let list = settings.peers + settings.relays
     var claims: [AllowedAddresses.Claim] = []
     var keys: [PublicKey: Int] = [:]
@@ -133,6 +138,8 @@ public struct Engine: ~Copyable {
     self.incarnation = incarnation
     let list = settings.peers + settings.relays
     firstRelay = settings.peers.count
+    wallClockAtZero = settings.wallClockAtZero
+    timing = settings.timing
     slots = FixedArray(count: settings.paths.count) { _ in RelaySlot() }
     self.identity = identity
     self.allowed = allowed

@@ -10,6 +10,8 @@ public struct GatewaySettings: Sendable {
   public var peers: [PeerSettings] = []
   /// Who may forward for us; each with addresses, and without any that are allowed.
   public var relays: [PeerSettings] = []
+  /// Places behind these for relays that somebody names later.
+  public var spareRelays = 0
   /// Ours on the virtual NIC: senders inside are answered from them.
   public var addresses: [IPAddress] = []
   /// The first that matches a flow decides.

@@ -9,21 +9,24 @@
 //      headers ─▶ a body is announced, and none is read here, or it is too long ─▶ answer; the connection closes
 //              └▶ pieces ─▶ kept, up to `mostBody`; beyond it they are thrown away ─▶ end ─▶ answer
 //
-//  An answer is text, or a stream (HTTPStream) that goes on for as long as somebody listens.
+//  An answer is text, or a stream (HTTPStream) that goes on for as long as somebody listens. With an HTTPIdentity all
+//  of it goes over TLS.
 //
 //  Always true.  (1) At most `connections` connections with `connectionMemory` and `mostBody` bytes each; whoever says
-//  nothing for `patience` is cut off. (2) The handler is called by one thread. (3) After `stop` the handler is called
-//  no more, and every stream has ended.
+//  nothing for `patience` is cut off. (2) The handler is called by one thread, or by two where some requests are slow.
+//  (3) After `stop` the handler is called no more, and every stream has ended.
 
 import CMicrohttpd
 import Glibc
 public import Primitives
-import Synchronization
+import POSIX
 
 public struct HTTPRequest: Sendable {
   public let method: String
   /// Without the query.
   public let path: String
+  /// What stands behind the question mark, as it is; nil: there is none.
+  public let query: String?
   /// What the client wants to read, as it says; nil: anything.
   public let accept: String?
   /// A body was announced. One that is not read ends the connection with the answer.
@@ -72,34 +75,74 @@ public struct HTTPLimits: Sendable {
 
 public struct HTTPServer: ~Copyable {
   public typealias Handler = @Sendable (HTTPRequest) -> HTTPResponse
+  /// Whether to answer a request takes so long that others should not wait for it.
+  public typealias Slowness = @Sendable (HTTPRequest) -> Bool
+
+  private struct Streams {
+    var open: [HTTPStream] = []
+    var isEnding = false
+  }
 
   /// Used by the server's thread, and by whoever ends it.
-  private final class Context: Sendable {
+  private final class Context {
     let handler: Handler
     let mostBody: Int
-    private let streams = Mutex<[HTTPStream]>([])
+    /// The library reads it as long as it serves.
+    private let identity: LoadedIdentity?
+    private let streams = Locked(Streams())
+    let isSlow: Slowness?
+    let lane: SlowLane?
 
-    init(_ handler: @escaping Handler, mostBody: Int) {
+    /// nil when the system refuses a thread.
+    init?(_ handler: @escaping Handler, mostBody: Int, isSlow: Slowness?, _ identity: LoadedIdentity?) {
       self.handler = handler
       self.mostBody = mostBody
+      self.isSlow = isSlow
+      self.identity = identity
+      guard isSlow != nil else {
+        lane = nil
+        return
+      }
+      let made = SlowLane { job, isAsked in
+        let ended = HTTPResponse(status: 503, type: "text/plain", body: "this server ends\n")
+        HTTPServer.finish(job, isAsked ? handler(job.request) : ended)
+      }
+      guard let made else { return nil }
+      lane = made
     }
 
     func add(_ stream: HTTPStream) {
       streams.withLock { streams in
-        streams.removeAll { !$0.isOpen }
-        streams.append(stream)
+        streams.open.removeAll { !$0.isOpen }
+        streams.open.append(stream)
+        // What is begun during the end ends with its first text.
+        if streams.isEnding { stream.end() }
       }
     }
 
     /// The library cannot stop while a connection is suspended.
-    func endStreams() { streams.withLock { for stream in $0 { stream.end() } } }
+    func endStreams() {
+      streams.withLock { streams in
+        streams.isEnding = true
+        for stream in streams.open { stream.end() }
+      }
+    }
   }
 
   /// From a request's headers to the end of its answer.
   private final class Conversation {
+    let query: String?
+    var hasBegun = false
     var body: [UInt8] = []
     var isTooLong = false
     var stream: HTTPStream?
+    /// The slow lane's.
+    var response: HTTPResponse?
+
+    /// From the address as it came, before the library takes it apart.
+    init(address: String) {
+      query = address.firstIndex(of: "?").map { String(address[address.index(after: $0)...]) }
+    }
   }
 
   private let daemon: OpaquePointer
@@ -111,24 +154,61 @@ public struct HTTPServer: ~Copyable {
   }
 
   /// Takes over a listening socket, which does not block. nil when the system refuses a thread or a descriptor.
+  /// Slow requests are answered on a thread of their own: then two threads call the handler.
   public static func start(
-    listening descriptor: Int32, limits: HTTPLimits = HTTPLimits(), handler: @escaping Handler
+    listening descriptor: Int32, limits: HTTPLimits = HTTPLimits(), isSlow: Slowness? = nil, handler: @escaping Handler
   ) -> HTTPServer? {
-    let context = Unmanaged.passRetained(Context(handler, mostBody: limits.mostBody))
+    start(
+      listening: descriptor, limits: limits, flags: 0, options: [], identity: nil, isSlow: isSlow, handler: handler)
+  }
+
+  /// The same over TLS.
+  public static func start(
+    listening descriptor: Int32, limits: HTTPLimits = HTTPLimits(), identity: HTTPIdentity, isSlow: Slowness? = nil,
+    handler: @escaping Handler
+  ) throws(HTTPFailure) -> HTTPServer {
+    let identity = try LoadedIdentity(identity)
+    let server = start(
+      listening: descriptor, limits: limits, flags: MHD_USE_TLS.rawValue | MHD_USE_ERROR_LOG.rawValue,
+      options: [
+        MHD_OPTION.EXTERNAL_LOGGER.rawValue, unsafeBitCast(LoadedIdentity.log, to: OpaquePointer.self),
+        OpaquePointer(Unmanaged.passUnretained(identity).toOpaque()),
+        MHD_OPTION.HTTPS_MEM_CERT.rawValue, identity.certificate, MHD_OPTION.HTTPS_MEM_KEY.rawValue, identity.key,
+        MHD_OPTION.HTTPS_PRIORITIES.rawValue, OpaquePointer(LoadedIdentity.priorities.utf8Start),
+      ],
+      identity: identity, isSlow: isSlow, handler: handler)
+    guard let server else {
+      throw HTTPFailure(
+        "certificate and key are not accepted: \(identity.complaint ?? "no thread or no descriptor is left")"
+      )
+    }
+    return server
+  }
+
+  private static func start(
+    listening descriptor: Int32, limits: HTTPLimits, flags: UInt32, options: [any CVarArg], identity: LoadedIdentity?,
+    isSlow: Slowness?, handler: @escaping Handler
+  ) -> HTTPServer? {
+    guard let made = Context(handler, mostBody: limits.mostBody, isSlow: isSlow, identity) else { return nil }
+    let context = Unmanaged.passRetained(made)
     let flags =
-      MHD_USE_AUTO.rawValue | MHD_USE_INTERNAL_POLLING_THREAD.rawValue | MHD_ALLOW_SUSPEND_RESUME.rawValue
-    let options: [any CVarArg] = [
-      MHD_OPTION.LISTEN_SOCKET.rawValue, descriptor,
-      MHD_OPTION.CONNECTION_LIMIT.rawValue, limits.connections,
-      MHD_OPTION.CONNECTION_MEMORY_LIMIT.rawValue, limits.connectionMemory,
-      MHD_OPTION.CONNECTION_TIMEOUT.rawValue, limits.patience,
-      MHD_OPTION.NOTIFY_COMPLETED.rawValue, unsafeBitCast(completed, to: OpaquePointer.self), Int(0),
-      MHD_OPTION.END.rawValue,
-    ]
+      flags | MHD_USE_AUTO.rawValue | MHD_USE_INTERNAL_POLLING_THREAD.rawValue | MHD_ALLOW_SUSPEND_RESUME.rawValue
+    // A logger comes first, so that nothing is said before it.
+    let options: [any CVarArg] =
+      options + [
+        MHD_OPTION.LISTEN_SOCKET.rawValue, descriptor,
+        MHD_OPTION.CONNECTION_LIMIT.rawValue, limits.connections,
+        MHD_OPTION.CONNECTION_MEMORY_LIMIT.rawValue, limits.connectionMemory,
+        MHD_OPTION.CONNECTION_TIMEOUT.rawValue, limits.patience,
+        MHD_OPTION.URI_LOG_CALLBACK.rawValue, unsafeBitCast(begin, to: OpaquePointer.self), Int(0),
+        MHD_OPTION.NOTIFY_COMPLETED.rawValue, unsafeBitCast(completed, to: OpaquePointer.self), Int(0),
+        MHD_OPTION.END.rawValue,
+      ]
     let daemon = withVaList(options) { list in
       MHD_start_daemon_va(flags, 0, nil, nil, answer, context.toOpaque(), list)
     }
     guard let daemon else {
+      made.lane?.end()
       context.release()
       return nil
     }
@@ -136,11 +216,20 @@ public struct HTTPServer: ~Copyable {
   }
 
   deinit {
+    context.takeUnretainedValue().lane?.end()
     context.takeUnretainedValue().endStreams()
     // Waits until the thread has ended, so nobody uses the context any more.
     MHD_stop_daemon(daemon)
     context.release()
   }
+
+  private static let begin:
+    @convention(c) (
+      UnsafeMutableRawPointer?, UnsafePointer<CChar>?, OpaquePointer?
+    ) -> UnsafeMutableRawPointer? = { _, address, _ in
+      let address = address.map { String(cString: $0) } ?? ""
+      return Unmanaged.passRetained(Conversation(address: address)).toOpaque()
+    }
 
   /// What the library calls, first with the headers, then with what there is of a body, and with the request's end.
   private static let answer: MHD_AccessHandlerCallback = {
@@ -152,31 +241,50 @@ public struct HTTPServer: ~Copyable {
     }
     let announced = header("Content-Length")
     let hasBody = announced.map { $0 != "0" } ?? (header("Transfer-Encoding") != nil)
-    let conversation: Conversation
-    if let mark = mark.pointee {
-      conversation = Unmanaged<Conversation>.fromOpaque(mark).takeUnretainedValue()
-      if length.pointee > 0, let piece {
-        if conversation.body.count + length.pointee > server.mostBody {
-          conversation.isTooLong = true
-          conversation.body = []
-        } else if !conversation.isTooLong {
-          conversation.body += UnsafeRawBufferPointer(start: piece, count: length.pointee)
-        }
-        length.pointee = 0
-        return .YES
-      }
-    } else {
-      conversation = Conversation()
-      mark.pointee = Unmanaged.passRetained(conversation).toOpaque()
+    guard let place = mark.pointee else { return .NO }
+    let conversation = Unmanaged<Conversation>.fromOpaque(place).takeUnretainedValue()
+    if let response = conversation.response {
+      conversation.response = nil
+      return send(response, on: connection, conversation, server)
+    }
+    if !conversation.hasBegun {
+      conversation.hasBegun = true
       conversation.isTooLong = hasBody && (announced.flatMap { Int($0) } ?? 0) > server.mostBody
       // What is not read is answered now.
       if !hasBody || server.mostBody > 0 && !conversation.isTooLong { return .YES }
+    } else if length.pointee > 0, let piece {
+      if conversation.body.count + length.pointee > server.mostBody {
+        conversation.isTooLong = true
+        conversation.body = []
+      } else if !conversation.isTooLong {
+        conversation.body += UnsafeRawBufferPointer(start: piece, count: length.pointee)
+      }
+      length.pointee = 0
+      return .YES
     }
     let request = HTTPRequest(
-      method: String(cString: method), path: String(cString: url), accept: header("Accept"), hasBody: hasBody,
+      method: String(cString: method), path: String(cString: url), query: conversation.query, accept: header("Accept"),
+      hasBody: hasBody,
       type: header("Content-Type"), body: conversation.body, isTooLong: conversation.isTooLong,
       client: client(of: connection), authorization: header("Authorization"))
+    // One whose body is not read is answered at once: the library would go on reading while it waits.
+    if let lane = server.lane, !hasBody || server.mostBody > 0 && !conversation.isTooLong,
+      server.isSlow?(request) == true
+    {
+      let job = SlowLane.Job(
+        connection: UInt(bitPattern: connection), conversation: UInt(bitPattern: place), request: request)
+      if lane.take(job) { return .YES }
+    }
     return send(server.handler(request), on: connection, conversation, server)
+  }
+
+  /// The slow lane's thread.
+  private static func finish(_ job: SlowLane.Job, _ response: HTTPResponse) {
+    guard let connection = OpaquePointer(bitPattern: job.connection),
+      let place = UnsafeRawPointer(bitPattern: job.conversation)
+    else { return }
+    Unmanaged<Conversation>.fromOpaque(place).takeUnretainedValue().response = response
+    MHD_resume_connection(connection)
   }
 
   /// The answer has left, or never will.
@@ -234,7 +342,7 @@ public struct HTTPServer: ~Copyable {
     // It lives at least as long as its answer.
     let place = Unmanaged.passRetained(stream).toOpaque()
     return MHD_create_response_from_callback(
-      UInt64.max, 16_384,
+      UInt64.max, 65_536,
       { place, _, room, most in
         guard let place, let room else { return -1 }
         let stream = Unmanaged<HTTPStream>.fromOpaque(place).takeUnretainedValue()

@@ -13,11 +13,11 @@
 //  waiting. (3) After `end`, or when the listener is gone, `send` says false.
 
 import CMicrohttpd
-import Synchronization
+import POSIX
 
 public final class HTTPStream: Sendable {
   /// A listener of a fleet's map gets some kilobytes a second: minutes of it.
-  public static let mostWaiting = 1 << 20
+  public static let usualMost = 1 << 20
 
   // MHD_CONTENT_READER_END_OF_STREAM and _WITH_ERROR, which are macros with a cast.
   private static let over = -1
@@ -25,6 +25,8 @@ public final class HTTPStream: Sendable {
 
   private struct State {
     var waiting: [UInt8] = []
+    /// Of them, from the first one on: to move the rest with each piece would cost more than all else.
+    var taken = 0
     var isEnded = false
     var isCut = false
     /// The library's, by its address. It lives until `closed`.
@@ -40,16 +42,19 @@ public final class HTTPStream: Sendable {
     }
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
-  public init() {}
+  private let mostWaiting: Int
+
+  /// Whoever leaves so many bytes waiting is cut off.
+  public init(atMost mostWaiting: Int = HTTPStream.usualMost) { self.mostWaiting = mostWaiting }
 
   /// False: nobody listens any more.
   @discardableResult
   public func send(_ text: String) -> Bool {
     state.withLock { state in
       if state.isEnded || state.isCut { return false }
-      if state.waiting.count + text.utf8.count > HTTPStream.mostWaiting {
+      if state.waiting.count - state.taken + text.utf8.count > mostWaiting {
         state.isCut = true
       } else {
         state.waiting += text.utf8
@@ -81,7 +86,7 @@ public final class HTTPStream: Sendable {
     state.withLock { state in
       state.isEnded = true
       state.connection = nil
-      state.waiting = []
+      (state.waiting, state.taken) = ([], 0)
     }
   }
 
@@ -101,22 +106,29 @@ public final class HTTPStream: Sendable {
     case nothing
     case over
     case broken
-    case bytes(ArraySlice<UInt8>)
+    case bytes([UInt8])
   }
 
   private func take(atMost count: Int) -> Taking {
     state.withLock { state in
       if state.isCut { return .broken }
-      if state.waiting.isEmpty {
+      if state.taken == state.waiting.count {
+        (state.waiting, state.taken) = ([], 0)
         if state.isEnded { return .over }
         guard let library = state.library else { return .broken }
         state.isSuspended = true
         MHD_suspend_connection(library)
         return .nothing
       }
-      let taken = state.waiting.prefix(count)
-      state.waiting.removeFirst(taken.count)
-      return .bytes(taken)
+      let end = min(state.waiting.count, state.taken + count)
+      let bytes = Array(state.waiting[state.taken..<end])
+      state.taken = end
+      // Whoever always has something waiting for him keeps what he has taken for as long as it is the lesser part.
+      if state.taken > HTTPStream.usualMost && state.taken > state.waiting.count / 2 {
+        state.waiting.removeFirst(state.taken)
+        state.taken = 0
+      }
+      return .bytes(bytes)
     }
   }
 }

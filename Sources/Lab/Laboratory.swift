@@ -12,6 +12,8 @@ public import Topology
 
 public enum Laboratory {
   public struct UpOptions: Sendable {
+    /// Sections that stand in every gateway's configuration besides: classes and rules.
+    public var policy = ""
     /// Whether the file's events begin to happen now. A measurement that wants to tell the time itself does that
     /// later.
     public var startEvents = true
@@ -108,7 +110,7 @@ public enum Laboratory {
     of topology: Topology, _ state: LabState, source: String, _ options: UpOptions
   ) throws(LabError) -> Gateways? {
     let plan = BondPlan(topology, traces: try Testbed.traceRates(of: topology, source: source))
-    return plan.members.isEmpty ? nil : try Gateways(plan, state, beside: options.executable)
+    return plan.members.isEmpty ? nil : try Gateways(plan, state, beside: options.executable, policy: options.policy)
   }
 
   /// Up already: is it what the user means, and is it well?

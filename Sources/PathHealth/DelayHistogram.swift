@@ -77,6 +77,13 @@ public struct DelayHistogram: Sendable, BitwiseCopyable {
     return DelayHistogram.most
   }
 
+  /// How often which delay above the least was seen, each bucket by its middle; what is old counts less.
+  public var shares: [(excess: Interval, count: Int)] {
+    (0..<DelayHistogram.buckets).compactMap { bucket in
+      counts[bucket] == 0 ? nil : (DelayHistogram.middle(of: bucket), Int(counts[bucket]))
+    }
+  }
+
   /// What `total` always is; for tests.
   var sum: Int { (0..<DelayHistogram.buckets).reduce(0) { $0 + Int(counts[$1]) } }
 

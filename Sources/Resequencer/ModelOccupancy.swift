@@ -19,7 +19,8 @@ extension ResequencingModel {
   }
 
   /// Both for the price of one, where one walk gives both.
-  func occupancyAndOvertaking(_ behaviour: DelayBehaviour) throws(Refusal) -> (DiscreteDistribution, Overtaking) {
+  public func occupancyAndOvertaking(_ behaviour: DelayBehaviour) throws(Refusal) -> (DiscreteDistribution, Overtaking)
+  {
     try refuseLoss()
     if behaviour == .independent { return (try occupancy(), try overtaking()) }
     let walk = try orderedWalk(behaviour)

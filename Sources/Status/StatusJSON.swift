@@ -24,6 +24,7 @@ extension StatusSnapshot {
         $0.member("held_segments", resequencer.heldSegments)
         $0.member("most_bytes", resequencer.mostBytes)
       }
+      if let oracle { $0.object("oracle") { oracle.write(to: &$0) } }
       $0.array("peers") { for peer in peers { $0.object { peer.write(to: &$0, withPaths: true) } } }
       $0.array("counters") {
         for counter in counters {
@@ -63,6 +64,16 @@ extension StatusSnapshot {
   /// `/healthz`
   public func healthJSON(_ layout: JSONText.Layout = .line) -> String {
     JSONText.object(layout) { $0.member("verdict", verdict.rawValue) }
+  }
+}
+
+extension StatusSnapshot.Oracle {
+  fileprivate func write(to object: inout JSONText.Object) {
+    object.member("url", url)
+    object.member("state", state.rawValue)
+    object.member("since_ms", since.nanoseconds / 1_000_000)
+    object.member("last_answer_ms", lastAnswer.map { $0.nanoseconds / 1_000_000 })
+    object.member("why", why)
   }
 }
 

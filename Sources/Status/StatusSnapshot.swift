@@ -24,6 +24,8 @@ public struct StatusSnapshot: Equatable, Sendable {
   /// One for each verdict, those that never happened included.
   public var counters: [Counter] = []
   public var resequencer = Resequencer()
+  /// nil: there is none to ask.
+  public var oracle: Oracle?
 
   public init(
     version: String, uptime: Interval, incarnation: UInt64, publicKey: PublicKey, interface: String, suite: CipherSuite,
@@ -36,6 +38,33 @@ public struct StatusSnapshot: Equatable, Sendable {
     self.interface = interface
     self.suite = suite
     self.suiteImplementation = suiteImplementation
+  }
+
+  /// Whoever is asked which relays serve best.
+  public struct Oracle: Equatable, Sendable {
+    public enum State: String, CaseIterable, Sendable {
+      case asking
+      case answers
+      /// What it said last holds.
+      case silent
+    }
+
+    public var url: String
+    public var state: State
+    /// How long it has been so.
+    public var since: Interval
+    /// How long ago it said something useful.
+    public var lastAnswer: Interval?
+    /// What is wrong, in a sentence.
+    public var why: String?
+
+    public init(url: String, state: State, since: Interval, lastAnswer: Interval? = nil, why: String? = nil) {
+      self.url = url
+      self.state = state
+      self.since = since
+      self.lastAnswer = lastAnswer
+      self.why = why
+    }
   }
 
   public struct Peer: Equatable, Sendable {

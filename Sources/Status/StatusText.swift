@@ -15,7 +15,7 @@ extension StatusSnapshot {
           + "in \(resequencer.heldSegments) segments",
       ],
     ]
-    var text = alignedColumns(facts, right: [])
+    var text = alignedColumns(facts + oracleFacts, right: [])
     if !peers.isEmpty { text += "\n" + peersText() }
     if peers.contains(where: { !$0.paths.isEmpty }) { text += "\n" + pathsText() }
     if peers.contains(where: { $0.mode != nil }) { text += "\n" + whyText() }
@@ -24,6 +24,18 @@ extension StatusSnapshot {
       text += "\n" + alignedColumns(odd.map { [$0.group, $0.verdict, "\($0.count)"] }, right: [2])
     }
     return text
+  }
+
+  private var oracleFacts: [[String]] {
+    guard let oracle else { return [] }
+    let answered = oracle.lastAnswer.map { "answered \(age($0)) ago" } ?? "never answered"
+    let state =
+      switch oracle.state {
+      case .asking: "being asked"
+      case .answers: answered
+      case .silent: "silent for \(age(oracle.since)), \(answered): \(oracle.why ?? "")"
+      }
+    return [["oracle", "\(oracle.url), \(state)"]]
   }
 
   /// What `hawser peers` prints.

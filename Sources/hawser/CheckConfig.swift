@@ -7,8 +7,11 @@ extension Hawser {
   static func checkConfig(_ path: String, asJSON: Bool) -> Int32 {
     var objections = LoadedConfiguration.Objections()
     do throws(LoadedConfiguration.Objections) {
-      if LoadedRelay.isRelay(try LoadedConfiguration.read(path).bytes) {
+      let text = try LoadedConfiguration.read(path)
+      if LoadedRelay.isRelay(text.bytes) {
         _ = try LoadedRelay(path)
+      } else if OracleFile.isOracle(text.bytes) {
+        try LoadedOracleFile.check(path)
       } else {
         _ = try LoadedConfiguration(path)
       }

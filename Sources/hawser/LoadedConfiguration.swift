@@ -58,6 +58,8 @@ struct LoadedConfiguration {
       guard let source = gateway.relays[index].presharedKey else { continue }
       gateway.relays[index].presharedKey = secrets.load(source, .relay(index), "PresharedKeyFile")
     }
+    if let source = gateway.oracle?.token { gateway.oracle?.token = secrets.load(source, .oracle, "TokenFile") }
+    if let name = gateway.oracle?.authorities, !name.hasPrefix("/") { gateway.oracle?.authorities = directory + name }
     objections.refused += secrets.mistakes + file.missingInterfaces()
 
     var own: PublicKey?
@@ -90,7 +92,7 @@ extension GatewayConfiguration {
   /// Whether the file itself is one that nobody else may read.
   fileprivate var holdsSecrets: Bool {
     privateKey.secret != nil || peers.contains { $0.presharedKey?.secret != nil }
-      || relays.contains { $0.presharedKey?.secret != nil }
+      || relays.contains { $0.presharedKey?.secret != nil } || oracle?.token.secret != nil
   }
 }
 

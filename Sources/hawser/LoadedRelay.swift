@@ -21,6 +21,7 @@ struct LoadedRelay {
     var objections = LoadedConfiguration.Objections()
     var relay = file.relay
     let holdsSecrets = relay.privateKey.secret != nil || relay.clients.contains { $0.presharedKey?.secret != nil }
+      || relay.oracle?.token.secret != nil
     if let permissions = text.permissions, holdsSecrets,
       let complaint = SecretFile.complaint(about: path, permissions: permissions)
     {
@@ -33,6 +34,8 @@ struct LoadedRelay {
       guard let source = relay.clients[index].presharedKey else { continue }
       relay.clients[index].presharedKey = secrets.load(source, .client(index), "PresharedKeyFile")
     }
+    if let source = relay.oracle?.token { relay.oracle?.token = secrets.load(source, .oracle, "TokenFile") }
+    if let name = relay.oracle?.authorities, !name.hasPrefix("/") { relay.oracle?.authorities = directory + name }
     objections.refused += secrets.mistakes
     if let secret = relay.privateKey.secret {
       do throws(Refusal) {

@@ -35,6 +35,11 @@ enum Files {
     return traces
   }
 
+  /// Sections of a configuration.
+  static func policy(_ path: String) throws(Refusal) -> String {
+    String(decoding: try read(path, atMost: 1 << 20, "policy"), as: UTF8.self)
+  }
+
   static func absolute(_ path: String) -> String {
     guard let real = realpath(path, nil) else { return path }
     defer { free(real) }

@@ -13,9 +13,11 @@ extension Netlab {
     let topology = try Files.topology(path)
     // What the wire would find out only after everything is built.
     _ = try Files.traces(of: topology, at: path)
+    var options = Laboratory.UpOptions()
+    if let policy = invocation[Words.policy] { options.policy = try Files.policy(policy) }
     let began = MonotonicClock.now
-    let result = try lab { () throws(LabError) in
-      try Laboratory.up(topology, source: path) { Output.remark("\(topology.name): \($0)") }
+    let result = try lab { [options] () throws(LabError) in
+      try Laboratory.up(topology, source: path, options: options) { Output.remark("\(topology.name): \($0)") }
     }
     switch result {
     case .built:

@@ -9,6 +9,8 @@ enum Words {
   static let json = Flag("json", "print one JSON value")
 
   // up, down, list, exec, set
+  static let policy = Option(
+    "policy", value: "POLICY", .file(ending: ".conf"), "classes and rules that every gateway shall have")
   static let name = Argument(optional: "NAME", running, "the topology to remove")
   static let all = Flag("all", "remove every topology")
   static let names = Flag("names", "print only names, one a line")
@@ -54,7 +56,7 @@ enum Words {
   // wire
   static let directory = Argument("DIRECTORY", .directory, "the state of the topology")
 
-  static let up = Command("up", "builds a topology and returns when it carries traffic", [file])
+  static let up = Command("up", "builds a topology and returns when it carries traffic", [file, policy])
   static let down = Command("down", "removes a topology, or all of them", [name, all], exclusive: [[name, all]])
   static let list = Command(
     "list", "tells which topologies are up", [json, names, nodes], exclusive: [[json, names, nodes]])

@@ -5,8 +5,14 @@ import Glibc
 
 @main struct PathOracleProgram {
   static let declaration = Program(
-    "path-oracle", "tells which paths serve a connection, and what that costs", commands: [PredictCommand.declaration],
-    exitCodes: [0: "done", 2: "refused: a file cannot be read or written", 64: "wrong usage, or a mistake in a file"])
+    "path-oracle", "tells which paths serve a connection, and what that costs",
+    commands: [
+      ServeCommand.declaration, QueryCommand.declaration, MapCommand.declaration, WatchCommand.declaration,
+      PredictCommand.declaration,
+    ],
+    exitCodes: [
+      0: "done", 2: "refused: a file, a store or an address cannot be used", 64: "wrong usage, or a mistake in a file",
+    ])
 
   static func main() {
     let answer = answer(to: Array(CommandLine.arguments.dropFirst()))
@@ -20,7 +26,14 @@ import Glibc
     switch declaration.action(for: arguments) {
     case .print(let text): return Answer(output: text)
     case .fail(let sentence, let code): return Answer(complaint: sentence, code: code)
-    case .run(let invocation): return PredictCommand.run(invocation)
+    case .run(let invocation):
+      switch invocation.command {
+      case ServeCommand.declaration.name: return ServeCommand.run(invocation)
+      case QueryCommand.declaration.name: return QueryCommand.run(invocation)
+      case MapCommand.declaration.name: return MapCommand.run(invocation)
+      case WatchCommand.declaration.name: return WatchCommand.run(invocation)
+      default: return PredictCommand.run(invocation)
+      }
     }
   }
 }

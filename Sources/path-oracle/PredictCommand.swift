@@ -66,7 +66,8 @@ enum PredictCommand {
       if specifications[index].delay != nil {
         throw .usage("--histogram \(text): path '\(halves[0])' has a delay already; leave one of the two out")
       }
-      let bytes = try TextFile.read(halves[1], atMost: DelayHistogram.largestFile)
+      let bytes = try TextFile.read(
+        halves[1], atMost: DelayHistogram.largestFile, hint: "a histogram is much smaller")
       specifications[index].delay = try DelayHistogram.parse(bytes, file: halves[1])
     }
     for path in specifications where path.delay == nil {

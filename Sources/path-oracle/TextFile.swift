@@ -4,14 +4,14 @@ import Glibc
 import POSIX
 
 enum TextFile {
-  static func read(_ path: String, atMost limit: Int) throws(Refused) -> [UInt8] {
+  static func read(_ path: String, atMost limit: Int, hint: String) throws(Refused) -> [UInt8] {
     let bytes: [UInt8]
     do throws(FileContents.Failure) {
       bytes = try FileContents.read(path, atMost: limit + 1)
     } catch {
       throw .system("cannot open '\(path)': \(error)")
     }
-    if bytes.count > limit { throw .usage("\(path): larger than \(limit) bytes; a histogram is much smaller") }
+    if bytes.count > limit { throw .usage("\(path): larger than \(limit) bytes; \(hint)") }
     return bytes
   }
 
@@ -26,6 +26,9 @@ enum TextFile {
     // Some file systems tell only now that there was no room.
     if close(descriptor) != 0 { throw .system("cannot write '\(path)': \(reason(errno))") }
   }
+
+  /// At once, and false when nobody reads any more.
+  static func say(_ line: String) -> Bool { put(line + "\n", on: STDOUT_FILENO) }
 
   static func complain(_ line: String) { _ = put(line + "\n", on: STDERR_FILENO) }
 

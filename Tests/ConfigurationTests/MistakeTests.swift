@@ -145,8 +145,8 @@ private struct Slip: CustomStringConvertible, Sendable {
     Slip("[Peer", "[Pear", "branch.conf:6:1: unknown section [Pear \"hq\"]; did you mean 'Peer'?"),
     Slip("[Gateway]", "[Interface]", "branch.conf:1:1: unknown section [Interface]; it is called 'Gateway' here"),
     Slip(
-      "[Path", "[Oracle]\n[Path",
-      "branch.conf:4:1: unknown section [Oracle]; known are Gateway, Path, Peer, Relay, Class, Rule, Control"),
+      "[Path", "[Tunnel]\n[Path",
+      "branch.conf:4:1: unknown section [Tunnel]; known are Gateway, Path, Peer, Relay, Oracle, Class, Rule, Control"),
     Slip("[Path", "[Clas \"voip\"]\n[Path", "branch.conf:4:1: unknown section [Clas \"voip\"]; did you mean 'Class'?"),
   ])
   private func `an unknown word gets the known one that was meant`(slip: Slip) {

@@ -7,6 +7,7 @@ import Configuration
 import Primitives
 
 func checkConfiguration(_ bytes: [UInt8]) throws(Violation) {
+  if OracleFile.isOracle(bytes) { return try checkOracleFile(bytes) }
   let file: ConfigurationFile
   do throws(Mistakes) {
     file = try ConfigurationFile(reading: bytes, named: "f.conf")
@@ -36,6 +37,31 @@ func checkConfiguration(_ bytes: [UInt8]) throws(Violation) {
   try demand(again.gateway == gateway, "it reads back as another:\n\(String(decoding: printed, as: UTF8.self))")
 }
 
+/// The same of an oracle's.
+private func checkOracleFile(_ bytes: [UInt8]) throws(Violation) {
+  let oracle: OracleConfiguration
+  do throws(Mistakes) {
+    oracle = try OracleFile(reading: bytes, named: "f.conf").oracle
+  } catch {
+    return try checkMistakes(error, bytes)
+  }
+  let names = (oracle.gateways + oracle.relays).map(\.name)
+  try demand(Set(names).count == names.count, "two nodes have one name")
+  let networks = oracle.gateways.flatMap(\.addresses)
+  try demand(Set(networks).count == networks.count, "two nodes have one network")
+  try demand((oracle.certificate == nil) == (oracle.certificateKeyFile == nil), "half of an identity")
+  let isSafe = oracle.certificate != nil || oracle.listen.allSatisfy { OracleConfiguration.isLoopback($0.address) }
+  try demand(!oracle.listen.isEmpty && isSafe, "tokens would be readable")
+  let printed = oracle.printed()
+  let again: OracleConfiguration
+  do throws(Mistakes) {
+    again = try OracleFile(reading: printed, named: "printed.conf").oracle
+  } catch {
+    throw Violation("what was printed does not read back: \(error)\n\(String(decoding: printed, as: UTF8.self))")
+  }
+  try demand(again == oracle, "it reads back as another:\n\(String(decoding: printed, as: UTF8.self))")
+}
+
 private func checkMistakes(_ mistakes: Mistakes, _ bytes: [UInt8]) throws(Violation) {
   try demand((1...Mistakes.most).contains(mistakes.listed.count), "\(mistakes.listed.count) mistakes are listed")
   let lines = bytes.count { $0 == UInt8(ascii: "\n") } + 1
@@ -55,7 +81,7 @@ private func checkMistakes(_ mistakes: Mistakes, _ bytes: [UInt8]) throws(Violat
   for (index, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
     guard let equals = line.firstIndex(of: UInt8(ascii: "=")) else { continue }
     let key = String(decoding: line[..<equals].filter { $0 > 32 }, as: UTF8.self).lowercased()
-    guard key == "privatekey" || key == "presharedkey" else { continue }
+    guard ["privatekey", "presharedkey", "token"].contains(key) else { continue }
     let value = line[line.index(after: equals)...].drop { $0 <= 32 }.prefix { (33...126).contains($0) }
     guard value.count >= 20 else { continue }
     for mistake in mistakes.listed where mistake.place.line == index + 1 {

@@ -22,12 +22,16 @@ public struct FuzzTarget: Sendable, CustomStringConvertible {
   public var description: String { name }
 
   public static let all = [
+    FuzzTarget(name: "alto", check: checkALTO),
     FuzzTarget(name: "change", check: checkChange),
     FuzzTarget(name: "configuration", check: checkConfiguration),
+    FuzzTarget(name: "consulting", check: checkConsulting),
     FuzzTarget(name: "crook", check: checkCrook),
     FuzzTarget(name: "packet", check: checkPacket),
     FuzzTarget(name: "gatekeeper", check: checkGatekeeper),
     FuzzTarget(name: "gateway", check: checkGateway),
+    FuzzTarget(name: "intake", check: checkIntake),
+    FuzzTarget(name: "json", check: checkJSON),
     FuzzTarget(name: "parity", check: checkParity),
     FuzzTarget(name: "relay", check: checkRelay),
     FuzzTarget(name: "topology", check: checkTopology),

@@ -11,6 +11,9 @@ import Testing
     expectNone(
       configurationFindings(
         try Checkout.text(Self.file), below: "RELAYS", Schema.relaySections, file: Self.file))
+    expectNone(
+      configurationFindings(
+        try Checkout.text(Self.file), below: "ORACLES", Schema.oracleSections, file: Self.file))
   }
 
   @Test func `has an example that is right`() throws {

@@ -74,17 +74,16 @@ struct `Gateways of a topology that is up` {
     #expect(traces(of: topology.name) == [])
   }
 
-  @Test func `go over relays where that is shorter, and on over the other when one is killed`() throws {
+  @Test func `learn of relays from an oracle, and go on when one of them is killed, and the oracle`() throws {
     var topology = try repositoryTopology("triangle")
     topology.name = try Lab.topology("").name
     try withGateways(topology) { lab throws in
       func ways(_ state: String) throws -> Set<String> {
         Set(try lab.status(of: "branch").peers[0].paths.filter { $0.state == state }.map { $0.via ?? "direct" })
       }
-      let isFound = try eventually { try ways("up") == ["direct", "r1", "r2"] }
+      let isFound = try eventually(within: .seconds(30)) { try ways("up") == ["direct", "r1", "r2"] }
       let found = try lab.status(of: "branch").peers[0].paths
       #expect(isFound, "\(found)")
-      // Nobody but the two relays passes anything on, and the other side knows of no relay.
       let atHQ = try lab.status(of: "hq").peers[0].paths
       #expect(atHQ.count { $0.state == "up" } == 3)
       let ping = try lab.run("alice", ["ping", "-q", "-c", "20", "-i", "0.1", "-s", "200", "10.1.0.2"])
@@ -101,6 +100,14 @@ struct `Gateways of a topology that is up` {
       let isGone = try eventually { try !ways("up").contains("r1") }
       #expect(isGone)
       #expect(try ways("up") == ["direct", "r2"])
+
+      #expect(try lab.status(of: "branch").oracle?.state == "answers")
+      let oracle = try #require(Gateways.running(topology, files).first { topology.nodes[$0.node].kind == .oracle })
+      oracle.process.kill()
+      let isSilent = try eventually(within: .seconds(30)) { try lab.status(of: "branch").oracle?.state == "silent" }
+      #expect(isSilent)
+      #expect(try ways("up") == ["direct", "r2"], "its last advice holds")
+      #expect(try lab.pings("alice", "bob"))
     }
     #expect(traces(of: topology.name) == [])
   }
@@ -187,7 +194,9 @@ private struct Status: Decodable {
     var received_bytes: Int
     var paths: [Path]
   }
+  struct Oracle: Decodable { var state: String }
   var peers: [Peer]
+  var oracle: Oracle?
 }
 
 extension Lab {

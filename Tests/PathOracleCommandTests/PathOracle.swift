@@ -34,7 +34,7 @@ enum PathOracle {
   }
 
   /// Where this process was loaded from: SwiftPM puts programs and tests into one folder.
-  private static let folder: String = {
+  static let folder: String = {
     var path = Array(repeating: CChar(0), count: 4_096)
     let count = readlink("/proc/self/exe", &path, path.count)
     let own = String(decoding: path[..<max(0, count)].map { UInt8(bitPattern: $0) }, as: UTF8.self)

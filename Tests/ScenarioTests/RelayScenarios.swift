@@ -1,6 +1,7 @@
 import Engine
 import Primitives
 import Relay
+import Sealing
 import Status
 import TestWorld
 import Testing
@@ -10,10 +11,11 @@ private struct Detour {
   let world: GatewayWorld
   static let near = Place(0, 1)
 
-  init(seed: UInt64 = 1, relays: Int = 1, line: Line = Line()) throws {
+  /// `isKnown`: the branch knows its relays from the start.
+  init(seed: UInt64 = 1, relays: Int = 1, line: Line = Line(), isKnown: Bool = true) throws {
     var branch = GatewayPlan(sockets: 1, peers: [.init(1, sockets: [0])])
     branch.slots = Array(repeating: 0, count: relays)
-    branch.relays = Array(0..<relays)
+    if isKnown { branch.relays = Array(0..<relays) } else { branch.spareRelays = 2 }
     let hq = GatewayPlan(sockets: 1, peers: [.init(0, sockets: [])])
     let plan = RelayPlan(clients: [0])
     world = try GatewayWorld(seed: seed, [branch, hq], relays: Array(repeating: plan, count: relays))
@@ -29,7 +31,26 @@ private struct Detour {
     }
     try world.start(0)
     try world.start(1)
-    choose(Array(0..<relays))
+    if isKnown { choose(Array(0..<relays)) }
+  }
+
+  /// As an oracle would: who has which place, and which of them serve.
+  func name(_ relays: [Int], used: [Int], probed: [Int] = []) {
+    let settings = relays.map { world.settings(ofRelay: $0) }
+    world.at(.zero) {
+      $0.tell(0) { engine, now in
+        for (place, relay) in settings.enumerated() {
+          let isTaken = engine.setRelay(place, to: relay, at: now)
+          #expect(isTaken)
+        }
+        engine.setRelays(used, ofPeer: 0, at: now)
+        for place in probed { engine.probe(relay: place, until: now + .seconds(3), at: now) }
+      }
+    }
+  }
+
+  func figures(of relay: Int) -> WayFigures? {
+    world.gateway(0).engine.figures(at: world.now).first { $0.peer == nil && $0.relay == relay }
   }
 
   func choose(_ relays: [Int]) {
@@ -149,6 +170,91 @@ private struct Detour {
       detour.world.run(for: .seconds(3))
       #expect(detour.paths == ["direct"] + wanted.map { "over relay\($0)" })
     }
+    detour.expectNoFailures()
+  }
+
+  @Test func `is made over a relay that is named while the gateway runs, and over another in its place`() throws {
+    let detour = try Detour(relays: 3, isKnown: false)
+    detour.world.run(for: .seconds(2))
+    #expect(detour.paths == ["direct"])
+    detour.name([0, 1], used: [0, 1])
+    detour.world.run(for: .seconds(2))
+    #expect(detour.paths == ["direct", "over relay0", "over relay1"])
+    // The same again changes nothing; another in the second place changes that one.
+    detour.name([0, 2], used: [0, 1])
+    detour.world.run(for: .seconds(2))
+    #expect(detour.paths == ["direct", "over relay0", "over relay2"])
+    #expect(detour.world.relay(0).engine.relay.counters.granted == 1)
+    detour.expectNoFailures()
+  }
+
+  @Test func `is made over a relay that was only probed before, and what was measured is told`() throws {
+    let detour = try Detour(relays: 2, isKnown: false)
+    detour.name([0, 1], used: [], probed: [0, 1])
+    detour.world.run(for: .seconds(1))
+    #expect(detour.paths == ["direct"], "a probe binds nothing")
+    for relay in 0..<2 {
+      let figures = try #require(detour.figures(of: relay))
+      #expect(figures.isUp && figures.roundTrip == .milliseconds(40), "\(figures)")
+      #expect(figures.loss == nil, "too few to say")
+    }
+    detour.world.run(for: .milliseconds(1_900))
+    #expect(detour.figures(of: 0)?.loss == 0)
+    detour.name([0, 1], used: [1])
+    detour.world.run(for: .seconds(2))
+    #expect(detour.paths == ["direct", "over relay1"])
+    #expect(detour.figures(of: 0) == nil, "nobody needs it any more")
+    #expect(detour.world.relay(0).engine.relay.counters.granted == 0)
+    detour.expectNoFailures()
+  }
+
+  @Test func `takes no relay with a key that somebody else has`() throws {
+    let detour = try Detour(relays: 2, isKnown: false)
+    detour.world.run(for: .seconds(1))
+    let (first, second) = (detour.world.settings(ofRelay: 0), detour.world.settings(ofRelay: 1))
+    let peer = detour.world.settings(of: 0).peers[0]
+    var zero = first
+    zero.publicKey = try #require(withUnsafeBytes(of: InlineArray<32, UInt8>(repeating: 0)) { PublicKey($0) })
+    let offers = [(0, first), (1, first), (1, peer), (1, zero), (1, second)]
+    var taken: [Bool] = []
+    detour.world.at(.zero) { world in
+      world.tell(0) { engine, now in
+        for (place, settings) in offers { taken.append(engine.setRelay(place, to: settings, at: now)) }
+        engine.setRelays([0, 1], ofPeer: 0, at: now)
+      }
+    }
+    detour.world.run(for: .seconds(2))
+    #expect(taken == [true, false, false, false, true])
+    #expect(detour.paths == ["direct", "over relay0", "over relay1"])
+    detour.expectNoFailures()
+  }
+
+  @Test(arguments: 0..<10 as Range<UInt64>)
+  func `follows whatever an oracle names, and every byte arrives once`(seed: UInt64) throws {
+    var line = Line()
+    line.loss = 0.01
+    line.reordering = 0.01
+    let detour = try Detour(seed: seed, relays: 4, line: line, isKnown: false)
+    detour.call()
+    var random = SeededRandom(seed: seed)
+    for _ in 0..<20 {
+      detour.world.run(for: .milliseconds(Int64(100 + random.below(1_500))))
+      let first = Int(random.below(4))
+      let second = (first + 1 + Int(random.below(3))) % 4
+      // A relay keeps its place, as an advisor sees to it.
+      let places = first < second ? [first, second] : [second, first]
+      let isSwapped =
+        detour.world.gateway(0).engine.name(ofRelay: 0) == "relay\(places[1])"
+        || detour.world.gateway(0).engine.name(ofRelay: 1) == "relay\(places[0])"
+      detour.name(
+        isSwapped ? places.reversed() : places, used: [[], [0], [1], [0, 1]][Int(random.below(4))],
+        probed: [[], [0], [0, 1]][Int(random.below(3))])
+      if random.below(4) == 0 { try detour.world.startRelay(Int(random.below(4))) }
+      detour.expectNoFailures()
+    }
+    detour.name([], used: [0, 1])
+    detour.world.run(for: .seconds(12))
+    #expect(detour.paths.count == 3, "seed \(seed): \(detour.paths)")
     detour.expectNoFailures()
   }
 

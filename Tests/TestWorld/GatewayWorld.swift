@@ -152,11 +152,8 @@ public final class GatewayWorld {
       slot.carrier = path
       return slot
     }
-    settings.relays = plan.relays.map { relay in
-      PeerSettings(
-        name: "relay\(relay)", publicKey: publicKeys[plans.count + relay],
-        endpoints: [address(of: relayPlace(relay, 0))])
-    }
+    settings.relays = plan.relays.map { self.settings(ofRelay: $0) }
+    settings.spareRelays = plan.spareRelays
     settings.rules = plan.rules
     settings.classes = plan.classes
     settings.mostFlows = plan.mostFlows
@@ -164,6 +161,13 @@ public final class GatewayWorld {
     settings.strangers = plan.strangers
     if let timing = plan.timing { settings.timing = timing }
     return settings
+  }
+
+  /// As its clients know it.
+  public func settings(ofRelay relay: Int) -> PeerSettings {
+    PeerSettings(
+      name: "relay\(relay)", publicKey: publicKeys[plans.count + relay],
+      endpoints: [address(of: relayPlace(relay, 0))])
   }
 
   /// Starts a gateway, or starts it again with the same keys and nothing else of before.

@@ -33,6 +33,8 @@ public struct GatewayPlan: Sendable {
   public var slots: [Int] = []
   /// Relays that it knows, by their numbers.
   public var relays: [Int] = []
+  /// Places for relays that it is told of later.
+  public var spareRelays = 0
   public var isIPv6 = false
   public var mtu = 1500
   public var weights: [UInt32] = []

@@ -110,8 +110,7 @@ extension Engine {
     var described = StatusSnapshot.Path(
       name: local.name, interface: "", state: state, weight: local.weight, mtu: ByteCount(size.mtuInUse),
       hasOffload: true)
-    let slot = slots[Int(path.route.socket)]
-    if !slot.isFree { described.via = peers[Int(slot.relay)].settings.name }
+    described.via = relay(of: path).map { peers[$0].settings.name }
     described.search =
       switch size.state {
       case .disabled: .stopped

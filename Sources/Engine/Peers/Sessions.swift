@@ -149,6 +149,14 @@ struct Sessions: ~Copyable {
     isLent[slot] = false
   }
 
+  /// All that were lent to a handshake that is no more.
+  mutating func giveBack(allOf peer: Int) {
+    for slot in peer * Sessions.perPeer..<(peer + 1) * Sessions.perPeer {
+      destroy(slot)
+      isLent[slot] = false
+    }
+  }
+
   mutating func noteHeard(_ slot: Int) { table[slot]?.isHeard = true }
 
   // MARK: Replay

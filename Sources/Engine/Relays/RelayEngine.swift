@@ -119,7 +119,7 @@ public struct RelayEngine: ~Copyable {
   var sessions: Sessions
   private var gatekeeper: Gatekeeper
   public var relay: Relay
-  private var timers: DeadlineQueue
+  var timers: DeadlineQueue
   private var forwards = RingBuffer<RelayForward>(minimumCapacity: RelayEngine.mostForwards)
   private var outgoing = RingBuffer<RelayDatagram>(minimumCapacity: 64)
   private let scratch: UnsafeMutableRawPointer
@@ -289,6 +289,7 @@ public struct RelayEngine: ~Copyable {
       return true
     }
     hear(session: slot, of: index, at: now)
+    clients[index].lastHeard = RelayClient.Heard(way: way, path: header.path, at: now)
     guard Location(scratch + DataHeader.clearLength).flags.contains(.control) else {
       counters.malformed &+= 1
       return true
@@ -334,7 +335,9 @@ public struct RelayEngine: ~Copyable {
   private mutating func proved(
     _ mark: UInt64, by index: Int, on path: UInt8, from way: RelayClient.Way, at now: Instant
   ) {
-    guard let wish = clients[index].take(mark, from: way.remote) else { return }
+    guard let wish = clients[index].take(mark, from: way.remote) else {
+      return clients[index].probed(mark, at: now)
+    }
     answer(wish.bind, of: index, on: path, from: way, at: now)
   }
 
@@ -373,7 +376,7 @@ public struct RelayEngine: ~Copyable {
     lendIndices(to: index)
     while let message = clients[index].handshake.nextMessage() { if let way { post(message, on: way) } }
     clients[index].current = clients[index].handshake.sendingIndex.flatMap { sessions.slot(of: $0) }
-    timers.set(index, clients[index].handshake.deadline)
+    timers.set(index, clients[index].deadline)
   }
 
   private mutating func lendIndices(to index: Int) {
@@ -412,7 +415,7 @@ public struct RelayEngine: ~Copyable {
   }
 
   /// Words to a client, in his current session.
-  private mutating func tell(
+  mutating func tell(
     _ index: Int, on path: UInt8, _ way: RelayClient.Way, _ words: (inout ControlWriter) -> Bool
   ) {
     guard let current = clients[index].current else { return }
@@ -468,57 +471,10 @@ public struct RelayEngine: ~Copyable {
   public mutating func expire(at now: Instant) {
     while let first = timers.first, first.deadline <= now {
       timers.set(first.machine, nil)
+      expireProbes(of: first.machine, at: now)
       clients[first.machine].handshake.expire(at: now)
       pump(first.machine, from: nil, at: now)
     }
     if let due = relay.deadline, due <= now { relay.expire(at: now) }
-  }
-
-}
-
-/// A gateway that may ask for bindings.
-struct RelayClient: ~Copyable {
-  /// Where he was heard.
-  struct Way: BitwiseCopyable {
-    var remote: Endpoint
-    var local: IPAddress?
-  }
-
-  /// What he asked for from an address at which he may not receive.
-  struct Wish {
-    var bind: RelayBind
-    var remote: Endpoint
-    var mark: UInt64
-  }
-
-  /// He asks again for what is forgotten; more at once only who has more paths than a gateway can.
-  static let mostWishes = 16
-
-  let name: String
-  var handshake: Handshake
-  /// The place of the session that we seal with.
-  var current: Int?
-  /// Which run of his gateway it is.
-  var incarnation: UInt64?
-  /// Of our datagrams to him, over all his paths and keys: so none is used twice.
-  var counter: UInt64 = 0
-  /// The oldest first, one for each number.
-  private var wishes: [Wish] = []
-
-  init(name: String, handshake: consuming Handshake) {
-    self.name = name
-    self.handshake = handshake
-  }
-
-  mutating func note(_ wish: Wish) {
-    wishes.removeAll { $0.bind.number == wish.bind.number }
-    if wishes.count == RelayClient.mostWishes { wishes.removeFirst() }
-    wishes.append(wish)
-  }
-
-  /// The wish that this mark was sent for, if it comes back from where it went.
-  mutating func take(_ mark: UInt64, from remote: Endpoint) -> Wish? {
-    guard let index = wishes.firstIndex(where: { $0.mark == mark && $0.remote == remote }) else { return nil }
-    return wishes.remove(at: index)
   }
 }

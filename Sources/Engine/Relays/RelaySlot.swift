@@ -14,6 +14,9 @@
 //  Bound and silent are two things: while the relay does not answer, what it forwarded may still be forwarded, and the
 //  path's own liveness says whether it is.
 //
+//  A slot may also serve nobody: then it only greets the relay, and asks it how far it is, for as long as it is told
+//  to.
+//
 //  Always true.  (1) A free slot has no deadline and wants nothing. (2) It asks at most once in `firstPause`, and less
 //  and less often while nobody answers. (3) A binding is asked for again before its lease ends, if the relay answers.
 //
@@ -36,7 +39,16 @@ struct RelaySlot: BitwiseCopyable {
     case wait
     /// Ask for a binding to the peer's address with this number, modulo as many as there are.
     case ask(address: Int)
+    /// Ask how far the relay is.
+    case probe
+    /// Nobody needs it any more.
+    case release
   }
+
+  /// In place of a peer.
+  static let nobody = UInt32.max
+  /// Thirty in the time that an advisor gives, with 100 bytes each: as much as a telephone call.
+  static let probePause = Interval.milliseconds(100)
 
   /// Long against a restart of ours, short against an oracle's memory of who is where.
   static let lease = Interval.seconds(120)
@@ -58,8 +70,13 @@ struct RelaySlot: BitwiseCopyable {
   private var due: Instant?
   /// When to look whether anything came over it.
   private var trialEnds: Instant?
+  /// What came of asking it.
+  var probes = ProbeRecord()
+  private var nextProbe: Instant?
+  private var probesEnd = Instant.zero
 
   var isFree: Bool { state == .free }
+  var servesNobody: Bool { peer == RelaySlot.nobody }
 
   // MARK: What happens
 
@@ -73,12 +90,24 @@ struct RelaySlot: BitwiseCopyable {
 
   mutating func release() { self = RelaySlot() }
 
+  /// Whom it was probed for is known now.
+  mutating func serve(_ peer: UInt32, at now: Instant) {
+    precondition(!isFree && servesNobody, "a slot serves one peer over one relay")
+    self.peer = peer
+    if state == .asking { due = now }
+  }
+
+  mutating func probe(until end: Instant, at now: Instant) {
+    if nextProbe == nil { nextProbe = now }
+    probesEnd = end
+  }
+
   /// It answers on this socket: a session is there, and a question came back.
   mutating func relayAnswers(at now: Instant) {
     guard state == .greeting else { return }
     state = .asking
     pause = RelaySlot.firstPause
-    due = now
+    due = servesNobody ? nil : now
   }
 
   /// It was started anew, or is out of reach: what it knew of us is gone, as far as we know.
@@ -118,11 +147,16 @@ struct RelaySlot: BitwiseCopyable {
   // MARK: Time
 
   var deadline: Instant? {
-    guard let due else { return trialEnds }
-    return trialEnds.map { min($0, due) } ?? due
+    let wish = due.map { due in trialEnds.map { min($0, due) } ?? due } ?? trialEnds
+    guard let nextProbe else { return wish }
+    return wish.map { min($0, nextProbe) } ?? nextProbe
   }
 
   mutating func expire(at now: Instant) -> Step {
+    if let next = nextProbe, next <= now {
+      nextProbe = now < probesEnd ? now + RelaySlot.probePause : nil
+      return nextProbe != nil ? .probe : servesNobody ? .release : .wait
+    }
     if let end = trialEnds, end <= now {
       // Somewhere else, at once; the way there is asked for like a new one.
       trialEnds = nil

@@ -61,6 +61,11 @@ extension Engine {
       for path in localPaths.indices where localPaths[path].carrier == nil {
         let ofPath = localPaths.indices.filter { localPaths[$0].carrier == path }
         if ofPath.contains(where: { serves($0, index) && slots[$0].relay == relay }) { continue }
+        if let socket = ofPath.first(where: { isProbing($0, relay) }) {
+          slots[socket].serve(UInt32(index), at: now)
+          slotsChanged(of: Int(relay), at: now)
+          continue
+        }
         guard let socket = ofPath.first(where: { slots[$0].isFree }) else {
           counters.count(.noSlot)
           continue
@@ -75,13 +80,18 @@ extension Engine {
     localPaths[socket].carrier != nil && !slots[socket].isFree && Int(slots[socket].peer) == index
   }
 
-  private mutating func release(_ socket: Int, at now: Instant) {
-    let (peer, relay) = (Int(slots[socket].peer), Int(slots[socket].relay))
+  func isProbing(_ socket: Int, _ relay: UInt32) -> Bool {
+    !slots[socket].isFree && slots[socket].servesNobody && slots[socket].relay == relay
+  }
+
+  mutating func release(_ socket: Int, at now: Instant) {
+    let relay = Int(slots[socket].relay)
+    let peer = slots[socket].servesNobody ? nil : Int(slots[socket].peer)
     if let place = place(of: socket, in: relay) {
-      unbind(place, of: relay, at: now)
+      if peer != nil { unbind(place, of: relay, at: now) }
       forget(place, of: relay, at: now)
     }
-    if let place = place(of: socket, in: peer) {
+    if let peer, let place = place(of: socket, in: peer) {
       forget(place, of: peer, at: now)
       pathsChanged(of: peer, at: now)
     }
@@ -89,12 +99,14 @@ extension Engine {
     slotsChanged(of: relay, at: now)
   }
 
-  private func place(of socket: Int, in index: Int) -> Int? {
-    peers[index].firstPlace { Int($0.route.socket) == socket }
+  /// A relay may have several addresses, of which only some can be reached from here.
+  func place(of socket: Int, in index: Int) -> Int? {
+    peers[index].firstPlace { Int($0.route.socket) == socket && $0.liveness.state == .up }
+      ?? peers[index].firstPlace { Int($0.route.socket) == socket }
   }
 
   /// Greets a relay that somebody needs, or looks for it over sockets that are new.
-  private mutating func meet(_ relay: Int, at now: Instant) {
+  mutating func meet(_ relay: Int, at now: Instant) {
     if peers[relay].current != nil { return seekPaths(of: relay, at: now) }
     lendIndices(to: relay)
     peers[relay].since = now
@@ -164,7 +176,8 @@ extension Engine {
   private func slot(_ number: UInt32, on place: Int, of relay: Int) -> Int? {
     guard isRelay(relay), number == UInt32(peers[relay].paths[place].id) else { return nil }
     let socket = Int(peers[relay].paths[place].route.socket)
-    return slots[socket].isFree || Int(slots[socket].relay) != relay ? nil : socket
+    let slot = slots[socket]
+    return slot.isFree || slot.servesNobody || Int(slot.relay) != relay ? nil : socket
   }
 
   /// A path over a relay came up, or is not heard any more.
@@ -190,7 +203,7 @@ extension Engine {
 
   // MARK: Time
 
-  private mutating func slotsChanged(of relay: Int, at now: Instant) {
+  mutating func slotsChanged(of relay: Int, at now: Instant) {
     var due: Instant?
     var isNeeded = false
     for socket in localPaths.indices where !slots[socket].isFree && Int(slots[socket].relay) == relay {
@@ -207,7 +220,12 @@ extension Engine {
   mutating func expireSlots(of relay: Int, at now: Instant) {
     guard let due = peers[relay].slotsDue, due <= now else { return }
     for socket in localPaths.indices where !slots[socket].isFree && Int(slots[socket].relay) == relay {
-      if case .ask(let address) = slots[socket].expire(at: now) { ask(socket, address, of: relay, at: now) }
+      switch slots[socket].expire(at: now) {
+      case .wait: break
+      case .ask(let address): ask(socket, address, of: relay, at: now)
+      case .probe: probe(socket, of: relay, at: now)
+      case .release: release(socket, at: now)
+      }
     }
     slotsChanged(of: relay, at: now)
   }

@@ -16,6 +16,9 @@
 //  Relays.  A way over a relay is one for the relay's program: of the two gateways the first asks it, the other only
 //  has a path where it comes in. The gateway reaches the relay at its address on the last link before it.
 //
+//  An oracle.  Where a topology has one, gateways know no relays: it tells them. Each reaches it at its address on a
+//  link that they share, else on its first one.
+//
 //  Bounds are the gateway's: 16 paths, and 16 pairs with a peer. Whoever would have to ask over more leaves it to the
 //  other to begin.
 
@@ -55,19 +58,24 @@ struct BondPlan {
   struct Key {
     let secret: KeptSecret
     let publicKey: PublicKey
+    /// For the oracle.
+    let token: KeptSecret
   }
 
   static let mostPaths = 16
   static let mostPairs = 16
-  /// As many as a configuration can name.
-  static let mostRelays = 64
+  /// As many as a configuration can name; an oracle knows more.
+  static let mostRelays = 4
   static let relayPort: UInt16 = 51_800
+  static let oraclePort: UInt16 = 8_460
   static let interface = GatewayConfiguration.defaultInterface
   private static let firstPort = 51_820
 
   let topology: Topology
   let addresses: AddressPlan
   let members: [Member]
+  /// The first that the topology has, if there is anybody to ask it.
+  let oracle: Int?
 
   /// `ways` are those between gateways that may be used; the order of their nodes says nothing.
   init(_ topology: Topology, ways: [Way], traces: [String: BitRate] = [:]) {
@@ -78,6 +86,8 @@ struct BondPlan {
       let own = ways.filter { ($0.opener != nil || $0.relay != nil) && $0.has(end: node) }
       return own.isEmpty ? nil : BondPlan.member(node, own, topology, traces)
     }
+    let oracles = topology.nodes.indices.filter { topology.nodes[$0].kind == .oracle }
+    oracle = members.isEmpty ? nil : oracles.first { BondPlan.link(of: topology, to: $0) != nil }
   }
 
   /// Of all gateways, over every way, those over relays included.
@@ -125,7 +135,7 @@ struct BondPlan {
     }
     return Member(
       node: node, paths: paths, peers: bounded(peers, paths: paths.count, at: node, ways),
-      relays: Array(relays.prefix(mostRelays)))
+      relays: relays)
   }
 
   /// Those that somebody asks.
@@ -187,7 +197,11 @@ struct BondPlan {
       described.allowedIPs = [IPPrefix(site.ipv4).network, IPPrefix(site.ipv6).network]
       return described
     }
-    configuration.relays = member.relays.compactMap { relay in
+    if let oracle {
+      configuration.oracle = client(of: oracle, at: member.node, own)
+      return configuration
+    }
+    configuration.relays = member.relays.prefix(BondPlan.mostRelays).compactMap { relay in
       guard let key = keys[relay.node] else { return nil }
       var described = GatewayConfiguration.Relay(name: topology.nodes[relay.node].name, publicKey: key.publicKey)
       let address = IPAddress(bytes: addresses.interface(of: relay.link, at: relay.node).ipv4.bytes)
@@ -197,11 +211,79 @@ struct BondPlan {
     return configuration
   }
 
+  // MARK: The oracle
+
+  private func client(of oracle: Int, at node: Int, _ own: Key) -> OracleClient? {
+    guard
+      let link = BondPlan.link(of: topology, to: oracle, from: node) ?? BondPlan.link(of: topology, to: oracle)
+    else { return nil }
+    let address = IPAddress(bytes: addresses.interface(of: link, at: oracle).ipv4.bytes)
+    var client = OracleClient(
+      url: "https://\(Endpoint(address, port: BondPlan.oraclePort))", name: topology.nodes[node].name,
+      token: .held(own.token))
+    client.authorities = BondPlan.certificateFile
+    return client
+  }
+
+  private static func ends(_ link: Topology.Link, at node: Int) -> Bool { link.a == node || link.b == node }
+
+  private static func link(of topology: Topology, to node: Int, from other: Int? = nil) -> Int? {
+    topology.links.firstIndex { ends($0, at: node) && other.map { [link = $0] other in ends(link, at: other) } ?? true }
+  }
+
+  /// Beside the configurations.
+  static let certificateFile = "oracle.crt"
+  static let certificateKeyFile = "oracle.pem"
+
+  func configuration(ofOracle oracle: Int, keys: [Int: Key], store: String) -> OracleConfiguration {
+    var configuration = OracleConfiguration()
+    configuration.name = topology.nodes[oracle].name
+    configuration.listen = [Endpoint(IPAddress(ipv4: 0), port: BondPlan.oraclePort)]
+    configuration.certificate = BondPlan.certificateFile
+    configuration.certificateKeyFile = BondPlan.certificateKeyFile
+    configuration.store = .file(store)
+    configuration.gateways = members.compactMap { member in
+      guard let key = keys[member.node] else { return nil }
+      var node = OracleConfiguration.Node(name: topology.nodes[member.node].name, token: .held(key.token))
+      let site = addresses.site(of: member.node)
+      node.addresses = [IPPrefix(site.ipv4).network, IPPrefix(site.ipv6).network]
+      node.endpoints = member.paths.prefix(4).map { path in
+        let address = IPAddress(bytes: addresses.interface(of: path.link, at: member.node).ipv4.bytes)
+        return .address(Endpoint(address, port: BondPlan.port(of: path.link)))
+      }
+      return node
+    }
+    configuration.relays = relays.compactMap { relay in
+      guard let key = keys[relay] else { return nil }
+      var node = OracleConfiguration.Node(
+        name: topology.nodes[relay].name, token: .held(key.token), publicKey: key.publicKey)
+      // Gateways on either side of it reach it at the address on theirs.
+      node.endpoints = topology.links.indices.filter { BondPlan.ends(topology.links[$0], at: relay) }.prefix(4).map {
+        link in
+        let address = IPAddress(bytes: addresses.interface(of: link, at: relay).ipv4.bytes)
+        return .address(Endpoint(address, port: BondPlan.relayPort))
+      }
+      return node
+    }
+    return configuration
+  }
+
+  /// Names for its certificate: all its addresses.
+  func certificateNames(ofOracle oracle: Int) -> [String] {
+    topology.links.indices.filter { BondPlan.ends(topology.links[$0], at: oracle) }.prefix(SelfSigned.mostNames).map {
+      link in
+      "IP:\(IPAddress(bytes: addresses.interface(of: link, at: oracle).ipv4.bytes))"
+    }
+  }
+
   /// Of a relay that forwards for all gateways.
   func configuration(ofRelay node: Int, keys: [Int: Key]) -> RelayConfiguration? {
     guard let own = keys[node] else { return nil }
     var configuration = RelayConfiguration(privateKey: .held(own.secret), listenPort: BondPlan.relayPort)
     configuration.allowPrivate = .yes
+    if let oracle {
+      configuration.oracle = client(of: oracle, at: node, own)
+    }
     configuration.clients = members.compactMap { member in
       keys[member.node].map {
         RelayConfiguration.Client(name: topology.nodes[member.node].name, publicKey: $0.publicKey)
@@ -221,7 +303,9 @@ struct BondPlan {
       var secret = Secret()
       secret.withMutableBytes { cryptography.random($0) }
       let publicKey = cryptography.publicKey(of: secret)
-      keys[node] = Key(secret: KeptSecret(secret), publicKey: publicKey)
+      var token = Secret()
+      token.withMutableBytes { cryptography.random($0) }
+      keys[node] = Key(secret: KeptSecret(secret), publicKey: publicKey, token: KeptSecret(token))
     }
     return keys
   }

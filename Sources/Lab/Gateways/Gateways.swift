@@ -16,6 +16,7 @@
 
 import Configuration
 import Control
+import Crypto
 import FoundationEssentials
 import Glibc
 import Netlink
@@ -34,8 +35,9 @@ struct Gateways {
 
   let plan: BondPlan
   let state: LabState
-  /// `hawser` itself.
+  /// `hawser` itself, and `path-oracle`.
   let program: String
+  let oracleProgram: String
   /// What stands in every configuration besides.
   let policy: String
 
@@ -45,6 +47,10 @@ struct Gateways {
     self.state = state
     self.policy = policy
     program = try Gateways.program(beside: executable)
+    oracleProgram = try Executable.beside("path-oracle", of: executable)
+    if plan.oracle != nil && access(oracleProgram, X_OK) != 0 {
+      throw .refused("there is no oracle to start, no \(oracleProgram): `swift build --product path-oracle` makes it")
+    }
   }
 
   /// The same build makes both.
@@ -64,6 +70,9 @@ struct Gateways {
     let keys = try plan.makeKeys()
     var running: [Running] = []
     do throws(LabError) {
+      if let oracle = plan.oracle {
+        running.append(Running(node: oracle, process: try spawn(oracle: oracle, keys, outliveUs, namespace)))
+      }
       for member in plan.members {
         let node = plan.topology.nodes[member.node]
         let socket = state.gatewaySocket(of: node)
@@ -91,8 +100,27 @@ struct Gateways {
     return running
   }
 
+  /// Its certificate and its state are made anew, like all keys.
   private func spawn(
-    _ command: String, _ node: Topology.Node, in namespace: Namespace, outlivesUs: Bool
+    oracle: Int, _ keys: [Int: BondPlan.Key], _ outliveUs: Bool, _ namespace: (Int) throws(LabError) -> Namespace
+  ) throws(LabError) -> ChildProcess {
+    guard let own = SelfSigned(for: plan.certificateNames(ofOracle: oracle)) else {
+      throw .refused("cannot make a certificate for the oracle")
+    }
+    let files = state.gateways + "/"
+    try SmallFile.write(own.certificate, to: files + BondPlan.certificateFile, permissions: 0o600)
+    try SmallFile.write(own.key, to: files + BondPlan.certificateKeyFile, permissions: 0o600)
+    let store = files + "oracle.db"
+    for ending in ["", "-wal", "-shm"] { unlink(store + ending) }
+    let node = plan.topology.nodes[oracle]
+    try SmallFile.write(
+      plan.configuration(ofOracle: oracle, keys: keys, store: store).printed(), to: state.gatewayFile(of: node),
+      permissions: 0o600)
+    return try spawn("serve", node, in: try namespace(oracle), outlivesUs: outliveUs, program: oracleProgram)
+  }
+
+  private func spawn(
+    _ command: String, _ node: Topology.Node, in namespace: Namespace, outlivesUs: Bool, program: String? = nil
   ) throws(LabError) -> ChildProcess {
     var options = ChildProcess.Options()
     options.output = .null
@@ -100,7 +128,7 @@ struct Gateways {
     options.hasOwnSession = true
     options.diesWithUs = !outlivesUs
     return try ChildProcess.spawn(
-      [program, command, "--config", state.gatewayFile(of: node)], in: namespace, options: options)
+      [program ?? self.program, command, "--config", state.gatewayFile(of: node)], in: namespace, options: options)
   }
 
   // MARK: Waiting
@@ -199,7 +227,8 @@ struct Gateways {
   static func firstDead(_ topology: Topology, _ state: LabState) -> String? {
     let alive = Set(running(topology, state).map(\.node))
     let plan = BondPlan(topology)
-    return (plan.members.map(\.node) + plan.relays).first { !alive.contains($0) }.map { topology.nodes[$0].name }
+    return (plan.members.map(\.node) + plan.relays + [plan.oracle].compactMap { $0 }).first { !alive.contains($0) }.map
+    { topology.nodes[$0].name }
   }
 }
 

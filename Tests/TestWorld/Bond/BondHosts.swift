@@ -12,7 +12,7 @@ extension BondWorld {
     if let frame = card.frame {
       card.clear()
       switch course {
-      case .path(let path): sendPlain(UnsafeRawBufferPointer(frame), on: 2 * path + gateway)
+      case .path(let path): sendPlain(UnsafeRawBufferPointer(frame), over: path, from: gateway)
       case .bond:
         if let buffer = devices[gateway].isEmpty ? gateways[gateway].takeBuffer() : nil {
           buffer.bytes.copyMemory(from: UnsafeRawBufferPointer(frame))
@@ -33,8 +33,9 @@ extension BondWorld {
       UnsafeMutableRawBufferPointer(rebasing: bytes[..<length]), buffer: number, at: now)
   }
 
-  /// An adapter cuts a super-packet, and each piece goes on the line.
-  func sendPlain(_ frame: UnsafeRawBufferPointer, on line: Int) {
+  /// An adapter cuts a super-packet, and each piece goes its way.
+  func sendPlain(_ frame: UnsafeRawBufferPointer, over way: Int, from gateway: Int) {
+    let line = lines.firstLine(of: way, from: gateway)
     let packet = UnsafeRawBufferPointer(rebasing: frame[OffloadHeader.length...])
     guard let offload = OffloadHeader(frame), let view = try? PacketView(packet) else {
       return fail("a host sent no packet")
@@ -50,7 +51,8 @@ extension BondWorld {
         into: UnsafeMutableRawBufferPointer(rebasing: room[OffloadHeader.length...]))
       guard let written else { return fail("a packet that cannot be cut") }
       lines.frames.setLength(OffloadHeader.length + written, of: slot)
-      lines.send(slot, headers: BondWorld.packetHeaders - OffloadHeader.length, on: line, at: now)
+      lines.frames.setWay(way, of: slot)
+      lines.send(slot, headers: headers, on: line, at: now)
     }
     deadlines.set(1 + line, lines.lines[line].deadline)
   }

@@ -1,8 +1,9 @@
 //  BondSettings.swift — what stands in the configurations of the two gateways of a BondWorld.
 //
 //  It follows Lab/Gateways/BondPlan, so that a topology means the same here and in the lab: each gateway has a path for
-//  each link, with the link's MTU; both know the other's addresses, as far as there are no more than 16 pairs of an own
-//  path and a known address; the rates that the file names are the weights of the paths.
+//  each way, with the way's MTU; both know the other's addresses, as far as there are no more than 16 pairs of an own
+//  path and a known address; the rates that the file names are the weights of the paths. Who has ways over relays knows
+//  no rates before: then all weigh the same.
 
 import Engine
 import Handshake
@@ -25,21 +26,22 @@ enum BondSettings {
 
   /// The socket that has this address; nil: nobody.
   static func socket(of endpoint: Endpoint, at gateway: Int, _ lines: borrowing BondLines) -> Int? {
-    lines.links.indices.first { address(of: gateway, socket: $0) == endpoint }
+    lines.ways.indices.first { address(of: gateway, socket: $0) == endpoint }
   }
 
   /// For the first gateway, 0, or the second.
   static func make(_ gateway: Int, _ lines: borrowing BondLines, peerKey: PublicKey) -> GatewaySettings {
     var settings = GatewaySettings(wallClockAtZero: WallTime(seconds: 1_700_000_000, nanoseconds: 0))
-    let count = lines.links.count
-    let rates = (0..<count).map { lines.lines[2 * $0 + gateway].conditions.line.rate }
-    let areLimited = count > 1 && rates.allSatisfy { $0 != nil }
+    let count = lines.ways.count
+    let rates = (0..<count).map { lines.rate(of: $0, from: gateway) }
+    let areLinks = lines.ways.allSatisfy { $0.count == 1 }
+    let areLimited = count > 1 && areLinks && rates.allSatisfy { $0 != nil }
     settings.paths = (0..<count).map { socket in
-      let link = lines.link(ofLine: 2 * socket)
       let megabits = (rates[socket]?.bitsPerSecond ?? 0) / 1_000_000
       return LocalPath(
-        name: link.name, weight: areLimited ? UInt32(min(1_000_000, max(1, megabits))) : 1,
-        mtu: link.mtu?.value ?? usualMTU, address: address(of: gateway, socket: socket).address)
+        name: areLinks ? lines.link(at: lines.ways[socket][0]).name : "way\(socket)",
+        weight: areLimited ? UInt32(min(1_000_000, max(1, megabits))) : 1,
+        mtu: lines.mtu(of: socket) ?? usualMTU, address: address(of: gateway, socket: socket).address)
     }
     let other = 1 - gateway
     let known = gateway == 0 || count * count <= mostPairs ? count : 0

@@ -37,14 +37,14 @@ extension BondWorld {
     deadlines.set(firstGateway + number, gateway.engine.deadline.map { max($0, now) })
   }
 
-  /// Datagrams of one line and one length arrive as one; the last may be shorter.
+  /// Datagrams of one way and one length arrive as one; the last may be shorter.
   func receive(_ gateway: TestGateway) {
     let box = arrivals[gateway.number]
     while let first = box.ring.popFirst() {
       let bytes = lines.frames.bytes(first.slot)
       var length = bytes.count
       var isJoined = false
-      while let next = box.ring.first, next.line == first.line {
+      while let next = box.ring.first, next.way == first.way {
         let more = lines.frames.bytes(next.slot)
         if more.count > bytes.count || length % bytes.count != 0 || length + more.count > 65_487 { break }
         if !isJoined {
@@ -57,7 +57,7 @@ extension BondWorld {
         lines.frames.giveBack(next.slot)
         box.ring.removeFirst()
       }
-      let socket = Int(first.line / 2)
+      let socket = Int(first.way)
       let route = Route(
         socket: UInt8(socket), remote: BondSettings.address(of: 1 - gateway.number, socket: socket),
         local: BondSettings.address(of: gateway.number, socket: socket).address)
@@ -75,7 +75,7 @@ extension BondWorld {
       unreachable += batch.pieces
       return gateway.engine.sent(number, wasTaken: true)
     }
-    let line = 2 * socket + gateway.number
+    let line = lines.firstLine(of: socket, from: gateway.number)
     let bytes = UnsafeRawBufferPointer(start: batch.bytes, count: batch.length)
     var offset = 0
     while offset < batch.length {
@@ -83,6 +83,7 @@ extension BondWorld {
       let slot = lines.frames.take()
       lines.frames.room(slot).copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[offset..<end]))
       lines.frames.setLength(end - offset, of: slot)
+      lines.frames.setWay(socket, of: slot)
       lines.send(slot, headers: BondWorld.datagramHeaders, on: line, at: now)
       offset = end
     }

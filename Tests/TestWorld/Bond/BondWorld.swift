@@ -22,7 +22,7 @@
 //  each flow's own rules); no buffer comes back twice; time goes on. `failures` has a sentence for each that did not
 //  hold. Nonces and secrets are GatewayWorld's to ask after.
 //
-//  Not here.  Links that do not join the first two gateways directly, hosts' own links, relays, translators.
+//  Not here.  Hosts' own links, what a relay's program does, translators. A way over a relay is a way over two links.
 
 import Crypto
 public import Engine
@@ -38,7 +38,7 @@ public import Topology
 public final class BondWorld {
   public enum Course: Sendable {
     case bond
-    /// A link's place among those that join the gateways.
+    /// A way's place among those between the gateways.
     case path(Int)
   }
 
@@ -83,16 +83,18 @@ public final class BondWorld {
 
   struct Arrived: BitwiseCopyable {
     var slot: UInt32
-    var line: UInt32
+    var way: UInt32
   }
 
   /// Gateways begin to greet each other now; what the file plans for its links happens that long from now.
-  /// `adjust` writes into the configurations what a topology does not say.
+  /// `ways` are lists of links, by their places in the file; nil: each link that joins the gateways is one. `adjust`
+  /// writes into the configurations what a topology does not say.
   public init(
-    _ topology: Topology, seed: UInt64, over course: Course = .bond, traces: [String: DeliveryTrace] = [:],
+    _ topology: Topology, seed: UInt64, over course: Course = .bond, ways: [[Int]]? = nil,
+    traces: [String: DeliveryTrace] = [:],
     adjust: (_ gateway: Int, inout GatewaySettings) -> Void = { _, _ in }
   ) throws {
-    let lines = try BondLines(topology, traces: traces, seed: seed)
+    let lines = try BondLines(topology, ways: ways, traces: traces, seed: seed)
     let count = lines.links.count
     self.topology = topology
     self.seed = seed
@@ -121,7 +123,7 @@ public final class BondWorld {
       var settings = BondSettings.make(gateway, lines, peerKey: identities[1 - gateway].publicKey)
       adjust(gateway, &settings)
       let made = try TestGateway(
-        gateway, run: 0, plan: BondSettings.plan(paths: lines.links.count), settings: settings,
+        gateway, run: 0, plan: BondSettings.plan(paths: lines.ways.count), settings: settings,
         identity: identities[gateway])
       gateways.append(made)
       devices.append(DeviceQueue(capacity: BondWorld.deviceQueue))
@@ -132,7 +134,13 @@ public final class BondWorld {
 
   // MARK: Flows
 
-  /// The numbers of the topology's links that join the gateways.
+  /// What slots do not hold of frames on lines.
+  var headers: Int {
+    if case .bond = course { return BondWorld.datagramHeaders }
+    return BondWorld.packetHeaders - OffloadHeader.length
+  }
+
+  /// The numbers of the topology's links that ways lead over.
   public var links: [Int] { lines.links }
 
   public func addTCP(from gateway: Int, starting: Interval = .zero) -> TCPFlow {
@@ -250,11 +258,13 @@ public final class BondWorld {
   func collect(_ line: Int) {
     let receiver = 1 - line % 2
     while let slot = lines.nextArrival(on: line) {
-      if case .path = course {
+      if let next = lines.forward(slot, from: line, headers: headers, at: now) {
+        deadlines.set(1 + next, lines.lines[next].deadline)
+      } else if case .path = course {
         deliver(UnsafeRawBufferPointer(lines.frames.bytes(slot)), at: receiver)
         lines.frames.giveBack(slot)
       } else {
-        arrivals[receiver].ring.append(Arrived(slot: slot, line: UInt32(line)))
+        arrivals[receiver].ring.append(Arrived(slot: slot, way: UInt32(lines.frames.way(of: slot))))
         deadlines.set(firstGateway + receiver, now)
       }
     }

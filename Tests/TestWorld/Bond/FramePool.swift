@@ -11,6 +11,7 @@ final class FramePool {
   let capacity: Int
   private var chunks: [Memory] = []
   private var lengths: [UInt16] = []
+  private var ways: [UInt8] = []
   private var free = RingBuffer<UInt32>(minimumCapacity: FramePool.slotsOfChunk)
   private(set) var inUse = 0
 
@@ -22,6 +23,7 @@ final class FramePool {
       chunks.append(Memory(FramePool.slotsOfChunk * capacity))
       for slot in lengths.count..<lengths.count + FramePool.slotsOfChunk { free.append(UInt32(slot)) }
       lengths += Array(repeating: 0, count: FramePool.slotsOfChunk)
+      ways += Array(repeating: 0, count: FramePool.slotsOfChunk)
     }
     guard let slot = free.popLast() else { preconditionFailure("a chunk without slots") }
     inUse += 1
@@ -34,6 +36,10 @@ final class FramePool {
   }
 
   func setLength(_ length: Int, of slot: UInt32) { lengths[Int(slot)] = UInt16(length) }
+
+  /// Which of the ways between the gateways it takes.
+  func setWay(_ way: Int, of slot: UInt32) { ways[Int(slot)] = UInt8(way) }
+  func way(of slot: UInt32) -> Int { Int(ways[Int(slot)]) }
 
   /// All of the slot's memory.
   func room(_ slot: UInt32) -> UnsafeMutableRawBufferPointer {
@@ -51,6 +57,7 @@ final class FramePool {
     let other = take()
     room(other).copyMemory(from: UnsafeRawBufferPointer(bytes(slot)))
     lengths[Int(other)] = lengths[Int(slot)]
+    ways[Int(other)] = ways[Int(slot)]
     return other
   }
 
