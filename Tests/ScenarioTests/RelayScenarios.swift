@@ -208,6 +208,21 @@ private struct Detour {
     detour.expectNoFailures()
   }
 
+  @Test func `leaves nothing behind on a socket that another relay gets, whatever addresses there were`() throws {
+    let detour = try Detour(relays: 4, isKnown: false)
+    for relay in 0..<4 { detour.world.relayPlans[relay].hasDeadAddress = true }
+    for turn in 0..<8 {
+      // The even ones have the first place, the odd ones the second.
+      let named = [(turn + 1) / 2 * 2 % 4, turn / 2 * 2 % 4 + 1]
+      let isUsed = turn % 3 != 1
+      detour.name(named, used: isUsed ? [0, 1] : [], probed: [0, 1])
+      detour.world.run(for: .seconds(4))
+      let relays = isUsed ? named : []
+      #expect(Set(detour.paths) == Set(["direct"] + relays.map { "over relay\($0)" }))
+    }
+    detour.expectNoFailures()
+  }
+
   @Test func `takes no relay with a key that somebody else has`() throws {
     let detour = try Detour(relays: 2, isKnown: false)
     detour.world.run(for: .seconds(1))

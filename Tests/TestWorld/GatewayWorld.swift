@@ -165,9 +165,10 @@ public final class GatewayWorld {
 
   /// As its clients know it.
   public func settings(ofRelay relay: Int) -> PeerSettings {
-    PeerSettings(
+    let dead = relayPlans[relay].hasDeadAddress ? [address(of: relayPlace(relay, 15))] : []
+    return PeerSettings(
       name: "relay\(relay)", publicKey: publicKeys[plans.count + relay],
-      endpoints: [address(of: relayPlace(relay, 0))])
+      endpoints: dead + [address(of: relayPlace(relay, 0))])
   }
 
   /// Starts a gateway, or starts it again with the same keys and nothing else of before.

@@ -11,6 +11,8 @@ public struct RelayPlan: Sendable {
   public var clients: [Int]
   public var terms = RelayClientTerms()
   public var backSockets = 4
+  /// Clients hear of a second address as well, at which nobody is.
+  public var hasDeadAddress = false
 
   public init(clients: [Int]) { self.clients = clients }
 }

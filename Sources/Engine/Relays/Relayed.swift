@@ -87,9 +87,10 @@ extension Engine {
   mutating func release(_ socket: Int, at now: Instant) {
     let relay = Int(slots[socket].relay)
     let peer = slots[socket].servesNobody ? nil : Int(slots[socket].peer)
-    if let place = place(of: socket, in: relay) {
-      if peer != nil { unbind(place, of: relay, at: now) }
-      forget(place, of: relay, at: now)
+    if peer != nil, let place = place(of: socket, in: relay) { unbind(place, of: relay, at: now) }
+    // One to each of its addresses; none may outlive the slot, which another relay gets.
+    for place in 0..<PeerPath.mostPaths where peers[relay].isUsed(place) {
+      if Int(peers[relay].paths[place].route.socket) == socket { forget(place, of: relay, at: now) }
     }
     if let peer, let place = place(of: socket, in: peer) {
       forget(place, of: peer, at: now)
