@@ -178,6 +178,14 @@ public import Wire
     isWanted = false
   }
 
+  /// After `cease`, when somebody needs the peer again: what is there is renewed in its time, and what is not is agreed
+  /// on now.
+  public mutating func resume(at now: Instant) {
+    if attempt != nil || beginAt != nil { return }
+    planRekey()
+    if beginAt == nil { begin(at: now) }
+  }
+
   /// The peer is no peer any more: all goes.
   public mutating func close() {
     cease()

@@ -222,6 +222,20 @@ private struct Detour {
     detour.expectNoFailures()
   }
 
+  /// Keys are not renewed while nobody needs a relay; three minutes after it was needed again it had forgotten us.
+  @Test func `lasts over a relay that nobody needed for a while`() throws {
+    let detour = try Detour(isKnown: false)
+    detour.name([0], used: [], probed: [0])
+    detour.world.run(for: .seconds(10))
+    detour.name([0], used: [0])
+    detour.world.run(for: .seconds(5))
+    for tenth in 0..<40 {
+      #expect(detour.paths == ["direct", "over relay0"], "after \(tenth * 10) s")
+      detour.world.run(for: .seconds(10))
+    }
+    detour.expectNoFailures()
+  }
+
   @Test func `is measured by the relay as well, when somebody wants to know`() throws {
     let detour = try Detour()
     detour.world.run(for: .seconds(2))

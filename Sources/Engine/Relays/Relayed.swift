@@ -108,7 +108,12 @@ extension Engine {
 
   /// Greets a relay that somebody needs, or looks for it over sockets that are new.
   mutating func meet(_ relay: Int, at now: Instant) {
-    if peers[relay].current != nil { return seekPaths(of: relay, at: now) }
+    if peers[relay].current != nil {
+      // While nobody needed it, its keys were not to be renewed.
+      peers[relay].handshake.resume(at: now)
+      peerDeadlineChanged(relay, at: now)
+      return seekPaths(of: relay, at: now)
+    }
     lendIndices(to: relay)
     peers[relay].since = now
     peers[relay].handshake.begin(at: now)
