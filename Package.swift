@@ -165,7 +165,7 @@ let package = Package(
     benchmark("oracle-bench", ["Commands", "PathOracle", "Primitives", "Resequencer", "TestWorld", "Topology"]),
     benchmark("oracle-load", ["Commands", "Lab", "POSIX", "Primitives", "Sealing", "Store"]),
     benchmark("parity-bench", ["Erasure", "Parity", "Primitives", "Redundancy", "Wire"]),
-    benchmark("paths-bench", ["Commands", "Lab", "Primitives", "Topology"]),
+    benchmark("paths-bench", ["Commands", "Lab", "Primitives", "Resequencer", "Topology", "Wire"]),
     benchmark("pipe-bench", ["Commands", "Lab", "Primitives", "Topology"]),
     benchmark("relay-bench", ["Primitives", "Relay", "Wire"]),
     benchmark("resequencer-bench", ["Packets", "Primitives", "Resequencer", "Wire"]),
