@@ -12,6 +12,8 @@
 //         │ ping: 0, 250 ms, then twice as long each time, 10 s at most          │ ping: the same
 //
 //  So an idle path costs one ping in `keepAlive` on the side that knows the other's address, and nothing on the other.
+//  One that may carry while others do is asked as soon as it is quiet: whoever needs it next finds out before, and not
+//  by what he loses on it.
 //
 //  Rejected.  Heartbeats at a fixed rate: 10 per second are too many when idle and too few for a path that dies under
 //  load. Counting lost pings: a path with 5 % loss would be called dead every few minutes.
@@ -49,6 +51,8 @@ struct Liveness: BitwiseCopyable {
   /// A question of ours came back since the path came up: then the other side has heard us on it, too.
   private(set) var isAnswered = false
   private(set) var smoothedRoundTrip = Interval.zero
+  /// Since the last sign of life.
+  private var questions: UInt8 = 0
   private var nextPing: Instant?
   private var retry = Liveness.firstRetry
   /// We know where the other side is, so we keep what is between us awake.
@@ -85,6 +89,7 @@ struct Liveness: BitwiseCopyable {
   mutating func heard(at now: Instant) -> Bool {
     lastHeard = now
     unansweredSince = nil
+    questions = 0
     if state == .up { return false }
     return comeUp(at: now)
   }
@@ -119,6 +124,12 @@ struct Liveness: BitwiseCopyable {
     return now - max(since, start) >= max(Liveness.silentAfter, smoothedRoundTrip * 3)
   }
 
+  /// It is up, and two questions had time enough: nobody has to be declared dead to be left alone for a while.
+  func isDoubtful(at now: Instant) -> Bool {
+    guard state == .up, questions > 1, let since = unansweredSince else { return false }
+    return now - since >= max(Liveness.askAfter, smoothedRoundTrip * 2)
+  }
+
   /// Nothing came for so long that what comes now was hardly overtaken by something on another way.
   func isQuiet(at now: Instant) -> Bool { now - (lastHeard ?? .zero) >= Liveness.askAfter }
 
@@ -134,6 +145,7 @@ struct Liveness: BitwiseCopyable {
   /// What is due.
   mutating func expire(at now: Instant) -> Step {
     guard let due = nextPing, due <= now else { return .wait }
+    questions = min(questions + 1, 2)
     if isAsked {
       isAsked = false
       nextPing = now + (state == .up ? max(Liveness.askAfter, smoothedRoundTrip) : retry)
@@ -148,6 +160,7 @@ struct Liveness: BitwiseCopyable {
     case .up:
       guard let since = unansweredSince else {
         // Idle. Whatever was heard or sent lately has kept the path awake as well.
+        questions = 1
         let awake = keepsAlive ? (lastHeard ?? now) + pause : nil
         if let awake, awake > now {
           nextPing = awake

@@ -203,6 +203,11 @@ extension Engine {
         rate *= 2
       }
       belief.pointee.behind = behind
+      // Who may be needed any moment and was not heard for a while is asked, and not found dead by what it lost.
+      if carrying.has(place), path.pointee.liveness.unansweredSince == nil, path.pointee.liveness.isQuiet(at: now) {
+        path.pointee.liveness.askNow(at: now)
+        peerDeadlineChanged(index, at: now)
+      }
       let known = Striper.Path(
         rate: BitRate(bitsPerSecond: max(1_000, rate)), delay: max(.zero, behind) + queue,
         mostBytes: batchesOfPart * pieces * path.pointee.payload, payload: path.pointee.payload,

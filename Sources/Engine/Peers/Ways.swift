@@ -201,6 +201,11 @@ extension Engine {
       case .ping:
         ask(place, of: index, at: now)
         if peers[index].paths[place].liveness.unansweredSince != nil { suspectRelay(of: place, index, at: now) }
+        if peers[index].paths[place].liveness.isDoubtful(at: now) && !isRelay(index)
+          && peers[index].beliefs[place].fallSilent(at: now)
+        {
+          isChanged = true
+        }
       case .die:
         isChanged = true
         report(.pathDown, peer: index, path: place)

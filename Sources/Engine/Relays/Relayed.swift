@@ -201,7 +201,10 @@ extension Engine {
     let socket = Int(peers[index].paths[place].route.socket)
     guard localPaths[socket].carrier != nil, !isRelay(index), serves(socket, index) else { return }
     let relay = Int(slots[socket].relay)
-    if let place = self.place(of: socket, in: relay), peers[relay].paths[place].liveness.unansweredSince == nil {
+    // At all its addresses together: while one of them was not asked, nobody would think that it has lost our keys.
+    for place in 0..<PeerPath.mostPaths where peers[relay].isUsed(place) {
+      let path = peers[relay].paths[place]
+      if Int(path.route.socket) != socket || path.liveness.unansweredSince != nil { continue }
       peers[relay].paths[place].liveness.askNow(at: now)
       peerDeadlineChanged(relay, at: now)
     }
