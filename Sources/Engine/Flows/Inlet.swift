@@ -130,7 +130,9 @@ extension Engine {
       // What leaves must leave whole; the rest waits for batches to come back.
       if batches.freeCount < Engine.batches(for: most, paths: paths) { break }
       guard shipments.hasRoom(), parts.freeCount >= PeerPath.mostPaths else { break }
-      let run = queues.takeRun(of: slot, mostBytes: most, rate: peers[index].rate, in: &flows, at: now)
+      let run = queues.takeRun(
+        of: slot, mostBytes: most, rate: peers[index].rate, isGrowing: peers[index].isGrowing, in: &flows,
+        at: now)
       if run.packets.isEmpty { continue }
       let lane = hasOrder(slot) ? FlowTable.lane(of: slot, lanes: Peer.lanes - Engine.rawLanes) : rawLane()
       if isProtected {

@@ -48,6 +48,8 @@ struct Peer: ~Copyable {
   var proven: UInt32 = 0
   /// What they are believed to carry.
   var rate = BitRate(bitsPerSecond: 1_000)
+  /// Of none that carries anybody knows yet how much it can.
+  var isGrowing = false
   /// For which something waits.
   var loaded: UInt32 = 0
   /// It is in the list of peers for which something waits.

@@ -225,7 +225,9 @@ extension Engine {
     peers[index].trials = unknown & ~worthy
     peers[index].proven = carrying & ~unknown
     peers[index].striper.setWorthy(worthy)
+    var isGrowing = true
     for place in 0..<PeerPath.mostPaths where worthy & 1 << UInt32(place) != 0 {
+      if peers[index].beliefs[place].controller.state != .startup { isGrowing = false }
       rates += peers[index].beliefs[place].controller.rate.bitsPerSecond
     }
     // What waits for a path that is new to the striper, since it was its flow's only one, or the last resort.
@@ -240,6 +242,7 @@ extension Engine {
     }
     peers[index].striped |= present
     peers[index].rate = BitRate(bitsPerSecond: max(1_000, rates))
+    peers[index].isGrowing = isGrowing
     if peers[index].loaded != 0 { redirectLate(of: index) }
   }
 }
