@@ -16,17 +16,10 @@ public struct ConfigurationFile: Sendable {
   /// Reads a whole file. What holds secrets in `text` is the caller's to wipe.
   public init(reading text: [UInt8], named name: String) throws(Mistakes) {
     var reader = ConfigurationReader(text)
-    let result = reader.read()
-    if let gateway = result, reader.noted.isEmpty {
-      self.name = name
-      self.gateway = gateway
-      places = reader.places
-    } else {
-      var mistakes = Mistakes()
-      for (place, message) in reader.noted { mistakes.add(Mistake(file: name, place: place, message: message)) }
-      mistakes.sort()
-      throw mistakes
-    }
+    let gateway = reader.read()
+    self.gateway = try reader.whole(gateway, in: name)
+    places = reader.places
+    self.name = name
   }
 
   /// The section that a value stands in.
@@ -80,6 +73,15 @@ struct ConfigurationReader {
   init(_ text: [UInt8]) { self.text = text }
 
   mutating func note(_ place: Place, _ message: String) { noted.append((place, message)) }
+
+  /// What was read, if nothing was wrong with it.
+  func whole<Value>(_ value: Value?, in file: String) throws(Mistakes) -> Value {
+    if let value, noted.isEmpty { return value }
+    var mistakes = Mistakes()
+    for (place, message) in noted { mistakes.add(Mistake(file: file, place: place, message: message)) }
+    mistakes.sort()
+    throw mistakes
+  }
 
   /// nil when there is no gateway to speak of; what is wrong is noted either way.
   mutating func read() -> GatewayConfiguration? {

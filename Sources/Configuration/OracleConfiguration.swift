@@ -109,17 +109,10 @@ public struct OracleFile: Sendable {
   /// Reads a whole file. What holds secrets in `text` is the caller's to wipe.
   public init(reading text: [UInt8], named name: String) throws(Mistakes) {
     var reader = ConfigurationReader(text)
-    let result = reader.readOracle()
-    if let oracle = result, reader.noted.isEmpty {
-      self.name = name
-      self.oracle = oracle
-      places = reader.places
-    } else {
-      var mistakes = Mistakes()
-      for (place, message) in reader.noted { mistakes.add(Mistake(file: name, place: place, message: message)) }
-      mistakes.sort()
-      throw mistakes
-    }
+    let oracle = reader.readOracle()
+    self.oracle = try reader.whole(oracle, in: name)
+    places = reader.places
+    self.name = name
   }
 
   /// What only the machine could tell: the value of this key is wrong here.

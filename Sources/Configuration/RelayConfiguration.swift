@@ -52,17 +52,10 @@ public struct RelayFile: Sendable {
   /// Reads a whole file. What holds secrets in `text` is the caller's to wipe.
   public init(reading text: [UInt8], named name: String) throws(Mistakes) {
     var reader = ConfigurationReader(text)
-    let result = reader.readRelay()
-    if let relay = result, reader.noted.isEmpty {
-      self.name = name
-      self.relay = relay
-      places = reader.places
-    } else {
-      var mistakes = Mistakes()
-      for (place, message) in reader.noted { mistakes.add(Mistake(file: name, place: place, message: message)) }
-      mistakes.sort()
-      throw mistakes
-    }
+    let relay = reader.readRelay()
+    self.relay = try reader.whole(relay, in: name)
+    places = reader.places
+    self.name = name
   }
 
   /// What only the machine could tell: the value of this key is wrong here.

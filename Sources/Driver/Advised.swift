@@ -111,7 +111,7 @@ struct Advised {
   // MARK: Figures
 
   private func figures(of loop: borrowing GatewayLoop) -> Consultation.Figures {
-    let ways = loop.engine.figures(at: loop.now)
+    let ways = loop.engine.figures(ofPeers: peers.map(\.place), at: loop.now)
     var figures = Consultation.Figures()
     for way in ways where way.isUp {
       guard let relay = way.relay else {

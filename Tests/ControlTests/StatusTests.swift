@@ -50,6 +50,34 @@ import Testing
         """)
   }
 
+  @Test func `says how it stands with the oracle, if there is one to ask`() {
+    var snapshot = sample
+    #expect(!snapshot.json().contains("oracle") && !snapshot.text().contains("oracle"))
+    let cases: [(StatusSnapshot.Oracle, String)] = [
+      (.init(url: "https://o", state: .asking, since: .seconds(1)), "oracle       https://o, being asked"),
+      (
+        .init(url: "https://o", state: .answers, since: .seconds(90), lastAnswer: .seconds(4)),
+        "oracle       https://o, answered 4 s ago"
+      ),
+      (
+        .init(url: "https://o", state: .silent, since: .seconds(90), lastAnswer: .seconds(100), why: "nobody there"),
+        "oracle       https://o, silent for 1 min 30 s, answered 1 min 40 s ago: nobody there"
+      ),
+    ]
+    for (oracle, line) in cases {
+      snapshot.oracle = oracle
+      #expect(snapshot.text().split(separator: "\n").contains { $0 == line }, "\(snapshot.text())")
+    }
+    #expect(
+      snapshot.json().contains(
+        "\"oracle\": {\"url\": \"https://o\", \"state\": \"silent\", \"since_ms\": 90000, \"last_answer_ms\": 100000, "
+          + "\"why\": \"nobody there\"}")
+        || snapshot.json().contains(
+          "\"oracle\":{\"url\":\"https://o\",\"state\":\"silent\",\"since_ms\":90000,\"last_answer_ms\":100000,"
+            + "\"why\":\"nobody there\"}"),
+      "\(snapshot.json())")
+  }
+
   @Test func `is one line of JSON for scripts, and indented for people`() {
     #expect(!sample.json().contains("\n") && sample.json(.indented).contains("\n  \"verdict\": \"degraded\""))
   }

@@ -130,7 +130,7 @@ import Testing
 
 @Suite struct `Over TLS` {
   @Test func `whoever has the server's certificate is answered, and nobody else asks`() throws {
-    let certificate = try SelfSigned(for: "IP:127.0.0.1")
+    let certificate = try OwnCertificate(for: "IP:127.0.0.1")
     defer { certificate.remove() }
     let server = try WebServer(identity: certificate.identity) { request in
       HTTPResponse(status: 200, type: "text/plain", body: "\(request.path) \(request.query ?? "-")")
@@ -150,7 +150,7 @@ import Testing
   }
 
   @Test func `a certificate of another name is not enough`() throws {
-    let certificate = try SelfSigned(for: "DNS:other.example")
+    let certificate = try OwnCertificate(for: "DNS:other.example")
     defer { certificate.remove() }
     let server = try WebServer(identity: certificate.identity) { _ in
       HTTPResponse(status: 200, type: "text/plain", body: "secret")
@@ -169,7 +169,7 @@ import Testing
     #expect(toPlain?.kind == .untrusted, "\(String(describing: toPlain))")
     #expect(toPlain?.description.contains("does not speak our TLS: ") == true, "\(String(describing: toPlain))")
 
-    let certificate = try SelfSigned(for: "IP:127.0.0.1")
+    let certificate = try OwnCertificate(for: "IP:127.0.0.1")
     defer { certificate.remove() }
     let secure = try WebServer(identity: certificate.identity) { _ in
       HTTPResponse(status: 200, type: "text/plain", body: "x")

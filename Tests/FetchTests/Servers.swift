@@ -1,6 +1,7 @@
 //  Servers.swift — whom the tests ask: our own HTTPServer, and servers that do exactly what a test tells them, however
 //  hostile.
 
+import Crypto
 import Foundation
 import Glibc
 import HTTP
@@ -115,8 +116,8 @@ struct Connection {
   }
 }
 
-/// Made by openssl, trusted by whoever has its file.
-struct SelfSigned {
+/// Made as for an oracle without an authority, trusted by whoever has its file.
+struct OwnCertificate {
   let identity: HTTPIdentity
   let file: String
   private let folder: String
@@ -126,17 +127,9 @@ struct SelfSigned {
     guard mkdtemp(&template) != nil else { throw Trouble("no folder in /tmp") }
     folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     file = folder + "/certificate.pem"
-    let key = folder + "/key.pem"
-    let command =
-      "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test "
-      + "-addext subjectAltName=\(name) -keyout \(key) -out \(file) 2>&1"
-    guard let pipe = popen(command, "r") else { throw Trouble("no shell") }
-    var words = [UInt8](repeating: 0, count: 4_096)
-    let count = fread(&words, 1, words.count, pipe)
-    guard pclose(pipe) == 0 else { throw Trouble("openssl: \(String(decoding: words[..<count], as: UTF8.self))") }
-    identity = HTTPIdentity(
-      certificate: Array(try Data(contentsOf: URL(fileURLWithPath: file))),
-      key: Array(try Data(contentsOf: URL(fileURLWithPath: key))))
+    guard let own = SelfSigned(for: [name]) else { throw Trouble("no certificate for \(name)") }
+    try Data(own.certificate).write(to: URL(fileURLWithPath: file))
+    identity = HTTPIdentity(certificate: own.certificate, key: own.key)
   }
 
   func remove() { try? FileManager.default.removeItem(atPath: folder) }

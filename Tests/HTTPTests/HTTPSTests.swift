@@ -1,5 +1,6 @@
 //  HTTPSTests.swift — the same server over TLS, asked by curl, and what it says of certificates that are none.
 
+import Crypto
 import Foundation
 import Glibc
 import HTTP
@@ -7,7 +8,7 @@ import Testing
 
 @Suite struct `A server over TLS` {
   @Test func `answers curl, with bodies, queries and streams`() throws {
-    let own = try SelfSigned()
+    let own = try OwnCertificate()
     defer { own.remove() }
     let server = try Standing(mostBody: 100, identity: own.identity) { request in
       let text = String(decoding: request.body, as: UTF8.self)
@@ -29,7 +30,7 @@ import Testing
   }
 
   @Test func `has room again when strangers who never agree on keys have had their time`() throws {
-    let own = try SelfSigned()
+    let own = try OwnCertificate()
     defer { own.remove() }
     let server = try Standing(patience: 1, identity: own.identity) { _ in
       HTTPResponse(status: 200, type: "text/plain", body: "there")
@@ -43,9 +44,9 @@ import Testing
   }
 
   @Test func `says what is wrong with a certificate or a key`() throws {
-    let own = try SelfSigned()
+    let own = try OwnCertificate()
     defer { own.remove() }
-    let other = try SelfSigned()
+    let other = try OwnCertificate()
     defer { other.remove() }
     func failure(_ certificate: [UInt8], _ key: [UInt8]) -> String? {
       let identity = HTTPIdentity(certificate: certificate, key: key)
@@ -68,8 +69,8 @@ import Testing
   }
 }
 
-/// Made by openssl for 127.0.0.1.
-private struct SelfSigned {
+/// Made as for an oracle without an authority.
+private struct OwnCertificate {
   let identity: HTTPIdentity
   let certificateFile: String
   private let folder: String
@@ -79,13 +80,9 @@ private struct SelfSigned {
     _ = mkdtemp(&template)
     folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     certificateFile = folder + "/certificate.pem"
-    let made = shell(
-      "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test "
-        + "-addext subjectAltName=IP:127.0.0.1 -keyout \(folder)/key.pem -out \(certificateFile)")
-    try #require(made.status == 0, "openssl: \(made.output)")
-    identity = HTTPIdentity(
-      certificate: Array(try Data(contentsOf: URL(fileURLWithPath: certificateFile))),
-      key: Array(try Data(contentsOf: URL(fileURLWithPath: folder + "/key.pem"))))
+    let own = try #require(SelfSigned(for: ["IP:127.0.0.1"]))
+    try Data(own.certificate).write(to: URL(fileURLWithPath: certificateFile))
+    identity = HTTPIdentity(certificate: own.certificate, key: own.key)
   }
 
   func remove() { try? FileManager.default.removeItem(atPath: folder) }

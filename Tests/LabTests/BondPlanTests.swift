@@ -104,6 +104,29 @@ import Topology
     #expect(again.relay == relay)
   }
 
+  @Test func `where there is an oracle, gateways and relays know it, and it knows them`() throws {
+    let plan = BondPlan(try repositoryTopology("triangle"))
+    let keys = try plan.makeKeys()
+    let oracle = try #require(plan.oracle)
+    let configuration = plan.configuration(ofOracle: oracle, keys: keys, store: "/x/oracle.db")
+    #expect(configuration.gateways.map(\.name) == ["branch", "hq"])
+    #expect(configuration.relays.map(\.name) == ["r1", "r2"])
+    #expect(configuration.relays.map(\.publicKey) == plan.relays.map { keys[$0]?.publicKey })
+    // At the address on the line that both are on.
+    let branch = try #require(plan.configuration(of: plan.members[0], keys: keys, socket: "/x"))
+    let hq = try #require(plan.configuration(of: plan.members[1], keys: keys, socket: "/x"))
+    #expect(branch.relays.isEmpty && branch.oracle?.name == "branch" && hq.oracle?.name == "hq")
+    #expect(branch.oracle?.url != hq.oracle?.url)
+    let names = plan.certificateNames(ofOracle: oracle)
+    for client in [branch.oracle, hq.oracle, plan.configuration(ofRelay: plan.relays[0], keys: keys)?.oracle] {
+      let host = try #require(client?.url.split(separator: "/").last?.split(separator: ":").first)
+      #expect(names.contains("IP:\(host)"))
+      guard case .held(let token) = client?.token else { throw LabError.refused("a token is held") }
+      let known = configuration.gateways + configuration.relays
+      #expect(known.first { $0.name == client?.name }?.token == .held(token))
+    }
+  }
+
   @Test func `without a limit all paths are alike, and how narrow one is nobody tells`() throws {
     let plan = BondPlan(
       try topology(

@@ -1,5 +1,6 @@
 //  RunningOracle.swift — an oracle as its operator starts it, for programs to ask, and what its nodes tell it.
 
+import Crypto
 import Fetch
 import Foundation
 import Glibc
@@ -173,16 +174,9 @@ final class RunningOracle {
 
   /// A key, and a certificate for 127.0.0.1 that nobody vouches for.
   private static func makeCertificate(in folder: String) throws {
-    let openssl = Process()
-    openssl.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
-    openssl.arguments = [
-      "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
-      "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder + "/key.pem", "-out",
-      folder + "/certificate.pem",
-    ]
-    openssl.standardError = FileHandle.nullDevice
-    try openssl.run()
-    openssl.waitUntilExit()
-    if openssl.terminationStatus != 0 { throw Trouble("openssl made no certificate") }
+    guard let own = SelfSigned(for: ["IP:127.0.0.1"]) else { throw Trouble("no certificate") }
+    try Data(own.key).write(to: URL(fileURLWithPath: folder + "/key.pem"))
+    try Data(own.certificate).write(to: URL(fileURLWithPath: folder + "/certificate.pem"))
+    chmod(folder + "/key.pem", 0o600)
   }
 }

@@ -1,4 +1,4 @@
-import Engine
+@testable import Engine
 import Primitives
 import Relay
 import Sealing
@@ -49,8 +49,22 @@ private struct Detour {
     }
   }
 
+  /// Paths to relays on sockets that are for nobody, or for another relay.
+  var strays: [String] {
+    let gateway = world.gateway(0)
+    var strays: [String] = []
+    for relay in gateway.engine.firstRelay..<gateway.engine.peers.count {
+      for place in 0..<PeerPath.mostPaths where gateway.engine.peers[relay].isUsed(place) {
+        let socket = Int(gateway.engine.peers[relay].paths[place].route.socket)
+        let slot = gateway.engine.slots[socket]
+        if slot.isFree || Int(slot.relay) != relay { strays.append("relay in place \(relay) on socket \(socket)") }
+      }
+    }
+    return strays
+  }
+
   func figures(of relay: Int) -> WayFigures? {
-    world.gateway(0).engine.figures(at: world.now).first { $0.peer == nil && $0.relay == relay }
+    world.gateway(0).engine.figures(ofPeers: [0], at: world.now).first { $0.peer == nil && $0.relay == relay }
   }
 
   func choose(_ relays: [Int]) {
@@ -208,6 +222,21 @@ private struct Detour {
     detour.expectNoFailures()
   }
 
+  @Test func `is measured by the relay as well, when somebody wants to know`() throws {
+    let detour = try Detour()
+    detour.world.run(for: .seconds(2))
+    #expect(detour.world.relay(0).engine.figures(at: detour.world.now).isEmpty)
+    detour.world.tellRelay(0) { engine, now in engine.probe(client: 0, until: now + .seconds(3), at: now) }
+    detour.world.run(for: .seconds(3))
+    let figures = try #require(detour.world.relay(0).engine.figures(at: detour.world.now).first)
+    #expect(figures.peer == 0 && figures.roundTrip == .milliseconds(40) && figures.loss == 0, "\(figures)")
+    // It asks no longer than it was told to.
+    let asked = detour.world.carried(from: detour.world.relayPlace(0, 0), to: Detour.near)
+    detour.world.run(for: .seconds(2))
+    #expect(detour.world.carried(from: detour.world.relayPlace(0, 0), to: Detour.near) - asked < 10)
+    detour.expectNoFailures()
+  }
+
   @Test func `leaves nothing behind on a socket that another relay gets, whatever addresses there were`() throws {
     let detour = try Detour(relays: 4, isKnown: false)
     for relay in 0..<4 { detour.world.relayPlans[relay].hasDeadAddress = true }
@@ -219,6 +248,7 @@ private struct Detour {
       detour.world.run(for: .seconds(4))
       let relays = isUsed ? named : []
       #expect(Set(detour.paths) == Set(["direct"] + relays.map { "over relay\($0)" }))
+      #expect(detour.strays == [])
     }
     detour.expectNoFailures()
   }

@@ -279,6 +279,13 @@ public final class GatewayWorld {
     turn(gateway)
   }
 
+  /// What a driver may tell a relay.
+  public func tellRelay(_ number: Int, _ words: (inout RelayEngine, Instant) -> Void) {
+    let relay = relay(number)
+    words(&relay.engine, now)
+    turn(relay)
+  }
+
   /// A running relay.
   public func relay(_ number: Int) -> TestRelay {
     guard let relay = relays[number] else { preconditionFailure("relay \(number) was not started") }

@@ -157,41 +157,41 @@ extension Engine {
 
   // MARK: Figures
 
-  /// Of each way the best path: to peers directly and over relays, and to relays.
-  public func figures(at now: Instant) -> [WayFigures] {
+  /// Of each way the best path: to these peers directly and over relays, and to relays.
+  public func figures(ofPeers indices: [Int], at now: Instant) -> [WayFigures] {
     var figures: [WayFigures] = []
-    for index in 0..<firstRelay {
-      for relay in [nil] + (firstRelay..<peers.count).map({ Optional($0) }) {
-        if let best = best(to: index, over: relay, at: now) { figures.append(best) }
-      }
-    }
+    for index in indices { best(to: index, into: &figures, at: now) }
     for relay in firstRelay..<peers.count {
       if let best = best(toRelay: relay, at: now) { figures.append(best) }
     }
     return figures
   }
 
-  private func best(to index: Int, over relay: Int?, at now: Instant) -> WayFigures? {
-    var best: (place: Int, roundTrip: Interval)?
-    var isThere = false
+  private func best(to index: Int, into figures: inout [WayFigures], at now: Instant) {
+    let endpoints = peers[index].settings.endpoints
+    var ways: [(relay: Int?, best: (place: Int, roundTrip: Interval)?)] = []
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       let path = peers[index].paths[place]
-      if self.relay(of: path) != relay { continue }
+      let relay = self.relay(of: path)
       // What comes from elsewhere may come over a relay that only the other side knows.
-      if relay == nil && !peers[index].settings.endpoints.contains(where: { $0.address == path.route.remote.address }) {
-        continue
-      }
-      isThere = true
-      let roundTrip = peers[index].paths[place].liveness.smoothedRoundTrip
+      if relay == nil && !endpoints.contains(where: { $0.address == path.route.remote.address }) { continue }
+      let way = ways.firstIndex { $0.relay == relay } ?? ways.endIndex
+      if way == ways.endIndex { ways.append((relay, nil)) }
+      let roundTrip = path.liveness.smoothedRoundTrip
       if !peers[index].isUp(place) || roundTrip == .zero { continue }
-      if best.map({ roundTrip < $0.roundTrip }) ?? true { best = (place, roundTrip) }
+      if ways[way].best.map({ roundTrip < $0.roundTrip }) ?? true { ways[way].best = (place, roundTrip) }
     }
-    guard isThere else { return nil }
-    guard let (place, roundTrip) = best else {
-      return WayFigures(peer: index, relay: relay.map { $0 - firstRelay }, isUp: false)
+    for (relay, best) in ways {
+      var way = WayFigures(peer: index, relay: relay.map { $0 - firstRelay }, isUp: best != nil)
+      if let best { measure(best.place, of: index, best.roundTrip, into: &way, at: now) }
+      figures.append(way)
     }
+  }
+
+  private func measure(
+    _ place: Int, of index: Int, _ roundTrip: Interval, into figures: inout WayFigures, at now: Instant
+  ) {
     let belief = peers[index].beliefs + place
-    var figures = WayFigures(peer: index, relay: relay.map { $0 - firstRelay }, isUp: true)
     let least = belief.pointee.controller.leastRoundTrip
     figures.roundTrip = least > .zero ? least : belief.pointee.log.roundTrip.least(at: now) ?? roundTrip
     figures.excess = belief.pointee.delays.shares.map { (delay: $0.excess, count: $0.count) }
@@ -200,7 +200,6 @@ extension Engine {
       // What was never full says nothing of what there would be.
       if !belief.pointee.isUnknown(at: now) { figures.rate = belief.pointee.controller.rate }
     }
-    return figures
   }
 
   private func best(toRelay relay: Int, at now: Instant) -> WayFigures? {
