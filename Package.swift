@@ -146,8 +146,8 @@ let package = Package(
     program(
       "hawser",
       [
-        "Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "Primitives", "Sealing", "Status",
-        "Underlay",
+        "Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "POSIX", "Primitives", "Sealing",
+        "Status", "Underlay",
       ]),
     program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
     program(
@@ -223,7 +223,7 @@ let package = Package(
         "CLinux", "Configuration", "Lab", "Netlink", "POSIX", "Packets", "Primitives", "Sealing", "Simulation",
         "Topology", "VNIC",
       ]),
-    tests("HawserTests", []),
+    tests("HawserTests", ["Configuration"], data: ["BrokenFiles.txt"]),
     tests("PathOracleCommandTests", ["Crypto", "Fetch", "HTTP", "JSON", "Primitives"]),
     tests("PipeTests", ["CLinux", "COpenSSL", "Crypto", "Handshake", "Lab", "Primitives", "Sealing", "Wire"]),
     tests("HouseTests", ["Configuration", "Topology"]),
