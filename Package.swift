@@ -230,6 +230,7 @@ let package = Package(
     tests("HawserTests", ["Configuration"], data: ["BrokenFiles.txt"]),
     tests("PathOracleCommandTests", ["Crypto", "Fetch", "HTTP", "JSON", "Primitives"]),
     tests("PipeTests", ["CLinux", "COpenSSL", "Crypto", "Handshake", "Lab", "Primitives", "Sealing", "Wire"]),
+    tests("PackageTests", [], data: ["install.sh", "machine.sh", "two-sites.sh"]),
     tests("HouseTests", ["Configuration", "Topology"]),
     .executableTarget(
       name: "StoreWriter", dependencies: ["POSIX", "Primitives", "Store"], path: "Tests/StoreWriter", cSettings: glibc,

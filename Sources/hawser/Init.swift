@@ -9,6 +9,7 @@ import Commands
 import Configuration
 import Crypto
 import Glibc
+import POSIX
 import Primitives
 import Sealing
 
@@ -177,9 +178,9 @@ enum Init {
 
   /// Interfaces that a default route leads out by, in the kernel's order: the ones that are probably meant.
   private static func uplinks() -> [String] {
-    guard let text = try? SmallFile("/proc/net/route", limit: 1 << 16) else { return [] }
+    let text = FileContents.text("/proc/net/route", atMost: 1 << 16) ?? ""
     var names: [String] = []
-    for line in String(decoding: text.bytes, as: UTF8.self).split(separator: "\n").dropFirst() {
+    for line in text.split(separator: "\n").dropFirst() {
       let fields = line.split(separator: "\t")
       // Interface, destination, gateway, flags, …, and the mask in the eighth place.
       guard fields.count > 7, fields[1] == "00000000", fields[7] == "00000000" else { continue }
