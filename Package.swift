@@ -72,6 +72,7 @@ let package = Package(
     library("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
     library("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
     library("CPostgres", pkgConfig: "libpq", apt: "libpq-dev"),
+    library("CSystemd", pkgConfig: "libsystemd", apt: "libsystemd-dev"),
     // L0
     .target(
       name: "Primitives", cSettings: glibc, swiftSettings: strict,
@@ -117,6 +118,7 @@ let package = Package(
     edge("Netlink", ["CLinux", "CMnl", "CNftables", "Primitives"]),
     edge("Parity", ["CIsal", "Erasure"]),
     edge("Ring", ["CUring", "Primitives"]),
+    edge("Service", ["CSystemd", "POSIX", "Primitives"]),
     edge("Store", ["CPostgres", "CSQLite", "POSIX", "Primitives", "Sealing"]),
     // E2
     edge("Control", ["HTTP", "POSIX", "Primitives", "Status"]),
@@ -128,7 +130,8 @@ let package = Package(
       "Driver",
       [
         "Advice", "Configuration", "Control", "Crypto", "Engine", "Fetch", "Handshake", "Netlink", "POSIX", "Packets",
-        "Parity", "Primitives", "Relay", "Resequencer", "Ring", "Sealing", "Status", "Underlay", "VNIC", "Wire",
+        "Parity", "Primitives", "Relay", "Resequencer", "Ring", "Sealing", "Service", "Status", "Underlay", "VNIC",
+        "Wire",
       ]),
     edge(
       "Lab",
@@ -140,19 +143,19 @@ let package = Package(
       "OracleHost",
       [
         "ALTO", "Configuration", "Crypto", "HTTP", "JSON", "Oracle", "POSIX", "PathOracle", "Primitives", "Sealing",
-        "Store",
+        "Service", "Store",
       ]),
     // X
     program(
       "hawser",
       [
-        "Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "Primitives", "Sealing", "Status",
-        "Underlay",
+        "Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "POSIX", "Primitives", "Sealing",
+        "Service", "Status", "Underlay",
       ]),
     program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
     program(
       "path-oracle",
-      ["Commands", "Consulting", "Fetch", "OracleHost", "POSIX", "Primitives", "Resequencer", "Topology"]),
+      ["Commands", "Consulting", "Fetch", "OracleHost", "POSIX", "Primitives", "Resequencer", "Service", "Topology"]),
     // Benchmarks
     yardstick("floor", seals: true),
     yardstick("relay-floor"),
@@ -209,6 +212,7 @@ let package = Package(
     tests("ParityTests", ["Erasure", "Parity", "Primitives"]),
     tests("NetlinkTests", ["CLinux", "Netlink", "Primitives"]),
     tests("RingTests", ["Primitives", "Ring"]),
+    tests("ServiceTests", ["Primitives", "Service"]),
     tests("StoreTests", ["CPostgres", "CSQLite", "Lab", "Primitives", "Sealing", "Store"]),
     tests("FetchTests", ["Crypto", "Fetch", "HTTP", "Primitives"]),
     tests("HTTPTests", ["Crypto", "HTTP", "Primitives"]),
@@ -223,9 +227,10 @@ let package = Package(
         "CLinux", "Configuration", "Lab", "Netlink", "POSIX", "Packets", "Primitives", "Sealing", "Simulation",
         "Topology", "VNIC",
       ]),
-    tests("HawserTests", []),
+    tests("HawserTests", ["Configuration"], data: ["BrokenFiles.txt"]),
     tests("PathOracleCommandTests", ["Crypto", "Fetch", "HTTP", "JSON", "Primitives"]),
     tests("PipeTests", ["CLinux", "COpenSSL", "Crypto", "Handshake", "Lab", "Primitives", "Sealing", "Wire"]),
+    tests("PackageTests", [], data: ["install.sh", "machine.sh", "two-sites.sh"]),
     tests("HouseTests", ["Configuration", "Topology"]),
     .executableTarget(
       name: "StoreWriter", dependencies: ["POSIX", "Primitives", "Store"], path: "Tests/StoreWriter", cSettings: glibc,

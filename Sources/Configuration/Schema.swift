@@ -26,6 +26,12 @@ public struct SettingForm: Sendable {
   let isKey: Bool
 
   public var isList: Bool { most > 1 }
+
+  /// What it is about: PrivateKey and PrivateKeyFile say the same in two ways.
+  var subject: String {
+    for way in ["File", "Hash"] where name.hasSuffix(way) { return String(name.dropLast(way.count)) }
+    return name
+  }
 }
 
 public struct SectionForm: Sendable {

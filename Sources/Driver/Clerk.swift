@@ -4,6 +4,7 @@ import Configuration
 import Engine
 import Primitives
 import Ring
+import Service
 import Status
 import Underlay
 import VNIC
@@ -20,14 +21,20 @@ struct Clerk {
   func tellStart(of loop: borrowing GatewayLoop) {
     let configuration = setup.configuration
     for (index, path) in configuration.paths.enumerated() {
-      setup.log("path \(path.name): UDP port \(loop.sockets[index].socket.port) on \(path.interface)")
-      for limitation in loop.sockets[index].socket.limitations { setup.log("path \(path.name): \(limitation)") }
+      let port = loop.sockets[index].socket.port
+      setup.log(.socketOpened, "path \(path.name): UDP port \(port) on \(path.interface)", path: path.name)
+      for limitation in loop.sockets[index].socket.limitations {
+        setup.log(.limitation, "path \(path.name): \(limitation)", path: path.name)
+      }
     }
-    for limitation in loop.ring.limitations + loop.device.limitations { setup.log(limitation) }
-    setup.log("\(configuration.interface): up, \(loop.engine.implementation)")
+    for limitation in loop.ring.limitations + loop.device.limitations { setup.log(.limitation, limitation) }
+    setup.log(.started, "\(configuration.interface): up, \(loop.engine.implementation)")
   }
 
-  func tellEnd() { setup.log("\(setup.configuration.interface): ended by a signal") }
+  func tellEnd() {
+    setup.log(.ended, "\(setup.configuration.interface): ended by a signal")
+    setup.log.end()
+  }
 
   func tell(_ answer: Inquiry.Answer) {
     let count = setup.configuration.peers.count
@@ -36,26 +43,37 @@ struct Clerk {
       ? "peer \(setup.configuration.peers[answer.name.peer].name)"
       : "relay \(setup.configuration.relays[answer.name.peer - count].name)"
     let addresses = answer.endpoints.map { "\($0)" }.joined(separator: ", ")
-    setup.log("\(who): \(answer.name.host) has an address now: \(addresses)")
+    setup.log(.nameResolved, "\(who): \(answer.name.host) has an address now: \(addresses)")
   }
 
   func tellEvents(of loop: inout GatewayLoop) {
     while let event = loop.engine.nextEvent() {
-      let peer = (loop.engine.isRelay(event.peer) ? "relay " : "peer ") + loop.engine.name(ofPeer: event.peer)
+      let name = loop.engine.name(ofPeer: event.peer)
+      let peer = (loop.engine.isRelay(event.peer) ? "relay " : "peer ") + name
       let path = event.path.flatMap { loop.engine.describe(path: $0, ofPeer: event.peer) } ?? ""
-      let line =
+      let (kind, line): (LogEvent, String) =
         switch event.kind {
-        case .connected: "\(peer): connected"
-        case .rekeyed: "\(peer): new keys"
-        case .disconnected: "\(peer): no session any more"
-        case .pathFound: "\(peer): it comes over \(path)"
-        case .pathMoved: "\(peer): it has moved to \(path)"
-        case .pathUp: "\(peer): \(path) is up"
-        case .pathDown: "\(peer): \(path) does not answer any more"
-        case .relayRefused: "\(peer): it does not forward for \(path); asked again in half a minute"
-        case .budgetSpent, .budgetFresh: loop.engine.sentence(about: event.kind, ofLocalPath: event.path ?? 0)
+        case .connected: (.peerConnected, "\(peer): connected")
+        case .rekeyed: (.peerRekeyed, "\(peer): new keys")
+        case .disconnected: (.peerDisconnected, "\(peer): no session any more")
+        case .pathFound: (.pathFound, "\(peer): it comes over \(path)")
+        case .pathMoved: (.pathMoved, "\(peer): it has moved to \(path)")
+        case .pathUp: (.pathUp, "\(peer): \(path) is up")
+        case .pathDown: (.pathDown, "\(peer): \(path) does not answer any more")
+        case .relayRefused:
+          (.relayRefused, "\(peer): it does not forward for \(path); asked again in half a minute")
+        case .budgetSpent:
+          (.budgetSpent, loop.engine.sentence(about: event.kind, ofLocalPath: event.path ?? 0))
+        case .budgetFresh:
+          (.budgetFresh, loop.engine.sentence(about: event.kind, ofLocalPath: event.path ?? 0))
         }
-      setup.log(line)
+      if kind == .budgetSpent || kind == .budgetFresh {
+        let own = Int(event.path ?? 0)
+        setup.log(kind, line, path: own < setup.configuration.paths.count ? setup.configuration.paths[own].name : nil)
+      } else {
+        // Names have no blank, and the first word is one.
+        setup.log(kind, line, peer: name, path: path.isEmpty ? nil : String(path.prefix { $0 != " " }))
+      }
     }
   }
 

@@ -17,6 +17,7 @@ import Parity
 public import Primitives
 import Ring
 import Sealing
+public import Service
 import Status
 import Underlay
 import VNIC
@@ -39,11 +40,11 @@ public enum Gateway {
     public var unresolved: [EndpointName]
     public var version: String
     /// One line an event.
-    public var log: @Sendable (String) -> Void
+    public var log: Log
 
     public init(
       _ configuration: GatewayConfiguration, endpoints: [[Endpoint]], unresolved: [EndpointName] = [], version: String,
-      log: @escaping @Sendable (String) -> Void
+      log: Log
     ) {
       self.configuration = configuration
       self.endpoints = endpoints
@@ -89,12 +90,16 @@ public enum Gateway {
     clerk.tellStart(of: loop)
     var endpoints = setup.endpoints
     let inquiry = Inquiry.start(setup.unresolved, wake: { waker.wake() })
-    var keeper = BudgetKeeper(interface: setup.configuration.interface, log: setup.log)
+    var keeper = BudgetKeeper(interface: setup.configuration.interface, log: { setup.log(.budgetNotKept, $0) })
+    var heartbeat = Heartbeat(at: loop.now)
+    ServiceManager.ready("\(setup.configuration.interface): up")
     while !stop.isRequested {
+      heartbeat.beat(at: loop.now)
+      loop.alarm = heartbeat.deadline
       let isWoken = loop.turn()
       if loop.engine.hasBudgets { keeper.keep(&loop) }
       if isWoken {
-        advised?.serve(&loop, log: setup.log)
+        advised?.serve(&loop, log: { setup.log(.oracle, $0) })
         if board.isAsked { board.publish(clerk.snapshot(of: loop, advised)) }
         for answer in inquiry?.take() ?? [] {
           endpoints[answer.name.peer] += answer.endpoints
@@ -104,6 +109,7 @@ public enum Gateway {
       }
       clerk.tellEvents(of: &loop)
     }
+    ServiceManager.stopping()
     advised?.end()
     keeper.end(&loop)
     clerk.tellEnd()
@@ -152,10 +158,10 @@ public enum Gateway {
     }
     let sockets = try openSockets(configuration, in: &ring)
     let device = try attempt { () throws(InterfaceFailure) in
-      try VirtualInterface.bringUp(
+      try KeptInterface.bringUp(
         VirtualInterface.Settings(
           name: configuration.interface, addresses: configuration.addresses, mtu: Int(configuration.mtu.value),
-          routes: configuration.routes == .auto ? configuration.peers.flatMap(\.allowedIPs) : []))
+          routes: configuration.routes == .auto ? configuration.peers.flatMap(\.allowedIPs) : []), log: setup.log)
     }
     let packets = try buffers(GatewayLoop.packetBuffers, GatewayLoop.packetLength, in: &ring)
     return GatewayLoop(

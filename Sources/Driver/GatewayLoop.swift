@@ -77,6 +77,8 @@ struct GatewayLoop: ~Copyable {
   private var isReading = false
   private var meanLength = GatewayLoop.smallLength
   var now: Instant
+  /// Whoever else has something to do between two turns, and when.
+  var alarm: Instant?
 
   init(
     ring: consuming Ring, engine: consuming Engine, device: consuming VirtualInterface, packets: consuming BufferPool,
@@ -112,7 +114,9 @@ struct GatewayLoop: ~Copyable {
   /// One turn. Returns true when somebody woke us.
   mutating func turn() -> Bool {
     prepare()
-    let timeout = engine.deadline.map { max(.zero, $0 - now) }
+    var wakeAt = engine.deadline
+    if let alarm, wakeAt.map({ alarm < $0 }) ?? true { wakeAt = alarm }
+    let timeout = wakeAt.map { max(.zero, $0 - now) }
     ring.wait(timeout: timeout)
     now = MonotonicClock.now
     var isWoken = false

@@ -15,6 +15,10 @@
 //  replaced, for it may be the one that carries the tunnel. Kernel-made routes to the interface's own networks count as
 //  ours.
 //
+//  An interface may be older than the process: what a predecessor left with the service manager is adopted. Its name,
+//  its index and what is right about it stay, so that nobody who uses it notices; addresses and routes that are no
+//  longer wanted go (`Leftovers`).
+//
 //  No link-local address is made: nobody else is on this line who could use one, and its announcements would be packets
 //  that no user sent.
 //
@@ -86,23 +90,58 @@ public struct VirtualInterface: ~Copyable {
   ) throws(InterfaceFailure) -> VirtualInterface {
     try settings.check()
     let device = try open(settings, in: namespace, patience: patience)
+    return try configured(device, settings, in: namespace, leftovers: Leftovers())
+  }
+
+  /// The interface of a descriptor that somebody kept, in the calling thread's network namespace. The descriptor is
+  /// ours from now on. nil when it is of another interface, or of one that is gone.
+  public static func adopt(
+    _ descriptor: Int32, _ settings: Settings
+  ) throws(InterfaceFailure) -> VirtualInterface? {
+    precondition(settings.queues == 1, "what is kept is the one descriptor of an interface")
+    do throws(InterfaceFailure) {
+      try settings.check()
+    } catch {
+      close(descriptor)
+      throw error
+    }
+    let device = VNIC.adopt(
+      descriptor, as: settings.name, kind: .tun, offloads: [.checksum, .tcpSegments], ifPossible: .udpSegments)
+    guard let device else { return nil }
+    return try configured(device, settings, in: nil, leftovers: Leftovers(of: settings.name))
+  }
+
+  /// Takes an interface away that somebody kept, whoever else has a descriptor of it. Closes this one.
+  public static func remove(_ descriptor: Int32, named name: String) {
+    guard let device = VNIC.adopt(descriptor, as: name, kind: .tun, offloads: []) else { return }
+    if var network = try? NetlinkSocket.open(), let index = try? network.link(named: device.name)?.index {
+      try? network.perform(.deleteLink(index))
+    }
+  }
+
+  private static func configured(
+    _ device: consuming VNIC, _ settings: Settings, in namespace: Int32?, leftovers: Leftovers
+  ) throws(InterfaceFailure) -> VirtualInterface {
     let network: NetlinkSocket
     do throws(NetlinkError) {
       network = try NetlinkSocket.open(in: namespace)
     } catch {
       throw InterfaceFailure(settings.name, .network(error))
     }
-    return try configured(device, network, settings)
+    return try configured(device, network, settings, leftovers)
   }
 
   private static func configured(
-    _ device: consuming VNIC, _ network: consuming NetlinkSocket, _ settings: Settings
+    _ device: consuming VNIC, _ network: consuming NetlinkSocket, _ settings: Settings, _ leftovers: Leftovers
   ) throws(InterfaceFailure) -> VirtualInterface {
     var network = network
     let index = try set(settings, &network)
     var interface = VirtualInterface(
       device, network, index: index, own: Set(settings.addresses.map(\.network)))
-    try interface.add(settings.addresses)
+    try interface.add(settings.addresses.filter { !leftovers.addresses.contains($0) })
+    // What it has already is not made again, and what nobody wants any more goes.
+    interface.routes = leftovers.routes.subtracting(interface.own)
+    interface.remove(leftovers.addresses.subtracting(settings.addresses))
     try interface.setRoutes(settings.routes)
     return interface
   }
@@ -159,6 +198,11 @@ public struct VirtualInterface: ~Copyable {
         throw InterfaceFailure(name, error, for: address)
       }
     }
+  }
+
+  /// Somebody else may have removed them meanwhile.
+  private mutating func remove(_ addresses: Set<IPPrefix>) {
+    for address in addresses { try? network.perform(.removeAddress(InterfaceAddress(address, on: index))) }
   }
 
   /// Routes these networks through the interface, and no others. When it throws, some of them may be set.

@@ -32,21 +32,16 @@ struct LoadedConfiguration {
   }
 
   init(_ path: String) throws(Objections) {
-    let text = try LoadedConfiguration.read(path)
-    let permissions = text.permissions
+    let files = try ConfigurationFiles(path)
     let file: ConfigurationFile
     do throws(Mistakes) {
-      file = try ConfigurationFile(reading: text.bytes, named: path)
+      file = try ConfigurationFile(reading: files.texts)
     } catch {
       throw Objections(wrong: error.listed, unlisted: error.unlisted)
     }
     var objections = Objections()
     var gateway = file.gateway
-    if let permissions, gateway.holdsSecrets,
-      let complaint = SecretFile.complaint(about: path, permissions: permissions)
-    {
-      objections.refused.append(Mistake(file: path, place: Place(line: 1, column: 1), message: complaint))
-    }
+    objections.refused += files.readableSecrets { file.holdsSecrets(inText: $0) }
     let directory = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
     var secrets = SecretLoader(directory: directory) { file.mistake($0, $1, $2) }
     gateway.privateKey = secrets.load(gateway.privateKey, .gateway, "PrivateKeyFile")
@@ -76,23 +71,6 @@ struct LoadedConfiguration {
     self.file = file
     self.gateway = gateway
     publicKey = own
-  }
-
-  static func read(_ path: String) throws(Objections) -> SmallFile {
-    do throws(SmallFile.Failure) {
-      return try SmallFile(path, limit: Schema.mostBytes)
-    } catch {
-      let sentence = "cannot read this configuration: \(error.reason)"
-      throw Objections(wrong: [Mistake(file: path, place: Place(line: 1, column: 1), message: sentence)])
-    }
-  }
-}
-
-extension GatewayConfiguration {
-  /// Whether the file itself is one that nobody else may read.
-  fileprivate var holdsSecrets: Bool {
-    privateKey.secret != nil || peers.contains { $0.presharedKey?.secret != nil }
-      || relays.contains { $0.presharedKey?.secret != nil } || oracle?.token.secret != nil
   }
 }
 
@@ -126,7 +104,7 @@ struct SecretLoader {
         mistakes.append(mistake(part, key, "\(key) = \(name): \(error.sentence)"))
       }
     } catch {
-      mistakes.append(mistake(part, key, "\(key) = \(name): cannot read it: \(error.reason)"))
+      mistakes.append(mistake(part, key, "\(key) = \(name): cannot read it: \(ConfigurationFiles.reason(error.code))"))
     }
     return source
   }

@@ -1,6 +1,7 @@
 //  Main.swift — from the words of the command line to the command that they name.
 
 import Commands
+import Configuration
 import Doctor
 import Glibc
 
@@ -21,6 +22,11 @@ import Glibc
       case Words.gateway.name: return try runGateway(try GatewayPlan(configuredBy: invocation[Words.config]))
       case Words.relay.name: return try runRelay(invocation[Words.config])
       case Words.checkConfig.name: return checkConfig(invocation[Words.file], asJSON: invocation[Words.json])
+      case Words.sampleConfig.name:
+        Output.write(invocation[Words.kind].text)
+        return 0
+      case Words.begin.name:
+        return try Init.run(folder: invocation[Words.folder], answers: invocation[Words.answerFile])
       case Words.genkey.name: return try Keys.generate(for: .exchange)
       case Words.genpsk.name: return try Keys.generate(for: .sharing)
       case Words.pubkey.name: return try Keys.printPublic()

@@ -3,6 +3,7 @@
 import Commands
 import Driver
 import Primitives
+import Service
 
 extension Hawser {
   /// Runs until it is told to end; the exit code.
@@ -11,9 +12,11 @@ extension Hawser {
       guard case .name(let host, let port) = text else { return nil }
       return Gateway.EndpointName(peer: peer, host: host, port: port)
     }
+    let log = Log.standard(of: "hawser")
+    defer { log.end() }
     let setup = Gateway.Setup(
       plan.configuration, endpoints: plan.endpoints, unresolved: names, version: Version.current,
-      log: { Output.complain($0) })
+      log: log)
     do throws(GatewayFailure) {
       try Gateway.run(setup)
       return 0

@@ -2,11 +2,17 @@
 //  from it.
 
 import Commands
+import Configuration
 
 enum Words {
   static let json = Flag("json", "print one JSON object")
   static let config = Option(required: "config", .file(ending: ".conf"), "the configuration; see hawser.conf(5)")
   static let file = Argument("FILE", .file(ending: ".conf"), "the configuration; see hawser.conf(5)")
+  static let kind = Argument(
+    "KIND", .choice(of: Sample.self), default: .branch, "the side with several uplinks, the one it calls, or others")
+  static let folder = Option("directory", .directory, default: ".", "where the files go")
+  static let answerFile = Option(
+    "answers", .file, "a file with the five answers, a line each, instead of asking; '-' is standard input")
   static let interface = Argument(
     optional: "INTERFACE", .text("the name of a virtual interface"), "whose gateway; needed where several run")
   static let socket = Option(
@@ -26,6 +32,17 @@ enum Words {
       nobody else can read.
       """,
     exitCodes: [0: "it can be used here", 2: "it is right, and cannot be used on this machine", 64: "it is wrong"])
+  static let sampleConfig = Command(
+    "sample-config", "prints a configuration to begin with", [kind],
+    details: "It works when its KEY_OF_ words are keys and its interfaces are those of the machine.")
+  static let begin = Command(
+    "init", "asks five questions and writes the files of two sites", [folder, answerFile],
+    details: """
+      The questions: what the sites are called, which interfaces lead out of each, where the other one is reached, and \
+      which networks are behind them. Keys are made for both; nothing is overwritten. At the end it prints the two \
+      commands that start the gateways.
+      """,
+    exitCodes: [0: "the files are written", 2: "refused: nothing was written", 64: "an answer is wrong"])
   static let genkey = Command("genkey", "prints a new private key")
   static let genpsk = Command("genpsk", "prints a new secret for two gateways to share")
   static let pubkey = Command("pubkey", "reads a private key and prints its public key")
@@ -49,6 +66,6 @@ enum Words {
 
   static let program = Program(
     "hawser", "lays many network paths into one",
-    commands: [gateway, relay, checkConfig, genkey, genpsk, pubkey, status, peers, paths, doctor],
+    commands: [gateway, relay, begin, sampleConfig, checkConfig, genkey, genpsk, pubkey, status, peers, paths, doctor],
     exitCodes: [0: "fine", 1: "degraded", 2: "down or refused", 64: "wrong usage, or a mistake in a file"])
 }
