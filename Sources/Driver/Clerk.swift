@@ -1,6 +1,7 @@
 //  Clerk.swift — says what the loop does, to people: log lines, and a snapshot when somebody asks.
 
 import Configuration
+import Control
 import Engine
 import Primitives
 import Ring
@@ -11,6 +12,7 @@ import VNIC
 struct Clerk {
   private let setup: Gateway.Setup
   private let startedAt: Instant
+  private var gathering: FlowGathering?
 
   init(_ setup: Gateway.Setup, startedAt: Instant) {
     self.setup = setup
@@ -57,6 +59,26 @@ struct Clerk {
         }
       setup.log(line)
     }
+  }
+
+  // MARK: Whoever asks
+
+  /// A flow list takes several turns; then the loop must not sleep.
+  var isBusy: Bool { gathering != nil }
+
+  /// In each turn in which somebody asks, or a list is being made.
+  mutating func answer(_ board: StatusBoard, of loop: borrowing GatewayLoop, _ advised: Advised?) {
+    if board.isAsked, let ticket = board.takeQuestion() {
+      switch ticket.question {
+      case .status: board.publish(.status(snapshot(of: loop, advised)), for: ticket)
+      case .rules: board.publish(.rules(loop.engine.ruleList), for: ticket)
+      case .flow(let key): board.publish(.flow(loop.engine.explain(key, at: loop.now)), for: ticket)
+      case .flows: gathering = FlowGathering(ticket, of: loop)
+      }
+    }
+    guard let ticket = gathering?.ticket, let list = gathering?.step(of: loop) else { return }
+    gathering = nil
+    board.publish(.flows(list), for: ticket)
   }
 
   func snapshot(of loop: borrowing GatewayLoop, _ advised: Advised?) -> StatusSnapshot {

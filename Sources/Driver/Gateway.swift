@@ -85,7 +85,7 @@ public enum Gateway {
     loop.engine.start(at: loop.now)
     useRelays(setup, &loop)
     var advised = try Advised.begin(setup.configuration, at: loop.now, wake: { waker.wake() })
-    let clerk = Clerk(setup, startedAt: loop.now)
+    var clerk = Clerk(setup, startedAt: loop.now)
     clerk.tellStart(of: loop)
     var endpoints = setup.endpoints
     let inquiry = Inquiry.start(setup.unresolved, wake: { waker.wake() })
@@ -95,13 +95,14 @@ public enum Gateway {
       if loop.engine.hasBudgets { keeper.keep(&loop) }
       if isWoken {
         advised?.serve(&loop, log: setup.log)
-        if board.isAsked { board.publish(clerk.snapshot(of: loop, advised)) }
         for answer in inquiry?.take() ?? [] {
           endpoints[answer.name.peer] += answer.endpoints
           loop.engine.setEndpoints(endpoints[answer.name.peer], ofPeer: answer.name.peer, at: loop.now)
           clerk.tell(answer)
         }
       }
+      if board.isAsked || clerk.isBusy { clerk.answer(board, of: loop, advised) }
+      loop.isHurried = clerk.isBusy
       clerk.tellEvents(of: &loop)
     }
     advised?.end()

@@ -75,6 +75,8 @@ struct GatewayLoop: ~Copyable {
   static let mostDeliveries = 256
 
   private var isReading = false
+  /// There is more to do than what comes: the next turn does not sleep.
+  var isHurried = false
   private var meanLength = GatewayLoop.smallLength
   var now: Instant
 
@@ -112,7 +114,7 @@ struct GatewayLoop: ~Copyable {
   /// One turn. Returns true when somebody woke us.
   mutating func turn() -> Bool {
     prepare()
-    let timeout = engine.deadline.map { max(.zero, $0 - now) }
+    let timeout = isHurried ? .zero : engine.deadline.map { max(.zero, $0 - now) }
     ring.wait(timeout: timeout)
     now = MonotonicClock.now
     var isWoken = false

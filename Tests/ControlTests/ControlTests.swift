@@ -22,9 +22,48 @@ import Testing
     let listed = try #require(try object(gateway.curl("/v1/peers"))["peers"] as? [[String: Any]])
     #expect(listed[0]["paths_up"] as? Int == 1 && listed[0]["paths"] as? Int == 2)
     #expect(listed[1]["last_handshake_ms"] is NSNull)
+    #expect(paths[0]["state_reason"] as? String == "2 % of what it was sent was lost")
+    #expect(paths.map { $0["liveness"] as? String } == ["up", "down"])
     let all = try #require(try object(gateway.curl("/v1/paths"))["paths"] as? [[String: Any]])
     #expect(all.map { $0["peer"] as? String } == ["hq", "hq"])
     #expect(try object(gateway.curl("/healthz"))["verdict"] as? String == "degraded")
+  }
+
+  @Test func `flows come in the order that is asked for, and no more of them than wanted`() throws {
+    let gateway = try Standing()
+    func ports(_ query: String) throws -> [Int] {
+      let flows = try #require(try object(gateway.curl("/v1/flows\(query)"))["flows"] as? [[String: Any]])
+      return flows.compactMap { $0["source_port"] as? Int }
+    }
+    #expect(try ports("") == [3, 1, 2])
+    #expect(try ports("?sort=bytes") == [2, 3, 1])
+    #expect(try ports("?sort=age&top=2") == [1, 3])
+    #expect(try ports("?flow=10.1.0.2") == [2])
+    #expect(try ports("?flow=-:443%20-%20tcp").count == 3)
+    let answer = try object(gateway.curl("/v1/flows?top=1"))
+    #expect(answer["count"] as? Int == 3 && answer["fitting"] as? Int == 3)
+    for (query, sentence) in [
+      ("?sort=x", "sort: expected one of rate, bytes, age"), ("?top=0", "top: expected a whole number from 1 to 10000"),
+    ] {
+      let refused = gateway.curlWithStatus("/v1/flows" + query)
+      #expect(refused.status == "400")
+      #expect(try object(refused.body)["error"] as? String == sentence)
+    }
+    #expect(gateway.curlWithStatus("/v1/flows?flow=x.y").status == "400")
+  }
+
+  @Test func `why speaks of a flow by its ends, of the greatest that fits, and of a path by its name`() throws {
+    let gateway = try Standing()
+    let whole = try object(gateway.curl("/v1/why?flow=10.1.0.9:5+10.2.0.7:443+tcp"))
+    #expect(whole["flow"] as? String == "10.1.0.9:5 10.2.0.7:443 tcp")
+    #expect(try object(gateway.curl("/v1/why?flow=-:443"))["flow"] as? String == "10.1.0.3:3 10.2.0.7:443 tcp")
+    let path = try object(gateway.curl("/v1/why?path=fibre"))
+    #expect((path["ways"] as? [[String: Any]])?.first?["state"] as? String == "lossy")
+    let unknown = gateway.curlWithStatus("/v1/why?path=fiber")
+    #expect(unknown.status == "404")
+    #expect(try object(unknown.body)["error"] as? String == "there is no path 'fiber'; did you mean 'fibre'?")
+    #expect(gateway.curlWithStatus("/v1/why").status == "400")
+    #expect(gateway.curlWithStatus("/v1/why?flow=10.9.9.9").status == "404")
   }
 
   @Test func `a query does not change the page, and HEAD gets no body`() throws {
@@ -49,7 +88,8 @@ import Testing
     #expect(unknown.status == "404")
     #expect(
       try object(unknown.body)["error"] as? String
-        == "there is no /v1/statsu here; there are /v1/status, /v1/peers, /v1/paths, /healthz")
+        == "there is no /v1/statsu here; there are /v1/status, /v1/peers, /v1/paths, /v1/flows, /v1/rules, /v1/why, "
+        + "/healthz")
     let post = gateway.curlWithStatus("/v1/status", "-X POST -d x=1")
     #expect(post.status == "405")
     #expect(try object(post.body)["error"] as? String == "POST changes nothing here; use GET")
@@ -186,11 +226,12 @@ import Testing
   }
 }
 
-@Suite struct `hawser status, peers and paths` {
+@Suite struct `Commands that show a gateway` {
   @Test func `print what the gateway says, and end with its verdict`() throws {
     let gateway = try Standing()
     for (words, text) in [
       ("status", sample.text()), ("peers", sample.peersText()), ("paths", sample.pathsText()),
+      ("flows --sort bytes", sampleFlows.text(byBytes)), ("rules", sampleRules.text()),
     ] {
       let answer = shell("\(hawser) \(words) --socket \(gateway.path)")
       #expect(answer.status == 1 && answer.output == text)
@@ -198,6 +239,24 @@ import Testing
       #expect(json.status == 1)
       #expect(try !object(json.output).isEmpty)
     }
+  }
+
+  @Test func `why takes a path's name or a flow's words`() throws {
+    let gateway = try Standing()
+    let path = shell("\(hawser) why fibre --socket \(gateway.path)")
+    #expect(path.status == 1 && path.output == sample.explainPath("fibre")?.text())
+    let flow = shell("\(hawser) why 10.1.0.9:5 10.2.0.7:443 tcp --socket \(gateway.path)")
+    #expect(flow.status == 1 && flow.output.hasPrefix("flow   10.1.0.9:5 10.2.0.7:443 tcp"), "\(flow.output)")
+    let unknown = shell("\(hawser) why fiber --socket \(gateway.path)")
+    #expect(unknown.status == 2 && unknown.output == "hawser: there is no path 'fiber'; did you mean 'fibre'?\n")
+  }
+
+  @Test func `are in colours on a terminal only, and only if its owner likes them`() throws {
+    let gateway = try Standing()
+    let command = "\(hawser) paths --socket \(gateway.path)"
+    #expect(!shell(command).output.contains("\u{1b}"))
+    #expect(shell("env -u NO_COLOR TERM=xterm script -qec '\(command)' /dev/null").output.contains("\u{1b}[31mdown"))
+    #expect(!shell("NO_COLOR=1 TERM=xterm script -qec '\(command)' /dev/null").output.contains("\u{1b}"))
   }
 
   @Test func `tell in a sentence that a gateway hangs`() throws {
@@ -264,9 +323,14 @@ private final class Standing: Sendable {
       while true {
         state.wakes.wait()
         if state.isOver.load(ordering: .relaxed) { return }
-        guard state.answers.load(ordering: .relaxed), board.isAsked else { continue }
+        guard state.answers.load(ordering: .relaxed), board.isAsked, let ticket = board.takeQuestion() else { continue }
         state.made.add(1, ordering: .relaxed)
-        board.publish(made)
+        switch ticket.question {
+        case .status: board.publish(.status(made), for: ticket)
+        case .flows: board.publish(.flows(sampleFlows), for: ticket)
+        case .rules: board.publish(.rules(sampleRules), for: ticket)
+        case .flow(let key): board.publish(.flow(sampleExplanation(of: key)), for: ticket)
+        }
       }
     }
   }

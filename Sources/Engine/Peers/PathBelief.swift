@@ -32,6 +32,9 @@ struct PathBelief: BitwiseCopyable {
   /// Until then what was found counts, though the path was never full.
   private var triedUntil = Instant.zero
   private var triedFor = PathBelief.firstTried
+  /// Of what is on our side of it: what was sent and came, all in all.
+  var sentPace: Pace
+  var receivedPace: Pace
   /// Parts wait for the pacer.
   var isPaced = false
   /// Nothing was reported of what we sent lately: it carries nothing until something is, or a question is answered.
@@ -55,6 +58,8 @@ struct PathBelief: BitwiseCopyable {
   init(path: UInt8, size: PathMTU, at now: Instant) {
     self.size = size
     receipts = Receipts(path: path)
+    sentPace = Pace(at: now)
+    receivedPace = Pace(at: now)
     controller = PathController(limit: nil, at: now)
     pacer = Pacer(rate: controller.pacingRate, at: now)
   }
