@@ -11,36 +11,52 @@ import Status
 struct ControlPage: Sendable {
   let path: String
   let methods: [String]
+  /// It tells nothing of this gateway, so nobody has to show a token for it.
+  let isOpen: Bool
   let answer: @Sendable (ControlRequest) -> ControlResult
 
   init(
-    _ path: String, _ methods: [String] = ["GET", "HEAD"],
+    _ path: String, _ methods: [String] = ["GET", "HEAD"], isOpen: Bool = false,
     _ answer: @escaping @Sendable (ControlRequest) -> ControlResult
   ) {
     self.path = path
     self.methods = methods
+    self.isOpen = isOpen
     self.answer = answer
+  }
+
+  func isBehind(_ door: ControlServer.Door) -> Bool {
+    if case .metrics = door { return path == "/metrics" }
+    return true
   }
 }
 
 /// What a page is told.
 struct ControlRequest: Sendable {
   let query: Query
-  let board: StatusBoard
+  let accept: String?
   let asText: Bool
+  let isHead: Bool
+  /// What who listens has seen.
+  let lastEvent: UInt64?
+  let house: ControlServer.House
+
+  var board: StatusBoard { house.board }
 }
 
 /// What a page says.
-enum ControlResult: Sendable {
+enum ControlResult {
   /// In the form that was wanted, and the verdict where there is one.
   case body(String, verdict: StatusSnapshot.Verdict, status: Int = 200)
   case refused(Int, String)
   /// The data path did not answer.
   case silent
+  /// Neither JSON nor a table.
+  case other(HTTPResponse)
 }
 
 enum ControlPages {
-  static let all = [status, peers, paths, flows, rules, why, health]
+  static let all = [status, peers, paths, flows, rules, why, events, metrics, health]
 
   static let status = snapshotPage("/v1/status") {
     $0.json()
@@ -64,6 +80,13 @@ enum ControlPages {
     return .body(
       request.asText ? snapshot.healthText() : snapshot.healthJSON(), verdict: snapshot.verdict,
       status: snapshot.verdict == .down ? 503 : 200)
+  }
+
+  /// For Prometheus and who reads its format.
+  static let metrics = ControlPage("/metrics") { request in
+    guard let snapshot = request.board.snapshot() else { return .silent }
+    return .other(
+      HTTPResponse(status: 200, type: "text/plain; version=0.0.4; charset=utf-8", body: snapshot.metrics()))
   }
 
   static let flows = ControlPage("/v1/flows") { request in
@@ -117,6 +140,26 @@ enum ControlPages {
     }
     guard case .flow(let explanation) = request.board.ask(.flow(key)) else { return .silent }
     return .body(request.asText ? explanation.text(snapshot) : explanation.json(), verdict: snapshot.verdict)
+  }
+
+  /// A stream, or for who wants one of these two the last events as JSON or as lines.
+  static let events = ControlPage("/v1/events") { request in
+    let events = request.house.events
+    if request.asText {
+      let lines = events.recent.map { "\($0.id) \($0.text)\n" }.joined()
+      return .other(HTTPResponse(status: 200, type: "text/plain; charset=utf-8", body: lines))
+    }
+    if request.accept?.hasPrefix("application/json") == true {
+      return .other(
+        HTTPResponse(status: 200, type: "application/json", body: EventRecord.list(events.recent) + "\n"))
+    }
+    var response = HTTPResponse(status: 200, type: "text/event-stream", body: "")
+    if request.isHead { return .other(response) }
+    guard let stream = events.listen(after: request.lastEvent ?? request.query["since"].flatMap { UInt64($0) }) else {
+      return .refused(503, "as many listen as may: \(EventBoard.mostStreams)")
+    }
+    response.stream = stream
+    return .other(response)
   }
 
   private static let notAFlow =

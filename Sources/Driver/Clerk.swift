@@ -11,11 +11,13 @@ import VNIC
 
 struct Clerk {
   private let setup: Gateway.Setup
+  private let events: EventBoard
   private let startedAt: Instant
   private var gathering: FlowGathering?
 
-  init(_ setup: Gateway.Setup, startedAt: Instant) {
+  init(_ setup: Gateway.Setup, _ events: EventBoard, startedAt: Instant) {
     self.setup = setup
+    self.events = events
     self.startedAt = startedAt
   }
 
@@ -26,7 +28,9 @@ struct Clerk {
       for limitation in loop.sockets[index].socket.limitations { setup.log("path \(path.name): \(limitation)") }
     }
     for limitation in loop.ring.limitations + loop.device.limitations { setup.log(limitation) }
-    setup.log("\(configuration.interface): up, \(loop.engine.implementation)")
+    let line = "\(configuration.interface): up, \(loop.engine.implementation)"
+    setup.log(line)
+    events.tell(.started, line)
   }
 
   func tellEnd() { setup.log("\(setup.configuration.interface): ended by a signal") }
@@ -58,6 +62,10 @@ struct Clerk {
         case .budgetSpent, .budgetFresh: loop.engine.sentence(about: event.kind, ofLocalPath: event.path ?? 0)
         }
       setup.log(line)
+      let isOurs = event.kind == .budgetSpent || event.kind == .budgetFresh
+      events.tell(
+        EventRecord.Kind(event.kind), peer: isOurs ? nil : loop.engine.name(ofPeer: event.peer),
+        path: loop.engine.pathName(of: event), line)
     }
   }
 
@@ -94,5 +102,22 @@ struct Clerk {
       }
     }
     return snapshot
+  }
+}
+
+extension EventRecord.Kind {
+  init(_ kind: Event.Kind) {
+    switch kind {
+    case .connected: self = .connected
+    case .rekeyed: self = .rekeyed
+    case .disconnected: self = .disconnected
+    case .pathFound: self = .pathFound
+    case .pathMoved: self = .pathMoved
+    case .pathUp: self = .pathUp
+    case .pathDown: self = .pathDown
+    case .relayRefused: self = .relayRefused
+    case .budgetSpent: self = .budgetSpent
+    case .budgetFresh: self = .budgetFresh
+    }
   }
 }

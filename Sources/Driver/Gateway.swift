@@ -6,7 +6,7 @@
 
 import Advice
 public import Configuration
-import Control
+public import Control
 import Crypto
 import Engine
 import Glibc
@@ -38,6 +38,8 @@ public enum Gateway {
     /// Names of peers that have no address yet: they are asked again.
     public var unresolved: [EndpointName]
     public var version: String
+    /// Who may ask over TCP, and who we are there.
+    public var remoteControl: ControlServer.Remote?
     /// One line an event.
     public var log: @Sendable (String) -> Void
 
@@ -78,15 +80,24 @@ public enum Gateway {
     let stop = StopSignal(waker)
     var loop = try open(setup, waker)
     let board = StatusBoard(wake: { waker.wake() })
+    guard let events = EventBoard() else {
+      throw GatewayFailure("there is no thread or no descriptor left: raise the limits (ulimit -u, -n)")
+    }
     let control = try attempt { () throws(ControlFailure) in
-      try ControlServer.start(at: setup.configuration.controlSocket, board: board)
+      try ControlServer.start(
+        at: setup.configuration.controlSocket, ControlServer.House(board: board, events: events),
+        remote: setup.remoteControl, metrics: setup.configuration.metricsListen)
     }
     loop.watch(waker)
     loop.engine.start(at: loop.now)
     useRelays(setup, &loop)
     var advised = try Advised.begin(setup.configuration, at: loop.now, wake: { waker.wake() })
-    var clerk = Clerk(setup, startedAt: loop.now)
+    var clerk = Clerk(setup, events, startedAt: loop.now)
     clerk.tellStart(of: loop)
+    for endpoint in control.remoteEndpoints {
+      setup.log("control: \(setup.remoteControl?.identity == nil ? "http" : "https")://\(endpoint), with a token")
+    }
+    for endpoint in control.metricsEndpoints { setup.log("metrics: http://\(endpoint)/metrics") }
     var endpoints = setup.endpoints
     let inquiry = Inquiry.start(setup.unresolved, wake: { waker.wake() })
     var keeper = BudgetKeeper(interface: setup.configuration.interface, log: setup.log)

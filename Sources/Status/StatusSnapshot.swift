@@ -161,6 +161,8 @@ public struct StatusSnapshot: Equatable, Sendable {
     public var leastRoundTrip: Interval?
     /// Of what was sent lately, 0 ... 1.
     public var loss = 0.0
+    /// Of what was reported: how much longer than the least it took to get there.
+    public var delays = SpanTally()
     /// What its controller does, and why.
     public var control = ""
     public var controlReason = ""
@@ -235,6 +237,8 @@ public struct StatusSnapshot: Equatable, Sendable {
     public var heldBytes: UInt64 = 0
     public var heldSegments: UInt64 = 0
     public var mostBytes: UInt64 = 0
+    /// From a segment's first byte to its release, of those that were not whole and owed at once.
+    public var waits = SpanTally()
 
     public init() {}
   }

@@ -11,9 +11,10 @@ extension Hawser {
       guard case .name(let host, let port) = text else { return nil }
       return Gateway.EndpointName(peer: peer, host: host, port: port)
     }
-    let setup = Gateway.Setup(
+    var setup = Gateway.Setup(
       plan.configuration, endpoints: plan.endpoints, unresolved: names, version: Version.current,
       log: { Output.complain($0) })
+    setup.remoteControl = plan.remoteControl
     do throws(GatewayFailure) {
       try Gateway.run(setup)
       return 0

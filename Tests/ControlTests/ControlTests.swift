@@ -1,7 +1,11 @@
 //  ControlTests.swift — a running gateway's socket, asked by curl, by our own client, and by those who misbehave.
 
 import Control
+import Crypto
 import Foundation
+import HTTP
+import Primitives
+import Sealing
 import Status
 import Synchronization
 import Testing
@@ -89,7 +93,7 @@ import Testing
     #expect(
       try object(unknown.body)["error"] as? String
         == "there is no /v1/statsu here; there are /v1/status, /v1/peers, /v1/paths, /v1/flows, /v1/rules, /v1/why, "
-        + "/healthz")
+        + "/v1/events, /metrics, /healthz")
     let post = gateway.curlWithStatus("/v1/status", "-X POST -d x=1")
     #expect(post.status == "405")
     #expect(try object(post.body)["error"] as? String == "POST changes nothing here; use GET")
@@ -160,6 +164,112 @@ import Testing
     #expect(gateway.curlWithStatus("/healthz").status == "503")
     #expect(gateway.curlWithStatus("/v1/status").status == "200")
     #expect(try ControlClient.get("/v1/status", at: gateway.path, asText: false).verdict == .down)
+  }
+}
+
+@Suite struct `Asking over TCP` {
+  private static let token = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I="
+  private static let loopback = Endpoint(IPAddress(ipv4: 0x7f00_0001), port: 0)
+
+  private static func remote(_ identity: HTTPIdentity? = nil) throws -> ControlServer.Remote {
+    let hash = try #require(Array(token.utf8).withUnsafeBytes { TokenHash(SHA256.hash($0)) })
+    return ControlServer.Remote(listen: [loopback], token: hash, identity: identity)
+  }
+
+  private func ask(_ url: String, _ options: String = "") -> (status: String, body: String) {
+    let answer = shell("curl --silent --insecure --max-time 20 -w '%{http_code}' \(options) \(url)")
+    return (String(answer.output.suffix(3)), String(answer.output.dropLast(3)))
+  }
+
+  @Test func `whoever shows the token is answered, and nobody else, whatever he asks for`() throws {
+    let gateway = try Standing(remote: try Self.remote())
+    let url = "http://\(gateway.remote[0])"
+    let right = ask(url + "/v1/status", "-H 'Authorization: Bearer \(Self.token)'")
+    #expect(right.status == "200")
+    #expect(try object(right.body)["verdict"] as? String == "degraded")
+    for page in ["/v1/status", "/v1/events", "/healthz", "/v1/nothing", "/metrics"] {
+      let none = ask(url + page, "-D -")
+      #expect(none.status == "401" && none.body.contains("WWW-Authenticate: Bearer"), "\(page)")
+      for wrong in ["Bearer x", "Bearer \(Self.token)x", "Basic \(Self.token)", Self.token, "Bearer"] {
+        #expect(ask(url + page, "-H 'Authorization: \(wrong)'").status == "401", "\(page), \(wrong)")
+      }
+    }
+    // Over the socket nobody needs one.
+    #expect(gateway.curlWithStatus("/v1/status").status == "200")
+  }
+
+  @Test func `the door for metrics leads to nothing else`() throws {
+    let gateway = try Standing(metrics: [Self.loopback])
+    #expect(ask("http://\(gateway.metrics[0])/v1/status").status == "404")
+    #expect(ask("http://\(gateway.metrics[0])/healthz").body.contains("there are /metrics"))
+  }
+
+  @Test func `a port that is taken is told, and costs nobody his socket`() throws {
+    let first = try Standing(remote: try Self.remote())
+    var again = try Self.remote()
+    again.listen = first.remote
+    let folder = try Folder()
+    let path = folder.path + "/g.sock"
+    let error = #expect(throws: ControlFailure.self) { _ = try Standing(at: path, remote: again) }
+    #expect("\(try #require(error))".contains("Address already in use; is another program there"))
+    #expect(access(path, F_OK) != 0)
+  }
+}
+
+@Suite struct `Listening to events` {
+  @Test func `what happens is told as it happens, each with its id, and what was missed first`() throws {
+    let gateway = try Standing()
+    gateway.events.tell(.started, "it is up")
+    gateway.events.tell(.pathDown, peer: "hq", path: "lte", "peer hq: lte does not answer any more")
+    let stream = Process()
+    let pipe = Pipe()
+    stream.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    stream.arguments = ["curl", "-sN", "--max-time", "20", "--unix-socket", gateway.path, "http://h/v1/events"]
+    stream.standardOutput = pipe
+    try stream.run()
+    defer { stream.terminate() }
+    var text = ""
+    /// Until it has come, or curl has given up.
+    func hears(_ wanted: String) -> Bool {
+      while !text.contains(wanted) {
+        let data = pipe.fileHandleForReading.availableData
+        if data.isEmpty { return false }
+        text += String(decoding: data, as: UTF8.self)
+      }
+      return true
+    }
+    #expect(hears("lte does not answer"))
+    gateway.events.tell(.pathUp, peer: "hq", path: "lte", "peer hq: lte is up")
+    #expect(hears("lte is up"))
+    let blocks = text.components(separatedBy: "\n\n").filter { $0.hasPrefix("id: ") }
+    #expect(blocks.count == 3)
+    let ids = blocks.compactMap { UInt64($0.split(separator: "\n")[0].dropFirst(4)) }
+    #expect(ids == [ids[0], ids[0] + 1, ids[0] + 2])
+    #expect(blocks[1].contains("\nevent: path-down\ndata: {\"id\":\(ids[1]),"))
+    let down = try object(String(blocks[1].split(separator: "\n")[2].dropFirst(6)))
+    #expect(down["kind"] as? String == "path-down" && down["path"] as? String == "lte")
+
+    // Who comes back says what he has seen.
+    let later = shell(
+      "curl -sN --max-time 1 -H 'Last-Event-ID: \(ids[1])' --unix-socket \(gateway.path) http://h/v1/events"
+    ).output
+    #expect(!later.contains("id: \(ids[1])\n") && later.contains("id: \(ids[2])\n") && !later.contains("event: gap"))
+  }
+
+  @Test func `the last 256 are kept, and who missed more is told so`() throws {
+    let gateway = try Standing()
+    for number in 0..<300 { gateway.events.tell(.rekeyed, peer: "hq", "number \(number)") }
+    let list = shell(
+      "curl -s -H 'Accept: application/json' --unix-socket \(gateway.path) http://h/v1/events"
+    ).output
+    let events = try #require(try object(list)["events"] as? [[String: Any]])
+    #expect(events.count == 256 && events.last?["text"] as? String == "number 299")
+    let first = try #require(events.first?["id"] as? Int)
+    let stream = shell(
+      "curl -sN --max-time 1 -H 'Last-Event-ID: \(first - 11)' --unix-socket \(gateway.path) http://h/v1/events"
+    ).output
+    #expect(stream.contains("event: gap\ndata: {\"missed\":10}"))
+    #expect(stream.components(separatedBy: "\nid: ").count == 257)
   }
 }
 
@@ -292,10 +402,13 @@ private let hawser: String = {
 }()
 
 /// A gateway without a data path: a thread that answers when it is woken, as a driver's loop does.
-private final class Standing: Sendable {
+final class Standing: Sendable {
   let path: String
   private let folder: Folder?
   private let board: StatusBoard
+  let events: EventBoard
+  let remote: [Endpoint]
+  let metrics: [Endpoint]
   private let server: Mutex<ControlServer?>
   private let state: Shared
 
@@ -307,7 +420,10 @@ private final class Standing: Sendable {
     init(answers: Bool) { self.answers = Atomic(answers) }
   }
 
-  init(at given: String? = nil, answers: Bool = true, _ change: (inout StatusSnapshot) -> Void = { _ in }) throws {
+  init(
+    at given: String? = nil, answers: Bool = true, remote: ControlServer.Remote? = nil, metrics: [Endpoint] = [],
+    _ change: (inout StatusSnapshot) -> Void = { _ in }
+  ) throws {
     let folder = try given == nil ? Folder() : nil
     self.folder = folder
     path = given ?? (folder?.path ?? "") + "/hawser0.sock"
@@ -317,7 +433,12 @@ private final class Standing: Sendable {
     self.board = board
     var snapshot = sample
     change(&snapshot)
-    server = Mutex(try ControlServer.start(at: path, board: board))
+    events = try #require(EventBoard())
+    let server = try ControlServer.start(
+      at: path, ControlServer.House(board: board, events: events), remote: remote, metrics: metrics)
+    self.remote = server.remoteEndpoints
+    self.metrics = server.metricsEndpoints
+    self.server = Mutex(server)
     let made = snapshot
     Thread.detachNewThread {
       while true {
@@ -396,7 +517,7 @@ private func abandonSocket(at path: String) -> Bool {
 }
 
 /// A folder of its own that is gone afterwards.
-private final class Folder: Sendable {
+final class Folder: Sendable {
   let path: String
 
   init() throws {
@@ -428,7 +549,7 @@ private func object(_ json: String) throws -> [String: Any] {
 }
 
 /// Both streams, and the exit code.
-private func shell(_ line: String) -> (status: Int32, output: String) {
+func shell(_ line: String) -> (status: Int32, output: String) {
   guard let pipe = popen("{ \(line); } 2>&1 </dev/null", "re") else { return (-1, "") }
   var output: [UInt8] = []
   var buffer = [UInt8](repeating: 0, count: 4096)

@@ -42,6 +42,7 @@ extension Engine {
     snapshot.resequencer.heldBytes = UInt64(resequencer.heldBytes)
     snapshot.resequencer.heldSegments = UInt64(resequencer.heldSegments)
     snapshot.flows = flows.count
+    snapshot.resequencer.waits = resequencer.waits
     snapshot.resequencer.mostBytes = UInt64(resequencer.limits.memory.count)
     return snapshot
   }
@@ -143,6 +144,16 @@ extension Engine {
     guard peers[Int(peer)].isUsed(place) else { return nil }
     let route = peers[Int(peer)].paths[place].route
     return "\(name(of: route.socket)) to \(route.remote)"
+  }
+
+  /// Of the path that an event is about, `fibre` or `fibre via r1`; nil: it is about none, or that is gone.
+  public func pathName(of event: Event) -> String? {
+    guard let place = event.path.map({ Int($0) }) else { return nil }
+    switch event.kind {
+    case .budgetSpent, .budgetFresh: return localPaths.indices.contains(place) ? localPaths[place].name : nil
+    case .relayRefused, .connected, .rekeyed, .disconnected, .pathFound, .pathMoved, .pathUp, .pathDown:
+      return peers[Int(event.peer)].isUsed(place) ? name(of: peers[Int(event.peer)].paths[place].route.socket) : nil
+    }
   }
 
   /// `fibre`, or `fibre via r1`.

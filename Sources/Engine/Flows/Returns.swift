@@ -68,8 +68,17 @@ extension Engine {
 extension FiveTuple {
   /// Of a packet of which only the beginning is at hand. What is odd has no ports, and then no flow either.
   init?(beginning bytes: UnsafeRawBufferPointer) {
+    guard let start = bytes.baseAddress else { return nil }
     func half(_ place: Int) -> UInt16 {
-      place + 2 <= bytes.count ? UInt16(bytes[place]) << 8 | UInt16(bytes[place + 1]) : 0
+      place + 2 <= bytes.count ? UInt16(bigEndian: start.loadUnaligned(fromByteOffset: place, as: UInt16.self)) : 0
+    }
+    func long(_ place: Int) -> UInt64 {
+      UInt64(bigEndian: start.loadUnaligned(fromByteOffset: place, as: UInt64.self))
+    }
+    func address(_ place: Int, isSix: Bool) -> IPAddress {
+      isSix
+        ? IPAddress(.ipv6, high: long(place), low: long(place + 8))
+        : IPAddress(ipv4: UInt32(bigEndian: start.loadUnaligned(fromByteOffset: place, as: UInt32.self)))
     }
     guard bytes.count >= 20 else { return nil }
     let isSix = bytes[0] >> 4 == 6
@@ -91,8 +100,8 @@ extension FiveTuple {
     default: break
     }
     self.init(
-      source: IPAddress(bytes: isSix ? bytes[8..<24] : bytes[12..<16]),
-      destination: IPAddress(bytes: isSix ? bytes[24..<40] : bytes[16..<20]), sourcePort: ports.source,
+      source: address(isSix ? 8 : 12, isSix: isSix), destination: address(isSix ? 24 : 16, isSix: isSix),
+      sourcePort: ports.source,
       destinationPort: ports.destination, transport: transport)
   }
 }

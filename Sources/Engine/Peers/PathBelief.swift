@@ -16,6 +16,8 @@ struct PathBelief: BitwiseCopyable {
   var log = PathLog()
   /// Of what we sent: forward delays above their least.
   var delays = DelayHistogram()
+  /// The same since the path is there, for monitoring systems.
+  var tally = SpanTally()
   /// How fast it may be used.
   var controller: PathController
   var pacer: Pacer
@@ -102,6 +104,7 @@ struct PathBelief: BitwiseCopyable {
 
   mutating func learn(from sample: DeliverySample, at now: Instant) {
     delays.note(sample.forwardDelay, at: now)
+    tally.note(max(.zero, sample.forwardDelay - (delays.least(at: now) ?? sample.forwardDelay)))
     controller.receive(sample, at: now)
     pacer.setRate(controller.pacingRate, at: now)
   }
