@@ -121,7 +121,7 @@ let package = Package(
     edge("Service", ["CSystemd", "POSIX", "Primitives"]),
     edge("Store", ["CPostgres", "CSQLite", "POSIX", "Primitives", "Sealing"]),
     // E2
-    edge("Control", ["HTTP", "POSIX", "Primitives", "Status"]),
+    edge("Control", ["Crypto", "HTTP", "POSIX", "Primitives", "Sealing", "Status"]),
     edge("Underlay", ["POSIX", "Primitives", "Ring"]),
     edge("VNIC", ["CLinux", "Netlink", "POSIX", "Primitives"]),
     // L4
@@ -149,7 +149,7 @@ let package = Package(
     program(
       "hawser",
       [
-        "Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "POSIX", "Primitives", "Sealing",
+        "Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "HTTP", "POSIX", "Primitives", "Sealing",
         "Service", "Status", "Underlay",
       ]),
     program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
@@ -216,7 +216,7 @@ let package = Package(
     tests("StoreTests", ["CPostgres", "CSQLite", "Lab", "Primitives", "Sealing", "Store"]),
     tests("FetchTests", ["Crypto", "Fetch", "HTTP", "Primitives"]),
     tests("HTTPTests", ["Crypto", "HTTP", "Primitives"]),
-    tests("ControlTests", ["Control", "Primitives", "Sealing", "Status"]),
+    tests("ControlTests", ["Control", "Crypto", "HTTP", "Primitives", "Sealing", "Status"]),
     tests("UnderlayTests", ["Primitives", "Ring", "Underlay"]),
     tests("VNICTests", ["CLinux", "Netlink", "Packets", "Primitives", "VNIC"]),
     tests("PlatformTests", ["CLinux", "Netlink", "Packets", "Primitives", "Ring", "Underlay", "VNIC"]),

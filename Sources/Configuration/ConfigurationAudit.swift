@@ -28,6 +28,7 @@ extension GatewayConfiguration {
     ownAddresses(places, &findings)
     tiersWithoutData(places, &findings)
     rulesWithoutEffect(places, isComplete: isComplete, &findings)
+    listeners(places, &findings)
     if isComplete, listenPort == nil, paths.allSatisfy({ $0.port == nil }), peers.allSatisfy({ $0.endpoints.isEmpty }) {
       findings.append(
         Finding(
@@ -35,6 +36,30 @@ extension GatewayConfiguration {
           message: "no ListenPort here and no Endpoint at any peer: expected one of them, or nobody finds the other"))
     }
     return findings
+  }
+
+  private func listeners(_ places: Places, _ findings: inout [Finding]) {
+    let control = remoteControl?.listen ?? []
+    let all =
+      control.indices.map { (part: ConfigurationFile.Part.control, item: $0, endpoint: control[$0]) }
+      + metricsListen.indices.map { (part: .metrics, item: $0, endpoint: metricsListen[$0]) }
+    for (index, (part, item, endpoint)) in all.enumerated() {
+      let place = places.place(part, "Listen", item)
+      if let first = all[..<index].first(where: { $0.endpoint == endpoint }) {
+        let before = places.place(first.part, "Listen", first.item)
+        findings.append(
+          Finding(
+            place: place,
+            message: "Listen = \(endpoint): this is there already in line \(before.line): expected it once"))
+      }
+      if part == .control && !OracleConfiguration.isLoopback(endpoint.address) && remoteControl?.certificate == nil {
+        findings.append(
+          Finding(
+            place: place,
+            message: "Listen = \(endpoint): others can reach this, and the token would be readable: expected a "
+              + "Certificate and a CertificateKeyFile, or an address of the loopback"))
+      }
+    }
   }
 
   private func addressesTwice(_ places: Places, _ findings: inout [Finding]) {

@@ -39,6 +39,7 @@ public struct ConfigurationFile: Sendable {
     case trafficClass(Int)
     case rule(Int)
     case control
+    case metrics
     case oracle
     case client(Int)
     case knownGateway(Int)
@@ -146,6 +147,9 @@ struct ConfigurationReader {
         guard let rule = rule(section, index) else { continue }
         configuration.rules.append(rule)
       case Schema.control.name: control(section, into: &configuration)
+      case Schema.metrics.name:
+        places.note(.metrics, "", 0, section.place)
+        configuration.metricsListen = list(Schema.Metrics.listen, in: section, .metrics)
       default: preconditionFailure("a section of the schema that nobody reads: \(section.form.name)")
       }
       indices[section.form.name] = index + 1
@@ -296,6 +300,50 @@ struct ConfigurationReader {
     places.note(.control, "", 0, section.place)
     let socket = one(Schema.Control.socket, in: section, .control)
     configuration.controlSocket = socket ?? GatewayConfiguration.defaultSocket(of: configuration.interface)
+    configuration.remoteControl = remoteControl(section)
+  }
+
+  /// nil when there is none, or not enough of it.
+  private mutating func remoteControl(_ section: Section) -> GatewayConfiguration.RemoteControl? {
+    typealias Form = Schema.Control
+    let listen = list(Form.listen, in: section, .control)
+    let held = one(Form.token, in: section, .control)
+    let file = one(Form.tokenFile, in: section, .control)
+    let token = source(held, file, Form.token.form, Form.tokenFile.form, section)
+    let certificate = one(Form.certificate, in: section, .control)
+    let key = one(Form.certificateKeyFile, in: section, .control)
+    both(Form.certificate.form, Form.certificateKeyFile.form, in: section)
+    if !has(Form.listen.form, section) {
+      let others = [Form.token.form, Form.tokenFile.form, Form.certificate.form, Form.certificateKeyFile.form]
+        .map(\.name)
+      if let entry = section.entries.first(where: { others.contains($0.form.name) }) {
+        note(entry.place, "\(entry.form.name) without Listen: expected both, since the socket needs neither")
+      }
+      return nil
+    }
+    if token == nil && !has(Form.token.form, section) && !has(Form.tokenFile.form, section),
+      let entry = section.entries.first(where: { $0.form.name == Form.listen.form.name })
+    {
+      note(
+        entry.place,
+        "Listen without a Token: expected it or a TokenFile, or every program could ask; hawser genpsk "
+          + "makes a token")
+    }
+    guard let token, !listen.isEmpty else { return nil }
+    var remote = GatewayConfiguration.RemoteControl(listen: listen, token: token)
+    remote.certificate = certificate
+    remote.certificateKeyFile = key
+    return remote
+  }
+
+  /// A certificate without its key is of no use, nor is the key.
+  mutating func both(_ one: SettingForm, _ other: SettingForm, in section: Section) {
+    for (form, other) in [(one, other), (other, one)] {
+      guard let entry = section.entries.first(where: { $0.form.name == form.name }), !has(other, section) else {
+        continue
+      }
+      note(entry.place, "\(form.name) without \(other.name): expected both of them, or none")
+    }
   }
 
   // MARK: Values

@@ -25,6 +25,10 @@ public struct GatewayConfiguration: Equatable, Sendable {
   public var rules: [Rule] = []
   /// Where `hawser status` asks.
   public var controlSocket: String
+  /// Where it answers over TCP as well.
+  public var remoteControl: RemoteControl?
+  /// Where `/metrics` is read.
+  public var metricsListen: [Endpoint] = []
 
   public init(privateKey: KeySource) {
     self.privateKey = privateKey
@@ -87,6 +91,19 @@ public struct GatewayConfiguration: Equatable, Sendable {
     public init(name: String, publicKey: PublicKey) {
       self.name = name
       self.publicKey = publicKey
+    }
+  }
+
+  public struct RemoteControl: Equatable, Sendable {
+    public var listen: [Endpoint]
+    /// What whoever asks must show.
+    public var token: KeySource
+    public var certificate: String?
+    public var certificateKeyFile: String?
+
+    public init(listen: [Endpoint], token: KeySource) {
+      self.listen = listen
+      self.token = token
     }
   }
 

@@ -179,15 +179,7 @@ extension ConfigurationReader {
     if !listen.isEmpty { configuration.listen = listen }
     configuration.certificate = one(Schema.Oracle.certificate, in: section, .gateway)
     configuration.certificateKeyFile = one(Schema.Oracle.certificateKeyFile, in: section, .gateway)
-    for (form, other) in [
-      (Schema.Oracle.certificate.form, Schema.Oracle.certificateKeyFile.form),
-      (Schema.Oracle.certificateKeyFile.form, Schema.Oracle.certificate.form),
-    ] {
-      guard let entry = section.entries.first(where: { $0.form.name == form.name }), !has(other, section) else {
-        continue
-      }
-      note(entry.place, "\(form.name) without \(other.name): expected both of them, or none")
-    }
+    both(Schema.Oracle.certificate.form, Schema.Oracle.certificateKeyFile.form, in: section)
     configuration.store = one(Schema.Oracle.store, in: section, .gateway)
     configuration.halfLife = one(Schema.Oracle.halfLife, in: section, .gateway) ?? configuration.halfLife
     configuration.strategy = one(Schema.Oracle.strategy, in: section, .gateway) ?? configuration.strategy

@@ -78,7 +78,7 @@ struct Setting<Value: Sendable>: Sendable {
 
 public enum Schema {
   /// In the order in which a file is best read.
-  public static let sections = [gateway, path, peer, relay, oracleClient, trafficClass, rule, control]
+  public static let sections = [gateway, path, peer, relay, oracleClient, trafficClass, rule, control, metrics]
 
   /// A hub with a thousand branches needs a quarter of a megabyte.
   public static let mostBytes = 4 << 20
@@ -115,7 +115,15 @@ public enum Schema {
       Rule.from.form, Rule.to.form, Rule.protocols.form, Rule.ports.form, Rule.dscp.form, Rule.maxSize.form,
       Rule.className.form, Rule.stack.form,
     ])
-  static let control = SectionForm("Control", "how others speak to this gateway", [Control.socket.form])
+  static let control = SectionForm(
+    "Control", "how others speak to this gateway",
+    [
+      Control.socket.form, Control.listen.form, Control.token.form, Control.tokenFile.form, Control.certificate.form,
+      Control.certificateKeyFile.form,
+    ])
+  static let metrics = SectionForm(
+    "Metrics", elsewhere: ["Prometheus"], "where a monitoring system reads figures, and nothing else",
+    [Metrics.listen.form])
 
   /// IPv6 needs the first on every line; beyond the second nobody sells frames.
   private static let mtus = 1_280...9_000
@@ -210,6 +218,18 @@ public enum Schema {
     static let socket = Setting(
       "Socket", .socket, default: GatewayConfiguration.defaultSocket(of: "INTERFACE"),
       "the Unix socket where hawser status asks")
+    static let listen = Setting(
+      "Listen", .listener, most: 4, elsewhere: ["Address"],
+      "where it answers over TCP; beyond the loopback only with a Certificate")
+    static let token = Setting("Token", .secret, "the text that whoever asks over TCP shows, made by hawser genpsk")
+    static let tokenFile = Setting("TokenFile", .file, "a file with that text, instead of Token")
+    static let certificate = Setting("Certificate", .file, "a file with its certificate and those above it, in PEM")
+    static let certificateKeyFile = Setting("CertificateKeyFile", .file, "a file with the certificate's key, in PEM")
+  }
+
+  enum Metrics {
+    static let listen = Setting(
+      "Listen", .listener, isRequired: true, most: 4, "where /metrics is read, by anybody who gets there")
   }
 }
 

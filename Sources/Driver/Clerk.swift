@@ -1,6 +1,7 @@
 //  Clerk.swift — says what the loop does, to people: log lines, and a snapshot when somebody asks.
 
 import Configuration
+import Control
 import Engine
 import Primitives
 import Ring
@@ -11,10 +12,13 @@ import VNIC
 
 struct Clerk {
   private let setup: Gateway.Setup
+  private let events: EventBoard
   private let startedAt: Instant
+  private var gathering: FlowGathering?
 
-  init(_ setup: Gateway.Setup, startedAt: Instant) {
+  init(_ setup: Gateway.Setup, _ events: EventBoard, startedAt: Instant) {
     self.setup = setup
+    self.events = events
     self.startedAt = startedAt
   }
 
@@ -28,7 +32,9 @@ struct Clerk {
       }
     }
     for limitation in loop.ring.limitations + loop.device.limitations { setup.log(.limitation, limitation) }
-    setup.log(.started, "\(configuration.interface): up, \(loop.engine.implementation)")
+    let line = "\(configuration.interface): up, \(loop.engine.implementation)"
+    setup.log(.started, line)
+    events.tell(.started, line)
   }
 
   func tellEnd() {
@@ -67,14 +73,31 @@ struct Clerk {
         case .budgetFresh:
           (.budgetFresh, loop.engine.sentence(about: event.kind, ofLocalPath: event.path ?? 0))
         }
-      if kind == .budgetSpent || kind == .budgetFresh {
-        let own = Int(event.path ?? 0)
-        setup.log(kind, line, path: own < setup.configuration.paths.count ? setup.configuration.paths[own].name : nil)
-      } else {
-        // Names have no blank, and the first word is one.
-        setup.log(kind, line, peer: name, path: path.isEmpty ? nil : String(path.prefix { $0 != " " }))
+      let isOurs = event.kind == .budgetSpent || event.kind == .budgetFresh
+      let pathName = loop.engine.pathName(of: event)
+      setup.log(kind, line, peer: isOurs ? nil : name, path: pathName)
+      events.tell(EventRecord.Kind(event.kind), peer: isOurs ? nil : name, path: pathName, line)
+    }
+  }
+
+  // MARK: Whoever asks
+
+  /// A flow list takes several turns; then the loop must not sleep.
+  var isBusy: Bool { gathering != nil }
+
+  /// In each turn in which somebody asks, or a list is being made.
+  mutating func answer(_ board: StatusBoard, of loop: borrowing GatewayLoop, _ advised: Advised?) {
+    if board.isAsked, let ticket = board.takeQuestion() {
+      switch ticket.question {
+      case .status: board.publish(.status(snapshot(of: loop, advised)), for: ticket)
+      case .rules: board.publish(.rules(loop.engine.ruleList), for: ticket)
+      case .flow(let key): board.publish(.flow(loop.engine.explain(key, at: loop.now)), for: ticket)
+      case .flows: gathering = FlowGathering(ticket, of: loop)
       }
     }
+    guard let ticket = gathering?.ticket, let list = gathering?.step(of: loop) else { return }
+    gathering = nil
+    board.publish(.flows(list), for: ticket)
   }
 
   func snapshot(of loop: borrowing GatewayLoop, _ advised: Advised?) -> StatusSnapshot {
@@ -90,5 +113,22 @@ struct Clerk {
       }
     }
     return snapshot
+  }
+}
+
+extension EventRecord.Kind {
+  init(_ kind: Event.Kind) {
+    switch kind {
+    case .connected: self = .connected
+    case .rekeyed: self = .rekeyed
+    case .disconnected: self = .disconnected
+    case .pathFound: self = .pathFound
+    case .pathMoved: self = .pathMoved
+    case .pathUp: self = .pathUp
+    case .pathDown: self = .pathDown
+    case .relayRefused: self = .relayRefused
+    case .budgetSpent: self = .budgetSpent
+    case .budgetFresh: self = .budgetFresh
+    }
   }
 }

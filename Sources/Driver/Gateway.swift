@@ -6,7 +6,7 @@
 
 import Advice
 public import Configuration
-import Control
+public import Control
 import Crypto
 import Engine
 import Glibc
@@ -39,6 +39,8 @@ public enum Gateway {
     /// Names of peers that have no address yet: they are asked again.
     public var unresolved: [EndpointName]
     public var version: String
+    /// Who may ask over TCP, and who we are there.
+    public var remoteControl: ControlServer.Remote?
     /// One line an event.
     public var log: Log
 
@@ -79,15 +81,24 @@ public enum Gateway {
     let stop = StopSignal(waker)
     var loop = try open(setup, waker)
     let board = StatusBoard(wake: { waker.wake() })
+    guard let events = EventBoard() else {
+      throw GatewayFailure("there is no thread or no descriptor left: raise the limits (ulimit -u, -n)")
+    }
     let control = try attempt { () throws(ControlFailure) in
-      try ControlServer.start(at: setup.configuration.controlSocket, board: board)
+      try ControlServer.start(
+        at: setup.configuration.controlSocket, ControlServer.House(board: board, events: events),
+        remote: setup.remoteControl, metrics: setup.configuration.metricsListen)
     }
     loop.watch(waker)
     loop.engine.start(at: loop.now)
     useRelays(setup, &loop)
     var advised = try Advised.begin(setup.configuration, at: loop.now, wake: { waker.wake() })
-    let clerk = Clerk(setup, startedAt: loop.now)
+    var clerk = Clerk(setup, events, startedAt: loop.now)
     clerk.tellStart(of: loop)
+    for endpoint in control.remoteEndpoints {
+      setup.log(.socketOpened, "control: \(setup.remoteControl?.identity == nil ? "http" : "https")://\(endpoint), with a token")
+    }
+    for endpoint in control.metricsEndpoints { setup.log(.socketOpened, "metrics: http://\(endpoint)/metrics") }
     var endpoints = setup.endpoints
     let inquiry = Inquiry.start(setup.unresolved, wake: { waker.wake() })
     var keeper = BudgetKeeper(interface: setup.configuration.interface, log: { setup.log(.budgetNotKept, $0) })
@@ -100,13 +111,14 @@ public enum Gateway {
       if loop.engine.hasBudgets { keeper.keep(&loop) }
       if isWoken {
         advised?.serve(&loop, log: { setup.log(.oracle, $0) })
-        if board.isAsked { board.publish(clerk.snapshot(of: loop, advised)) }
         for answer in inquiry?.take() ?? [] {
           endpoints[answer.name.peer] += answer.endpoints
           loop.engine.setEndpoints(endpoints[answer.name.peer], ofPeer: answer.name.peer, at: loop.now)
           clerk.tell(answer)
         }
       }
+      if board.isAsked || clerk.isBusy { clerk.answer(board, of: loop, advised) }
+      loop.isHurried = clerk.isBusy
       clerk.tellEvents(of: &loop)
     }
     ServiceManager.stopping()

@@ -75,6 +75,8 @@ struct GatewayLoop: ~Copyable {
   static let mostDeliveries = 256
 
   private var isReading = false
+  /// There is more to do than what comes: the next turn does not sleep.
+  var isHurried = false
   private var meanLength = GatewayLoop.smallLength
   var now: Instant
   /// Whoever else has something to do between two turns, and when.
@@ -116,7 +118,7 @@ struct GatewayLoop: ~Copyable {
     prepare()
     var wakeAt = engine.deadline
     if let alarm, wakeAt.map({ alarm < $0 }) ?? true { wakeAt = alarm }
-    let timeout = wakeAt.map { max(.zero, $0 - now) }
+    let timeout = isHurried ? .zero : wakeAt.map { max(.zero, $0 - now) }
     ring.wait(timeout: timeout)
     now = MonotonicClock.now
     var isWoken = false

@@ -58,10 +58,15 @@ public struct Engine: ~Copyable {
   var flows: FlowTable
   var queues: FlowQueues
   var rules: Rules
+  var decisions = RuleDecisions()
+  /// What comes back, flow by flow.
+  var returns: Returns
   var ledger: Ledger
   let budgeted: Bool
   /// A path of ours is something else than primary, free and without a limit.
   let hasTerms: Bool
+  /// For whoever asks for their names.
+  let classes: Classes
   /// Of each class: what `Classes` has of it besides names.
   let treatments: FixedArray<Treatment>
   var batches: SendBatches
@@ -96,6 +101,10 @@ public struct Engine: ~Copyable {
   }
 
   // When, and what happened.
+  /// When queues were flushed last: a turn's time, for what is not told it.
+  var lastTurn = Instant.zero
+  /// When to look how fast everything goes.
+  var nextPaces = Instant.zero
   var timers: DeadlineQueue
   var events = RingBuffer<Event>(minimumCapacity: Engine.mostEvents)
   public internal(set) var counters = Counters()
@@ -162,8 +171,10 @@ public struct Engine: ~Copyable {
     ledger = Ledger(settings.paths, today: settings.today)
     budgeted = settings.paths.contains { $0.budget != nil }
     hasTerms = settings.paths.contains { $0.tier != .primary || $0.price > 0 || $0.limit != nil || $0.budget != nil }
-    let classes = settings.classes.list
-    treatments = FixedArray(count: classes.count) { classes[$0].treatment }
+    let classes = settings.classes
+    self.classes = classes
+    treatments = FixedArray(count: classes.list.count) { classes.list[$0].treatment }
+    returns = Returns(seed: incarnation)
     flows = FlowTable(
       memory: memory.flows.first(FlowTable.bytes(for: settings.mostFlows)), capacity: settings.mostFlows,
       random: cryptography.randomNumber())
@@ -252,6 +263,7 @@ public struct Engine: ~Copyable {
       }
       peers[Int(peer)].received.packets &+= UInt64(delivery.packetCount)
       peers[Int(peer)].received.bytes &+= UInt64(delivery.length)
+      if returns.isDue(delivery.length) { noteReturn(packet, at: lastTurn) }
       return delivery
     }
     return nil

@@ -124,6 +124,10 @@ public struct Resequencer: ~Copyable {
 
   public let limits: Limits
   public internal(set) var counters = Counters()
+  /// How long segments waited for the rest of them, or for those before.
+  public internal(set) var waits = SpanTally()
+  /// When something came last, or was given up.
+  var moment: UInt64 = 0
   /// Bytes that have arrived and are still here.
   public internal(set) var heldBytes = 0
   /// Segments that have memory: incomplete, waiting, or not yet written.
@@ -240,6 +244,7 @@ public struct Resequencer: ~Copyable {
 
   /// Time passed: what has waited long enough leaves.
   public mutating func expire(at now: Instant) {
+    moment = now.nanoseconds
     settled()
     settleRecent()
     while let (index, deadline) = deadlines.first, deadline <= now {

@@ -5,6 +5,7 @@
 //  told, and whoever runs the gateway asks again.
 
 import Configuration
+import Control
 import Primitives
 import Sealing
 import Underlay
@@ -13,6 +14,7 @@ struct GatewayPlan {
   /// Every secret in it is held.
   let configuration: GatewayConfiguration
   let publicKey: PublicKey
+  let remoteControl: ControlServer.Remote?
   /// For each peer what its endpoints are now, in the order of the file, and behind them for each relay.
   let endpoints: [[Endpoint]]
   /// Those that have no address now, with the place of their peer; relays come behind the peers.
@@ -27,6 +29,7 @@ struct GatewayPlan {
     }
     configuration = loaded.gateway
     publicKey = loaded.publicKey
+    remoteControl = loaded.remoteControl
     var endpoints: [[Endpoint]] = []
     var unresolved: [(peer: Int, name: EndpointText)] = []
     let all =

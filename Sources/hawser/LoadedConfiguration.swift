@@ -5,8 +5,10 @@
 //  is where one would change it. All of them are found before anything is said.
 
 import Configuration
+import Control
 import Crypto
 import Glibc
+import HTTP
 import Primitives
 import Sealing
 
@@ -15,6 +17,8 @@ struct LoadedConfiguration {
   /// The same with every secret held, those from other files too.
   let gateway: GatewayConfiguration
   let publicKey: PublicKey
+  /// Who may ask over TCP.
+  let remoteControl: ControlServer.Remote?
 
   /// What keeps a configuration from being used.
   struct Objections: Error {
@@ -55,6 +59,7 @@ struct LoadedConfiguration {
     }
     if let source = gateway.oracle?.token { gateway.oracle?.token = secrets.load(source, .oracle, "TokenFile") }
     if let name = gateway.oracle?.authorities, !name.hasPrefix("/") { gateway.oracle?.authorities = directory + name }
+    let remote = LoadedConfiguration.remoteControl(gateway.remoteControl, directory, file, &secrets)
     objections.refused += secrets.mistakes + file.missingInterfaces()
 
     var own: PublicKey?
@@ -71,6 +76,34 @@ struct LoadedConfiguration {
     self.file = file
     self.gateway = gateway
     publicKey = own
+    remoteControl = remote
+  }
+
+  /// A chain of certificates has some kilobytes.
+  private static let mostCertificate = 1 << 20
+
+  /// With its token as a hash, and what its files hold.
+  private static func remoteControl(
+    _ wanted: GatewayConfiguration.RemoteControl?, _ directory: String, _ file: ConfigurationFile,
+    _ secrets: inout SecretLoader
+  ) -> ControlServer.Remote? {
+    guard let wanted else { return nil }
+    let token = secrets.load(wanted.token, .control, "TokenFile").secret
+    var identity: HTTPIdentity?
+    if let chain = wanted.certificate, let key = wanted.certificateKeyFile {
+      identity = HTTPIdentity(
+        certificate: secrets.contents(chain, .control, "Certificate", isSecret: false, atMost: mostCertificate),
+        key: secrets.contents(key, .control, "CertificateKeyFile", isSecret: true, atMost: mostCertificate))
+    }
+    guard let token else { return nil }
+    var text = [UInt8](repeating: 0, count: Secret.textLength)
+    defer { text.withUnsafeMutableBytes { wipe($0) } }
+    let digest = text.withUnsafeMutableBytes { place in
+      token.copied().writeText(into: place)
+      return SHA256.hash(UnsafeRawBufferPointer(place))
+    }
+    guard let hash = TokenHash(digest) else { preconditionFailure("SHA-256 has 32 bytes") }
+    return ControlServer.Remote(listen: wanted.listen, token: hash, identity: identity)
   }
 }
 
@@ -85,6 +118,25 @@ struct SecretLoader {
   init(directory: String, mistake: @escaping (ConfigurationFile.Part, String, String) -> Mistake) {
     self.directory = directory
     self.mistake = mistake
+  }
+
+  /// A file's bytes as they are; none, and a mistake more, when it cannot be read.
+  mutating func contents(
+    _ name: String, _ part: ConfigurationFile.Part, _ key: String, isSecret: Bool, atMost most: Int
+  ) -> [UInt8] {
+    let path = name.hasPrefix("/") ? name : directory + name
+    do throws(SmallFile.Failure) {
+      let file = try SmallFile(path, limit: most)
+      if isSecret, let permissions = file.permissions,
+        let complaint = SecretFile.complaint(about: path, permissions: permissions)
+      {
+        mistakes.append(mistake(part, key, "\(key) = \(name): \(complaint)"))
+      }
+      return Array(file.bytes)
+    } catch {
+      mistakes.append(mistake(part, key, "\(key) = \(name): cannot read it: \(error.reason)"))
+      return []
+    }
   }
 
   /// The secret itself, or the source as it was and a mistake more.

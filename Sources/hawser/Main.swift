@@ -4,6 +4,7 @@ import Commands
 import Configuration
 import Doctor
 import Glibc
+import Status
 
 @main struct Hawser {
   static func main() {
@@ -33,6 +34,11 @@ import Glibc
       case Words.status.name: return try ask("/v1/status", invocation)
       case Words.peers.name: return try ask("/v1/peers", invocation)
       case Words.paths.name: return try ask("/v1/paths", invocation)
+      case Words.flows.name:
+        return try ask(
+          "/v1/flows", invocation, [("sort", invocation[Words.sort].rawValue), ("top", "\(invocation[Words.top])")])
+      case Words.rules.name: return try ask("/v1/rules", invocation)
+      case Words.why.name: return try why(invocation)
       case Words.doctor.name:
         let report = Report(examine())
         Output.write(invocation[Words.json] ? report.json : report.text(colour: wantsColour))
@@ -46,7 +52,7 @@ import Glibc
   }
 
   /// On a terminal, unless its owner says no (no-color.org).
-  private static var wantsColour: Bool {
+  static var wantsColour: Bool {
     isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil && getenv("TERM").map { String(cString: $0) } != "dumb"
   }
 }

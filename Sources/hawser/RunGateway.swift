@@ -14,9 +14,10 @@ extension Hawser {
     }
     let log = Log.standard(of: "hawser")
     defer { log.end() }
-    let setup = Gateway.Setup(
+    var setup = Gateway.Setup(
       plan.configuration, endpoints: plan.endpoints, unresolved: names, version: Version.current,
       log: log)
+    setup.remoteControl = plan.remoteControl
     do throws(GatewayFailure) {
       try Gateway.run(setup)
       return 0

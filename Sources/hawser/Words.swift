@@ -3,6 +3,7 @@
 
 import Commands
 import Configuration
+import Status
 
 enum Words {
   static let json = Flag("json", "print one JSON object")
@@ -51,6 +52,29 @@ enum Words {
     "peers", "lists the peers of a running gateway", [interface, socket, json], exitCodes: answers)
   static let paths = Command(
     "paths", "lists the paths of a running gateway", [interface, socket, json], exitCodes: answers)
+  static let sort = Option(
+    "sort", .choice(of: FlowList.Order.self), default: FlowList.Order.rate, "by what the greatest come first")
+  static let top = Option(
+    "top", .number(in: 1...FlowList.Wish.mostTop), default: FlowList.Wish.usualTop, "how many are listed")
+  static let flows = Command(
+    "flows", "lists the flows of a running gateway, the fastest first", [interface, socket, sort, top, json],
+    exitCodes: answers)
+  static let rules = Command(
+    "rules", "lists the rules of a running gateway and what each has decided", [interface, socket, json],
+    exitCodes: answers)
+  static let what = Argument(
+    repeated: "WHAT", .text("a path's name, or a flow: ADDRESS:PORT ADDRESS:PORT PROTOCOL"), isRequired: true,
+    "the name of a path; or a flow's two ends and its protocol, - for anything")
+  static let flowInterface = Option(
+    "interface", value: "INTERFACE", .text("the name of a virtual interface"), "whose gateway, where several run")
+  static let why = Command(
+    "why", "tells why a flow or a path is treated as it is", [what, flowInterface, socket, json],
+    details: """
+      Of a flow: which rule decided and why those before it did not, its class and why, and which paths carry it, with \
+      their numbers and the reason of each. Of a path: its state, tier, budget, rate control and MTU, each with its \
+      reason. A flow that is told in full is explained also when there is none.
+      """,
+    exitCodes: answers)
   static let doctor = Command(
     "doctor", "tells whether this machine can carry a gateway", [json],
     details: """
@@ -66,6 +90,9 @@ enum Words {
 
   static let program = Program(
     "hawser", "lays many network paths into one",
-    commands: [gateway, relay, begin, sampleConfig, checkConfig, genkey, genpsk, pubkey, status, peers, paths, doctor],
+    commands: [
+      gateway, relay, begin, sampleConfig, checkConfig, genkey, genpsk, pubkey, status, peers, paths, flows, rules, why,
+      doctor,
+    ],
     exitCodes: [0: "fine", 1: "degraded", 2: "down or refused", 64: "wrong usage, or a mistake in a file"])
 }

@@ -6,6 +6,11 @@ import Topology
 
 @testable import Lab
 
+private let hasSchemas: Bool = {
+  let python = try? ChildProcess.spawn(["python3", "-c", "import jsonschema"])
+  return python?.wait()?.isSuccess == true
+}()
+
 @Suite(.serialized, .enabled(if: isRoot, rootReason))
 struct `Gateways of a topology that is up` {
   private static let files = ["single", "speed-3", "hub-and-branches", "fibre-lte", "triangle", "nat-branch"]
@@ -31,6 +36,28 @@ struct `Gateways of a topology that is up` {
       }
     }
     #expect(traces(of: topology.name) == [])
+  }
+
+  /// The documents are tested with made-up states as well (ControlTests); these are real ones.
+  @Test(.enabled(if: hasSchemas, "needs python3-jsonschema"))
+  func `say of themselves what the schemas of the API have`() throws {
+    var topology = try repositoryTopology("fibre-lte")
+    topology.name = try Lab.topology("").name
+    let checkout = (#filePath).split(separator: "/").dropLast(3).joined(separator: "/")
+    try withGateways(topology) { lab throws in
+      #expect(try lab.pings("alice", "bob"))
+      let socket = LabState(lab.name).gatewaySocket(of: topology.nodes[0])
+      for (page, schema) in [
+        ("status", "status"), ("peers", "peers"), ("paths", "paths"), ("flows", "flows"), ("rules", "rules"),
+        ("why?path=fibre", "why"), ("why?flow=10.0.0.2+10.1.0.2+icmp", "why"), ("events", "events"),
+      ] {
+        let line =
+          "curl -s -H 'Accept: application/json' --unix-socket \(socket) 'http://h/v1/\(page)' "
+          + "| /\(checkout)/scripts/hold-against-schema /\(checkout)/docs/api/schemas/\(schema).json -"
+        let answer = try lab.run("branch", ["sh", "-c", line])
+        #expect(answer.status.isSuccess, "\(page): \(answer)")
+      }
+    }
   }
 
   @Test func `carry everything between hosts, who do not reach each other without them`() throws {

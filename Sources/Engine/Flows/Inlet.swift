@@ -29,9 +29,10 @@ extension Engine {
       }
       flows[slot].peer = peer
       flows[slot].plan = rules.plan(for: packet.facts)
+      decisions.note(flows[slot].plan)
       classify(slot, packet.key)
     }
-    if flows[slot].rhythm.note(packet.length, at: now) { classify(slot, packet.key) }
+    if flows[slot].noteRhythm(packet.length, at: now) { classify(slot, packet.key) }
     let waiting = WaitingPacket(
       bytes: start + OffloadHeader.length, arrived: now, length: UInt32(packet.length),
       payloadLength: UInt16(clamping: packet.length - packet.view.headerLength), segmentSize: packet.segmentSize,
@@ -54,6 +55,7 @@ extension Engine {
     if flows[slot].plan.revision != rules.revision {
       flows[slot].peer = peer
       flows[slot].plan = rules.planForUnreadable
+      decisions.note(flows[slot].plan)
     }
     let waiting = WaitingPacket(
       bytes: start + OffloadHeader.length, arrived: now, length: UInt32(raw.length), payloadLength: 0,
@@ -89,6 +91,8 @@ extension Engine {
 
   /// Makes segments of what waits and seals them, as long as there are batches.
   public mutating func flush(at now: Instant) {
+    lastTurn = now
+    if now >= nextPaces { measurePaces(at: now) }
     for _ in 0..<loadedPeers.count {
       guard let index = loadedPeers.popFirst() else { break }
       peers[Int(index)].isListed = false

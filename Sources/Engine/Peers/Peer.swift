@@ -75,6 +75,8 @@ struct Peer: ~Copyable {
   var armed: Instant?
   var sent = Traffic()
   var received = Traffic()
+  var sentPace = Pace()
+  var receivedPace = Pace()
 
   let paths: UnsafeMutablePointer<PeerPath>
   /// Of the same places.
