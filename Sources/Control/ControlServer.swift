@@ -21,9 +21,14 @@ public struct ControlServer: ~Copyable {
   }
 
   /// Serves on this path until the value is gone; a second gateway is refused, a dead one's socket is replaced.
-  public static func start(at path: String, board: StatusBoard) throws(ControlFailure) -> ControlServer {
+  public static func start(
+    at path: String, board: StatusBoard, actions: ControlActions? = nil
+  ) throws(ControlFailure) -> ControlServer {
     let descriptor = try ControlSocket.listen(at: path)
-    guard let server = HTTPServer.start(listening: descriptor, handler: { answer($0, board) }) else {
+    let server = HTTPServer.start(listening: descriptor, isSlow: ControlActions.isSlow) { request in
+      actions?.answer(request, asText: wantsText(request.accept)) ?? answer(request, board)
+    }
+    guard let server else {
       unlink(path)
       throw .noServer(path: path)
     }

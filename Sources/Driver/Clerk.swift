@@ -9,7 +9,7 @@ import Underlay
 import VNIC
 
 struct Clerk {
-  private let setup: Gateway.Setup
+  private(set) var setup: Gateway.Setup
   private let startedAt: Instant
 
   init(_ setup: Gateway.Setup, startedAt: Instant) {
@@ -17,11 +17,14 @@ struct Clerk {
     self.startedAt = startedAt
   }
 
+  mutating func follow(_ setup: Gateway.Setup) { self.setup = setup }
+
   func tellStart(of loop: borrowing GatewayLoop) {
     let configuration = setup.configuration
-    for (index, path) in configuration.paths.enumerated() {
-      setup.log("path \(path.name): UDP port \(loop.sockets[index].socket.port) on \(path.interface)")
-      for limitation in loop.sockets[index].socket.limitations { setup.log("path \(path.name): \(limitation)") }
+    for path in configuration.paths {
+      guard let place = loop.engine.place(ofPath: path.name), loop.sockets[place].isOpen else { continue }
+      setup.log("path \(path.name): UDP port \(loop.sockets[place].port) on \(path.interface)")
+      for limitation in loop.sockets[place].limitations { setup.log("path \(path.name): \(limitation)") }
     }
     for limitation in loop.ring.limitations + loop.device.limitations { setup.log(limitation) }
     setup.log("\(configuration.interface): up, \(loop.engine.implementation)")
@@ -66,9 +69,11 @@ struct Clerk {
     for peer in snapshot.peers.indices {
       for path in snapshot.peers[peer].paths.indices {
         let name = snapshot.peers[peer].paths[path].name
-        guard let index = setup.configuration.paths.firstIndex(where: { $0.name == name }) else { continue }
+        guard let index = setup.configuration.paths.firstIndex(where: { $0.name == name }),
+          let place = loop.engine.place(ofPath: name)
+        else { continue }
         snapshot.peers[peer].paths[path].interface = setup.configuration.paths[index].interface
-        snapshot.peers[peer].paths[path].hasOffload = !loop.sockets[index].segmentation.isRefused
+        snapshot.peers[peer].paths[path].hasOffload = !loop.sockets[place].segmentation.isRefused
       }
     }
     return snapshot

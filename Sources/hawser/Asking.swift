@@ -1,4 +1,5 @@
-//  Asking.swift — status, peers and paths: asks a running gateway over its control socket and prints what it says.
+//  Asking.swift — status, peers, paths and reload: asks a running gateway over its control socket and prints what it
+//  says.
 
 import Commands
 import Configuration
@@ -20,6 +21,22 @@ extension Hawser {
     }
     Output.write(answer.body)
     return verdict.exitCode
+  }
+
+  static func reload(_ invocation: Invocation) throws(Refusal) -> Int32 {
+    let answer: ControlAnswer
+    do throws(ControlFailure) {
+      answer = try ControlClient.post("/v1/reload", at: socket(of: invocation), asText: !invocation[Words.json])
+    } catch {
+      throw Refusal("hawser: \(error)", exitCode: 2)
+    }
+    guard answer.status == 200 || invocation[Words.json] else {
+      var text = answer.body
+      if text.hasSuffix("\n") { text.removeLast() }
+      throw Refusal("\(text)\nhawser: nothing has changed", exitCode: 2)
+    }
+    Output.write(answer.body)
+    return answer.status == 200 ? 0 : 2
   }
 
   /// What was said, then what the environment says (`netlab exec` does), or else the only one that runs here.

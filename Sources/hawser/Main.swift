@@ -18,7 +18,7 @@ import Glibc
   private static func run(_ invocation: Invocation) -> Int32 {
     do throws(Refusal) {
       switch invocation.command {
-      case Words.gateway.name: return try runGateway(try GatewayPlan(configuredBy: invocation[Words.config]))
+      case Words.gateway.name: return try runGateway(invocation[Words.config])
       case Words.relay.name: return try runRelay(invocation[Words.config])
       case Words.checkConfig.name: return checkConfig(invocation[Words.file], asJSON: invocation[Words.json])
       case Words.genkey.name: return try Keys.generate(for: .exchange)
@@ -27,6 +27,7 @@ import Glibc
       case Words.status.name: return try ask("/v1/status", invocation)
       case Words.peers.name: return try ask("/v1/peers", invocation)
       case Words.paths.name: return try ask("/v1/paths", invocation)
+      case Words.reload.name: return try reload(invocation)
       case Words.doctor.name:
         let report = Report(examine())
         Output.write(invocation[Words.json] ? report.json : report.text(colour: wantsColour))

@@ -34,6 +34,13 @@ enum Words {
     "peers", "lists the peers of a running gateway", [interface, socket, json], exitCodes: answers)
   static let paths = Command(
     "paths", "lists the paths of a running gateway", [interface, socket, json], exitCodes: answers)
+  static let reload = Command(
+    "reload", "makes a running gateway follow its changed configuration", [interface, socket, json],
+    details: """
+      The gateway reads its file again, as a whole. With a mistake in it nothing changes, and all mistakes are told. \
+      Flows that the change does not concern lose nothing. SIGHUP does the same.
+      """,
+    exitCodes: [0: "done; what has changed is told", 2: "refused, or no gateway runs: nothing has changed"])
   static let doctor = Command(
     "doctor", "tells whether this machine can carry a gateway", [json],
     details: """
@@ -49,6 +56,6 @@ enum Words {
 
   static let program = Program(
     "hawser", "lays many network paths into one",
-    commands: [gateway, relay, checkConfig, genkey, genpsk, pubkey, status, peers, paths, doctor],
+    commands: [gateway, relay, checkConfig, genkey, genpsk, pubkey, status, peers, paths, reload, doctor],
     exitCodes: [0: "fine", 1: "degraded", 2: "down or refused", 64: "wrong usage, or a mistake in a file"])
 }
