@@ -37,6 +37,8 @@ struct ControlRequest: Sendable {
   let accept: String?
   let asText: Bool
   let isHead: Bool
+  /// For the log, when something is to change.
+  let who: String
   /// What who listens has seen.
   let lastEvent: UInt64?
   let house: ControlServer.House
@@ -56,7 +58,12 @@ enum ControlResult {
 }
 
 enum ControlPages {
-  static let all = [status, peers, paths, flows, rules, why, events, metrics, health]
+  static let all = [status, peers, paths, flows, rules, why, events, reload, metrics, health]
+
+  private static let reload = ControlPage("/v1/reload", ["POST"]) { asked in
+    guard let actions = asked.house.actions else { return .refused(404, "this gateway was not started from a file") }
+    return .other(ControlActions.said(actions.reload(asked.who), asText: asked.asText))
+  }
 
   static let status = snapshotPage("/v1/status") {
     $0.json()

@@ -49,10 +49,13 @@ public struct ControlServer: ~Copyable {
   public struct House: Sendable {
     let board: StatusBoard
     let events: EventBoard
+    /// nil: nobody here changes anything.
+    let actions: ControlActions?
 
-    public init(board: StatusBoard, events: EventBoard) {
+    public init(board: StatusBoard, events: EventBoard, actions: ControlActions? = nil) {
       self.board = board
       self.events = events
+      self.actions = actions
     }
   }
 
@@ -120,8 +123,8 @@ public struct ControlServer: ~Copyable {
     return bound
   }
 
-  /// To write ten thousand flows takes a tenth of a second: others do not wait for it.
-  private static let isSlow: HTTPServer.Slowness = { $0.path == "/v1/flows" || $0.path == "/v1/why" }
+  /// To write ten thousand flows takes a tenth of a second, and to ask a name server some: others do not wait for it.
+  private static let isSlow: HTTPServer.Slowness = { ["/v1/flows", "/v1/why", "/v1/reload"].contains($0.path) }
 
   // MARK: Answering
 
@@ -143,13 +146,16 @@ public struct ControlServer: ~Copyable {
       return refusal(404, "there is no \(shortened(request.path)) here; there are \(known)")
     }
     guard page.methods.contains(request.method) else {
-      var response = refusal(405, "\(shortened(request.method)) changes nothing here; use GET")
+      let use = page.methods.first ?? "GET"
+      let sentence = "\(shortened(request.method)) \(use == "GET" ? "changes" : "shows") nothing here; use \(use)"
+      var response = refusal(405, sentence)
       response.headers = [("Allow", page.methods.joined(separator: ", "))]
       return response
     }
     if request.hasBody { return refusal(413, "a request has no body here") }
     let asked = ControlRequest(
       query: Query(request.query), accept: request.accept, asText: asText, isHead: request.method == "HEAD",
+      who: request.client.map { "\($0)" } ?? "the control socket",
       lastEvent: request.lastEventID.flatMap { UInt64($0) }, house: house)
     switch page.answer(asked) {
     case .refused(let status, let sentence): return refusal(status, sentence)

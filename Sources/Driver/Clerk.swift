@@ -11,7 +11,7 @@ import Underlay
 import VNIC
 
 struct Clerk {
-  private let setup: Gateway.Setup
+  private(set) var setup: Gateway.Setup
   private let events: EventBoard
   private let startedAt: Instant
   private var gathering: FlowGathering?
@@ -22,12 +22,15 @@ struct Clerk {
     self.startedAt = startedAt
   }
 
+  mutating func follow(_ setup: Gateway.Setup) { self.setup = setup }
+
   func tellStart(of loop: borrowing GatewayLoop) {
     let configuration = setup.configuration
-    for (index, path) in configuration.paths.enumerated() {
-      let port = loop.sockets[index].socket.port
+    for path in configuration.paths {
+      guard let place = loop.engine.place(ofPath: path.name), loop.sockets[place].isOpen else { continue }
+      let port = loop.sockets[place].port
       setup.log(.socketOpened, "path \(path.name): UDP port \(port) on \(path.interface)", path: path.name)
-      for limitation in loop.sockets[index].socket.limitations {
+      for limitation in loop.sockets[place].limitations {
         setup.log(.limitation, "path \(path.name): \(limitation)", path: path.name)
       }
     }
@@ -107,9 +110,11 @@ struct Clerk {
     for peer in snapshot.peers.indices {
       for path in snapshot.peers[peer].paths.indices {
         let name = snapshot.peers[peer].paths[path].name
-        guard let index = setup.configuration.paths.firstIndex(where: { $0.name == name }) else { continue }
+        guard let index = setup.configuration.paths.firstIndex(where: { $0.name == name }),
+          let place = loop.engine.place(ofPath: name)
+        else { continue }
         snapshot.peers[peer].paths[path].interface = setup.configuration.paths[index].interface
-        snapshot.peers[peer].paths[path].hasOffload = !loop.sockets[index].segmentation.isRefused
+        snapshot.peers[peer].paths[path].hasOffload = !loop.sockets[place].segmentation.isRefused
       }
     }
     return snapshot

@@ -60,16 +60,19 @@ public struct VirtualInterface: ~Copyable {
   private var network: NetlinkSocket
   public let index: InterfaceIndex
   /// Networks that the kernel routes here because of an address.
-  private let own: Set<IPPrefix>
+  private var own: Set<IPPrefix>
+  /// As it is now.
+  private var settings: Settings
   private var routes: Set<IPPrefix> = []
 
   private init(
-    _ device: consuming VNIC, _ network: consuming NetlinkSocket, index: InterfaceIndex, own: Set<IPPrefix>
+    _ device: consuming VNIC, _ network: consuming NetlinkSocket, index: InterfaceIndex, settings: Settings
   ) {
     self.device = device
     self.network = network
     self.index = index
-    self.own = own
+    own = Set(settings.addresses.map(\.network))
+    self.settings = settings
   }
 
   public var name: String { device.name }
@@ -136,8 +139,7 @@ public struct VirtualInterface: ~Copyable {
   ) throws(InterfaceFailure) -> VirtualInterface {
     var network = network
     let index = try set(settings, &network)
-    var interface = VirtualInterface(
-      device, network, index: index, own: Set(settings.addresses.map(\.network)))
+    var interface = VirtualInterface(device, network, index: index, settings: settings)
     try interface.add(settings.addresses.filter { !leftovers.addresses.contains($0) })
     // What it has already is not made again, and what nobody wants any more goes.
     interface.routes = leftovers.routes.subtracting(interface.own)
@@ -203,6 +205,55 @@ public struct VirtualInterface: ~Copyable {
   /// Somebody else may have removed them meanwhile.
   private mutating func remove(_ addresses: Set<IPPrefix>) {
     for address in addresses { try? network.perform(.removeAddress(InterfaceAddress(address, on: index))) }
+  }
+
+  // MARK: Changes
+
+  /// Other addresses, another MTU, other routes, while it is up. When it throws, what was before is there again.
+  public mutating func change(addresses: [IPPrefix], mtu: Int, routes networks: [IPPrefix]) throws(InterfaceFailure) {
+    let before = settings
+    var wanted = settings
+    (wanted.addresses, wanted.mtu, wanted.routes) = (addresses, mtu, networks)
+    if wanted == before { return }
+    try wanted.check()
+    do throws(InterfaceFailure) {
+      try become(wanted)
+    } catch {
+      try? become(before)
+      throw error
+    }
+  }
+
+  private mutating func become(_ wanted: Settings) throws(InterfaceFailure) {
+    do throws(NetlinkError) {
+      try network.perform(.configure(index, LinkSettings(mtu: UInt32(wanted.mtu))))
+    } catch {
+      throw InterfaceFailure(name, .network(error))
+    }
+    let gone = settings.addresses.filter { !wanted.addresses.contains($0) }
+    try addMissing(wanted.addresses)
+    own = Set(wanted.addresses.map(\.network))
+    // From here on these are the ones to take back.
+    settings.addresses = wanted.addresses + gone
+    settings.mtu = wanted.mtu
+    try setRoutes(wanted.routes)
+    settings.routes = wanted.routes
+    for address in gone { try? network.perform(.removeAddress(InterfaceAddress(address, on: index))) }
+    // With the first of a network the kernel takes the others of it.
+    try addMissing(wanted.addresses)
+    settings.addresses = wanted.addresses
+  }
+
+  private mutating func addMissing(_ addresses: [IPPrefix]) throws(InterfaceFailure) {
+    for address in addresses {
+      do throws(NetlinkError) {
+        try network.perform(.addAddress(InterfaceAddress(address, on: index)))
+      } catch  where error.errno == EEXIST {
+        continue
+      } catch {
+        throw InterfaceFailure(name, error, for: address)
+      }
+    }
   }
 
   /// Routes these networks through the interface, and no others. When it throws, some of them may be set.

@@ -1,5 +1,5 @@
-//  Asking.swift — status, peers, paths, flows, rules and why: asks a running gateway over its control socket and prints
-//  what it says.
+//  Asking.swift — status, peers, paths, flows, rules, why and reload: asks a running gateway over its control socket
+//  and prints what it says.
 
 import Commands
 import Configuration
@@ -37,6 +37,23 @@ extension Hawser {
     let words = invocation[Words.what].joined(separator: " ")
     let kind = FlowPattern(words) == nil ? "path" : "flow"
     return try ask("/v1/why", [(kind, words)], invocation[Words.flowInterface], invocation)
+  }
+
+  static func reload(_ invocation: Invocation) throws(Refusal) -> Int32 {
+    let answer: ControlAnswer
+    do throws(ControlFailure) {
+      let socket = try socket(invocation[Words.socket], invocation[Words.interface])
+      answer = try ControlClient.post("/v1/reload", at: socket, asText: !invocation[Words.json])
+    } catch {
+      throw Refusal("hawser: \(error)", exitCode: 2)
+    }
+    guard answer.status == 200 || invocation[Words.json] else {
+      var text = answer.body
+      if text.hasSuffix("\n") { text.removeLast() }
+      throw Refusal("\(text)\nhawser: nothing has changed", exitCode: 2)
+    }
+    Output.write(answer.body)
+    return answer.status == 200 ? 0 : 2
   }
 
   /// What was said, then what the environment says (`netlab exec` does), or else the only one that runs here.

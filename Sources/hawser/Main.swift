@@ -20,7 +20,7 @@ import Status
   private static func run(_ invocation: Invocation) -> Int32 {
     do throws(Refusal) {
       switch invocation.command {
-      case Words.gateway.name: return try runGateway(try GatewayPlan(configuredBy: invocation[Words.config]))
+      case Words.gateway.name: return try runGateway(invocation[Words.config])
       case Words.relay.name: return try runRelay(invocation[Words.config])
       case Words.checkConfig.name: return checkConfig(invocation[Words.file], asJSON: invocation[Words.json])
       case Words.sampleConfig.name:
@@ -39,6 +39,7 @@ import Status
           "/v1/flows", invocation, [("sort", invocation[Words.sort].rawValue), ("top", "\(invocation[Words.top])")])
       case Words.rules.name: return try ask("/v1/rules", invocation)
       case Words.why.name: return try why(invocation)
+      case Words.reload.name: return try reload(invocation)
       case Words.doctor.name:
         let report = Report(examine())
         Output.write(invocation[Words.json] ? report.json : report.text(colour: wantsColour))

@@ -75,6 +75,13 @@ enum Words {
       reason. A flow that is told in full is explained also when there is none.
       """,
     exitCodes: answers)
+  static let reload = Command(
+    "reload", "makes a running gateway follow its changed configuration", [interface, socket, json],
+    details: """
+      The gateway reads its file again, as a whole. With a mistake in it nothing changes, and all mistakes are told. \
+      Flows that the change does not concern lose nothing. SIGHUP does the same.
+      """,
+    exitCodes: [0: "done; what has changed is told", 2: "refused, or no gateway runs: nothing has changed"])
   static let doctor = Command(
     "doctor", "tells whether this machine can carry a gateway", [json],
     details: """
@@ -92,7 +99,7 @@ enum Words {
     "hawser", "lays many network paths into one",
     commands: [
       gateway, relay, begin, sampleConfig, checkConfig, genkey, genpsk, pubkey, status, peers, paths, flows, rules, why,
-      doctor,
+      reload, doctor,
     ],
     exitCodes: [0: "fine", 1: "degraded", 2: "down or refused", 64: "wrong usage, or a mistake in a file"])
 }

@@ -53,7 +53,7 @@ private struct Detour {
   var strays: [String] {
     let gateway = world.gateway(0)
     var strays: [String] = []
-    for relay in gateway.engine.firstRelay..<gateway.engine.peers.count {
+    for relay in gateway.engine.relayPlaces {
       for place in 0..<PeerPath.mostPaths where gateway.engine.peers[relay].isUsed(place) {
         let socket = Int(gateway.engine.peers[relay].paths[place].route.socket)
         let slot = gateway.engine.slots[socket]

@@ -29,7 +29,7 @@ extension Engine {
       number = Int(flows[slot].classNumber)
       index = Int(flows[slot].peer)
     }
-    guard let index, index < firstRelay else { return explanation }
+    guard let index, !isRelay(index) else { return explanation }
     explanation.peer = peers[index].settings.name
     for rule in rules.rules[..<(plan.rule ?? rules.rules.count)] {
       explanation.passed.append(FlowExplanation.Passed(rule: rule.name, obstacle: obstacle(of: rule, facts, slot)))

@@ -17,7 +17,7 @@ extension Engine {
   /// The names that rows of flows speak of by their places.
   public var flowNames: FlowList {
     FlowList(
-      peers: (0..<firstRelay).map { peers[$0].settings.name }, classes: classes.list.map(\.name),
+      peers: (0..<peers.count).map { peers[$0].settings.name }, classes: classes.list.map(\.name),
       rules: rules.rules.map(\.name))
   }
 
@@ -32,7 +32,8 @@ extension Engine {
     let windows = Pace.number(now) &- back.born
     return FlowList.Row(
       key: FlowKey(flow.key), peer: flow.peer, classNumber: flow.classNumber, stack: FlowList.Stack(flow.plan.stack),
-      rule: flow.plan.rule.map { UInt16($0) }, lane: FlowTable.lane(of: slot, lanes: Peer.lanes - Engine.rawLanes),
+      rule: flow.plan.revision == rules.revision ? flow.plan.rule.map { UInt16($0) } : nil,
+      lane: FlowTable.lane(of: slot, lanes: Peer.lanes - Engine.rawLanes),
       sentBytes: flow.bytes, sentPackets: flow.packets, receivedBytes: back.bytes,
       sentRate: flow.pace.bitsPerSecond(flow.bytes, at: now),
       receivedRate: back.pace.bitsPerSecond(back.bytes, at: now),

@@ -23,7 +23,7 @@ extension Engine {
       version: version, uptime: uptime, incarnation: incarnation, publicKey: identity.publicKey, interface: interface,
       suite: suite, suiteImplementation: identity.cryptography.implementation(of: suite))
     let working = workingSockets
-    for index in 0..<firstRelay { snapshot.peers.append(peer(index, working, at: now)) }
+    for index in gatewayPlaces { snapshot.peers.append(peer(index, working, at: now)) }
     for verdict in Counters.Verdict.allCases {
       snapshot.counters.append(StatusSnapshot.Counter("engine", "\(verdict)", counters[verdict]))
     }

@@ -28,8 +28,10 @@ extension Engine {
         return refuse(.noRoute, buffer)
       }
       flows[slot].peer = peer
+      let before = flows[slot].plan
       flows[slot].plan = rules.plan(for: packet.facts)
       decisions.note(flows[slot].plan)
+      if flows[slot].plan.path != before.path { flows[slot].pin = nil }
       classify(slot, packet.key)
     }
     if flows[slot].noteRhythm(packet.length, at: now) { classify(slot, packet.key) }
@@ -100,6 +102,8 @@ extension Engine {
     }
     var postponed: UInt32?
     while let slot = queues.nextFlow() {
+      // The rules, or who is where, are others than when it was decided; its next packet decides anew.
+      if flows[slot].plan.revision != rules.revision && !isStillSomebodys(slot, at: now) { continue }
       let index = Int(flows[slot].peer)
       let paths = peers[index].carryingPaths
       if peers[index].current == nil || paths == 0 {
@@ -152,6 +156,17 @@ extension Engine {
     closeBatches()
   }
 
+  /// What waits of a flow goes to whom its addresses belong now, and nowhere else.
+  @inline(never)
+  private mutating func isStillSomebodys(_ slot: UInt32, at now: Instant) -> Bool {
+    if let peer = allowed.peer(of: flows[slot].key.destination) {
+      flows[slot].peer = peer
+      return true
+    }
+    drop(slot, .noRoute, at: now)
+    return false
+  }
+
   /// What goes first on its path as well: calls and the like, the beginning of every flow, and what is small, since
   /// that is mostly answers that others wait for. How much of it may go so is up to the queues: whoever has more than
   /// his share waits there.
@@ -191,7 +206,11 @@ extension Engine {
     let wanted = flows[slot].plan.path
     // Who names a path means it, whatever its tier, but for `never`.
     let allowed = wanted == nil ? peers[index].carrying : peers[index].usable
-    if let pin = flows[slot].pin, allowed.has(Int(pin)), mayPin(Int(pin), index) { return pin }
+    if let pin = flows[slot].pin, allowed.has(Int(pin)), mayPin(Int(pin), index),
+      wanted == nil || peers[index].paths[Int(pin)].route.socket == wanted
+    {
+      return pin
+    }
     var best: (place: UInt8, roundTrip: Interval)?
     for place in allowed.places where mayPin(place, index) {
       let path = peers[index].paths[place]

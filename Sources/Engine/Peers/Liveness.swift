@@ -56,8 +56,8 @@ struct Liveness: BitwiseCopyable {
   private var nextPing: Instant?
   private var retry = Liveness.firstRetry
   /// We know where the other side is, so we keep what is between us awake.
-  private let keepsAlive: Bool
-  private let pause: Interval
+  private var keepsAlive: Bool
+  private var pause: Interval
   /// Somebody wants a question at the next moment, whatever else holds.
   private var isAsked = false
 
@@ -114,6 +114,33 @@ struct Liveness: BitwiseCopyable {
     nextPing = now
     retry = Liveness.firstRetry
     isAsked = true
+  }
+
+  /// Its socket is gone: nothing is asked and nothing is expected until it is `reconnected`, or heard all the same.
+  /// True when it was up.
+  mutating func cut() -> Bool {
+    let wasUp = state == .up
+    if wasUp { state = .down }
+    isAnswered = false
+    unansweredSince = nil
+    nextPing = nil
+    isAsked = false
+    return wasUp
+  }
+
+  /// There is a socket again. Who was found asks as well, once: the other side may not know that we are back.
+  mutating func reconnected(at now: Instant) {
+    retry = Liveness.firstRetry
+    unansweredSince = nil
+    nextPing = now
+    isAsked = true
+  }
+
+  /// How often it is kept awake, from now on.
+  mutating func setKeepalive(_ keepsAlive: Bool, every pause: Interval?, at now: Instant) {
+    self.keepsAlive = keepsAlive
+    self.pause = pause ?? Liveness.keepAlive
+    if keepsAlive && nextPing.map({ $0 > now + self.pause }) ?? (state != .probing) { nextPing = now + self.pause }
   }
 
   // MARK: Time

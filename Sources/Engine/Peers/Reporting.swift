@@ -39,12 +39,18 @@ extension Engine {
 
   /// Reports of all paths of a peer that are due.
   mutating func sendReports(of index: Int, at now: Instant) {
-    guard peers[index].current != nil else { return }
     var isDue = false
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       if let due = peers[index].beliefs[place].receipts.deadline, due <= now { isDue = true }
     }
-    guard isDue, let ways = waysBack(to: index, at: now) else { return }
+    if !isDue { return }
+    guard peers[index].current != nil, let ways = waysBack(to: index, at: now) else {
+      // All sockets went at once. A report that is due and cannot leave would be due for ever.
+      for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
+        _ = peers[index].beliefs[place].receipts.nextReport(at: now, joining: true)
+      }
+      return
+    }
     peers[index].reports &+= 1
     keepBooks(of: index, at: now)
     withUnsafeTemporaryAllocation(byteCount: Engine.mostControlText, alignment: 8) { room in
