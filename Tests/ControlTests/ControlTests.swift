@@ -93,7 +93,7 @@ import Testing
     #expect(
       try object(unknown.body)["error"] as? String
         == "there is no /v1/statsu here; there are /v1/status, /v1/peers, /v1/paths, /v1/flows, /v1/rules, /v1/why, "
-        + "/v1/events, /metrics, /healthz")
+        + "/v1/events, /v1/reload, /metrics, /healthz")
     let post = gateway.curlWithStatus("/v1/status", "-X POST -d x=1")
     #expect(post.status == "405")
     #expect(try object(post.body)["error"] as? String == "POST changes nothing here; use GET")

@@ -9,7 +9,7 @@
 //      settings ─▶ examine ──▶ SettingsConflict: nothing happened
 //                     │
 //                     ▼         driver: opens the sockets of what comes; one fails: nothing happened
-//                  Change ──▶ apply:  own key ▶ paths, slots ▶ relays ▶ peers ▶ who has which addresses ▶ classes, rules
+//                  Change ──▶ apply:  own key ▶ paths, slots ▶ relays ▶ peers ▶ who has what addresses ▶ classes, rules
 //                                                                                      │
 //                            places that leave: `nextClosing` ─▶ driver closes ─▶ `closed(place)`
 //

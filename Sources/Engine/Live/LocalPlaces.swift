@@ -7,7 +7,7 @@
 //  How.
 //        0 ..< 16   paths                16 ..< 32   ways over relays, each of one path
 //
-//      free ──apply──▶ used, open ──closePath──▶ used, closed ──openPath──▶ used, open          its interface comes, goes
+//      free ──apply──▶ used, open ──closePath──▶ used, closed ──openPath──▶ used, open      its interface comes, goes
 //        ▲                  │ apply: nobody wants it any more
 //        │                  ▼
 //        │             leaving: the others take over, what is on its way arrives ──`linger`──▶ closing ─┐
