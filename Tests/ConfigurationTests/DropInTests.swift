@@ -32,6 +32,13 @@ import Testing
     #expect(try Self.read(Self.main, "", "# nothing\n").gateway == alone.gateway)
   }
 
+  @Test(arguments: UInt64(1)...50) func `a file that is dropped in beside itself changes nothing`(seed: UInt64) throws {
+    var random = SeededRandom(seed: seed)
+    let gateway = randomConfiguration(&random)
+    let texts = ["branch.conf", "again.conf"].map { ConfigurationText(gateway.printed(), named: $0) }
+    #expect(try ConfigurationFile(reading: texts).gateway == gateway, "seed \(seed)")
+  }
+
   @Test func `a key is changed and all others of its section stay`() throws {
     let gateway = try Self.read(Self.main, "[Path \"lte\"]\nInterface = wwp0s20\n").gateway
     #expect(gateway.paths.count == 1)

@@ -27,7 +27,7 @@ import Testing
 }
 
 /// A configuration that is right: everything that the schema can say, in random amounts.
-private func randomConfiguration(_ random: inout SeededRandom) -> GatewayConfiguration {
+func randomConfiguration(_ random: inout SeededRandom) -> GatewayConfiguration {
   func chance(_ random: inout SeededRandom) -> Bool { Bool.random(using: &random) }
   func number(_ range: ClosedRange<Int>, _ random: inout SeededRandom) -> Int { Int.random(in: range, using: &random) }
   func source(_ byte: UInt8, _ random: inout SeededRandom) -> KeySource {

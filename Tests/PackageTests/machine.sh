@@ -5,7 +5,8 @@
 cache=$1 package=$2
 mount --make-rprivate /
 mount -t proc proc /proc
-work=$(mktemp -d)
+# A folder that every Debian has, and that is ours in here: nothing of it is left on the disk.
+work=/mnt
 mount -t tmpfs -o mode=755 none "$work"
 # Names of networks are ours, too.
 mount -t tmpfs none /run

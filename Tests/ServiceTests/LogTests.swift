@@ -1,5 +1,6 @@
 //  LogTests.swift — what reaches a log, and how much of it.
 
+import Foundation
 import Primitives
 import Synchronization
 import Testing
@@ -113,10 +114,15 @@ import Testing
     #expect(paper.texts == ["one?[31m", "two??"])
   }
 
-  @Test func `knows every kind by a name and a number of its own`() {
+  @Test func `knows every kind by a name and a number of its own`() throws {
     let all = LogEvent.allCases
     #expect(Set(all.map(\.name)).count == all.count && Set(all.map(\.messageID)).count == all.count)
     #expect(all.allSatisfy { $0.messageID.utf8.count == 32 && $0.messageID.allSatisfy(\.isHexDigit) })
+    // hawser(8) has all of them.
+    let manual = (#filePath as NSString).deletingLastPathComponent + "/../../docs/man/hawser.8"
+    let page = try String(contentsOfFile: manual, encoding: .utf8)
+    let list = try #require(page.split(separator: "\n").first { $0.hasPrefix(".Ql started , ended") })
+    #expect(list.dropFirst(4).split(separator: ",").map { $0.filter { $0 != " " } } == all.map(\.name))
     // Operators have these in their filters.
     #expect(LogEvent.pathDown.name == "path-down")
     #expect(LogEvent.pathDown.messageID == "6f1d2c8e9b7a4450b3c19e02d5a7000c")
