@@ -146,8 +146,8 @@ let package = Package(
     program(
       "hawser",
       [
-        "Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "HTTP", "Primitives", "Sealing", "Status",
-        "Underlay",
+        "Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "HTTP", "JSON", "Primitives", "Sealing",
+        "Status", "Underlay",
       ]),
     program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
     program(

@@ -33,6 +33,7 @@ import Status
           "/v1/flows", invocation, [("sort", invocation[Words.sort].rawValue), ("top", "\(invocation[Words.top])")])
       case Words.rules.name: return try ask("/v1/rules", invocation)
       case Words.why.name: return try why(invocation)
+      case Words.topCommand.name: return try top(invocation)
       case Words.doctor.name:
         let report = Report(examine())
         Output.write(invocation[Words.json] ? report.json : report.text(colour: wantsColour))

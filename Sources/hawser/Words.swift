@@ -58,6 +58,10 @@ enum Words {
       reason. A flow that is told in full is explained also when there is none.
       """,
     exitCodes: answers)
+  static let topCommand = Command(
+    "top", "shows a running gateway again each second, until q is pressed", [interface, socket],
+    details: "Throughput, paths with their last minute, and the fastest flows, as much as the terminal has room for.",
+    exitCodes: [0: "q or Ctrl-C was pressed", 2: "no gateway runs", 64: "this is no terminal"])
   static let doctor = Command(
     "doctor", "tells whether this machine can carry a gateway", [json],
     details: """
@@ -74,7 +78,7 @@ enum Words {
   static let program = Program(
     "hawser", "lays many network paths into one",
     commands: [
-      gateway, relay, checkConfig, genkey, genpsk, pubkey, status, peers, paths, flows, rules, why, doctor,
+      gateway, relay, checkConfig, genkey, genpsk, pubkey, status, peers, paths, flows, rules, why, topCommand, doctor,
     ],
     exitCodes: [0: "fine", 1: "degraded", 2: "down or refused", 64: "wrong usage, or a mistake in a file"])
 }
