@@ -149,8 +149,8 @@ let package = Package(
     program(
       "hawser",
       [
-        "Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "HTTP", "POSIX", "Primitives", "Sealing",
-        "Service", "Status", "Underlay",
+        "Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "HTTP", "JSON", "POSIX", "Primitives",
+        "Sealing", "Service", "Status", "Underlay",
       ]),
     program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
     program(

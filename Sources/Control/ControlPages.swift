@@ -58,7 +58,7 @@ enum ControlResult {
 }
 
 enum ControlPages {
-  static let all = [status, peers, paths, flows, rules, why, events, reload, metrics, health]
+  static let all = [status, peers, paths, flows, rules, why, events, reload, metrics, health, dashboard]
 
   private static let reload = ControlPage("/v1/reload", ["POST"]) { asked in
     guard let actions = asked.house.actions else { return .refused(404, "this gateway was not started from a file") }
@@ -94,6 +94,16 @@ enum ControlPages {
     guard let snapshot = request.board.snapshot() else { return .silent }
     return .other(
       HTTPResponse(status: 200, type: "text/plain; version=0.0.4; charset=utf-8", body: snapshot.metrics()))
+  }
+
+  /// For browsers. It tells nothing of this gateway, and asks for the token itself.
+  static let dashboard = ControlPage("/", isOpen: true) { _ in
+    var response = HTTPResponse(status: 200, type: "text/html; charset=utf-8", body: Dashboard.page)
+    response.headers = [
+      ("Content-Security-Policy", Dashboard.policy), ("X-Content-Type-Options", "nosniff"),
+      ("Referrer-Policy", "no-referrer"),
+    ]
+    return .other(response)
   }
 
   static let flows = ControlPage("/v1/flows") { request in

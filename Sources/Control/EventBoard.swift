@@ -94,7 +94,9 @@ public final class EventBoard: Sendable {
       if state.streams.count >= EventBoard.mostStreams { return nil }
       let stream = HTTPStream(atMost: EventBoard.mostWaiting)
       var text = "retry: 2000\n\n"
-      if let last, let first = state.ring.first, last + 1 < first.id {
+      // One that is not ours yet is of a run before the clock was set back.
+      let last = last.flatMap { $0 < state.next ? $0 : nil }
+      if let last, let first = state.ring.first, first.id > last, first.id - last > 1 {
         text += "event: gap\ndata: {\"missed\":\(first.id - last - 1)}\n\n"
       }
       for event in state.ring where event.id < state.untold && last.map({ event.id > $0 }) ?? true {
@@ -112,13 +114,15 @@ public final class EventBoard: Sendable {
     while true {
       let isRaised = signal.wait(for: pause)
       if signal.isOver { return state.withLock { state in for stream in state.streams { stream.end() } } }
-      state.withLock { state in
-        let news = state.ring.filter { $0.id >= state.untold }.map { $0.streamed() }.joined()
+      // Nobody who tells something waits for those who are told.
+      let (news, streams) = state.withLock { state in
+        let news = state.ring.filter { $0.id >= state.untold }
         state.untold = state.next
-        let text = news.isEmpty && !isRaised ? ": still here\n\n" : news
-        if text.isEmpty { return }
-        state.streams.removeAll { !$0.send(text) }
+        return (news, state.streams)
       }
+      let text = news.isEmpty && !isRaised ? ": still here\n\n" : news.map { $0.streamed() }.joined()
+      if text.isEmpty { continue }
+      for stream in streams { stream.send(text) }
     }
   }
 }

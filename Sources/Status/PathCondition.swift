@@ -44,6 +44,8 @@ extension StatusSnapshot.Path {
   /// A round trip has to be so much longer than the least one, and twice as long: less is jitter of a radio, and on a
   /// line of a millisecond twice as long is nothing that anybody feels.
   static let leastQueue = Interval.milliseconds(30)
+  /// In bits a second, both ways: of a path with less the last round trip was measured some time ago.
+  static let leastLoad: UInt64 = 64_000
 
   public var condition: Condition {
     switch state {
@@ -63,7 +65,9 @@ extension StatusSnapshot.Path {
     if loss >= Self.lossyFrom {
       return Condition(word: .lossy, reason: "\(plainDecimal(loss * 100, decimals: 1)) % of what it was sent was lost")
     }
-    if let roundTrip, let least = leastRoundTrip, roundTrip - least >= Self.leastQueue, roundTrip >= least * 2 {
+    if sentRate &+ receivedRate >= Self.leastLoad, let roundTrip, let least = leastRoundTrip,
+      roundTrip - least >= Self.leastQueue, roundTrip >= least * 2
+    {
       return Condition(
         word: .congested,
         reason: "a round trip takes \(milliseconds(roundTrip)), and \(milliseconds(least)) when nothing waits on it")

@@ -40,6 +40,7 @@ import Status
       case Words.rules.name: return try ask("/v1/rules", invocation)
       case Words.why.name: return try why(invocation)
       case Words.reload.name: return try reload(invocation)
+      case Words.topCommand.name: return try top(invocation)
       case Words.doctor.name:
         let report = Report(examine())
         Output.write(invocation[Words.json] ? report.json : report.text(colour: wantsColour))

@@ -82,6 +82,10 @@ enum Words {
       Flows that the change does not concern lose nothing. SIGHUP does the same.
       """,
     exitCodes: [0: "done; what has changed is told", 2: "refused, or no gateway runs: nothing has changed"])
+  static let topCommand = Command(
+    "top", "shows a running gateway again each second, until q is pressed", [interface, socket],
+    details: "Throughput, paths with their last minute, and the fastest flows, as much as the terminal has room for.",
+    exitCodes: [0: "q or Ctrl-C was pressed", 2: "no gateway runs", 64: "this is no terminal"])
   static let doctor = Command(
     "doctor", "tells whether this machine can carry a gateway", [json],
     details: """
@@ -99,7 +103,7 @@ enum Words {
     "hawser", "lays many network paths into one",
     commands: [
       gateway, relay, begin, sampleConfig, checkConfig, genkey, genpsk, pubkey, status, peers, paths, flows, rules, why,
-      reload, doctor,
+      topCommand, reload, doctor,
     ],
     exitCodes: [0: "fine", 1: "degraded", 2: "down or refused", 64: "wrong usage, or a mistake in a file"])
 }

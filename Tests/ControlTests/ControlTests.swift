@@ -93,7 +93,7 @@ import Testing
     #expect(
       try object(unknown.body)["error"] as? String
         == "there is no /v1/statsu here; there are /v1/status, /v1/peers, /v1/paths, /v1/flows, /v1/rules, /v1/why, "
-        + "/v1/events, /v1/reload, /metrics, /healthz")
+        + "/v1/events, /v1/reload, /metrics, /healthz, /")
     let post = gateway.curlWithStatus("/v1/status", "-X POST -d x=1")
     #expect(post.status == "405")
     #expect(try object(post.body)["error"] as? String == "POST changes nothing here; use GET")
@@ -270,6 +270,13 @@ import Testing
     ).output
     #expect(stream.contains("event: gap\ndata: {\"missed\":10}"))
     #expect(stream.components(separatedBy: "\nid: ").count == 257)
+    // What no gateway ever told is no reason to tell nothing.
+    for strange in ["18446744073709551615", "-1", "x", "99999999999999999999999"] {
+      let all = shell(
+        "curl -sN --max-time 1 -H 'Last-Event-ID: \(strange)' --unix-socket \(gateway.path) http://h/v1/events"
+      ).output
+      #expect(all.components(separatedBy: "\nid: ").count == 257, "\(strange)")
+    }
   }
 }
 
@@ -359,6 +366,22 @@ import Testing
     #expect(flow.status == 1 && flow.output.hasPrefix("flow   10.1.0.9:5 10.2.0.7:443 tcp"), "\(flow.output)")
     let unknown = shell("\(hawser) why fiber --socket \(gateway.path)")
     #expect(unknown.status == 2 && unknown.output == "hawser: there is no path 'fiber'; did you mean 'fibre'?\n")
+  }
+
+  @Test func `top draws on a terminal until somebody presses q, leaves it as it was, and wants one`() throws {
+    let gateway = try Standing()
+    let command = "\(hawser) top --socket \(gateway.path)"
+    let drawn = shell("printf q | LC_ALL=C.UTF-8 TERM=xterm script -qec '\(command)' /dev/null")
+    #expect(drawn.status == 0, "\(drawn.output)")
+    #expect(drawn.output.contains("\u{1b}[?1049h") && drawn.output.contains("hawser0"))
+    #expect(drawn.output.contains("fibre") && drawn.output.contains("q quits"))
+    let end = try #require(drawn.output.range(of: "\u{1b}[?25h\u{1b}[?1049l"))
+    #expect(!drawn.output[end.upperBound...].contains("hawser0"))
+    let piped = shell("\(command) </dev/null")
+    #expect(
+      piped.status == 64 && piped.output == "hawser top: this is no terminal; hawser status prints the same once\n")
+    let nobody = shell("printf q | TERM=xterm script -qec '\(hawser) top --socket /nowhere.sock' /dev/null; true")
+    #expect(nobody.output.contains("nobody listens on /nowhere.sock") && !nobody.output.contains("\u{1b}[?1049h"))
   }
 
   @Test func `are in colours on a terminal only, and only if its owner likes them`() throws {

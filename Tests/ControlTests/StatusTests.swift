@@ -271,6 +271,12 @@ func sampleExplanation(of key: FlowKey) -> FlowExplanation {
       $0.leastRoundTrip = .milliseconds(20)
     }
     #expect(congested.word == .congested && congested.reason.contains("90 ms") && congested.reason.contains("20 ms"))
+    let quiet = condition {
+      ($0.sentRate, $0.receivedRate) = (20_000, 0)
+      $0.roundTrip = .milliseconds(90)
+      $0.leastRoundTrip = .milliseconds(20)
+    }
+    #expect(quiet.word == .up, "what was measured under load says nothing of a path at rest")
     // Twice as long on a short line, or a little longer on a long one, is no queue.
     for (roundTrip, least) in [(4, 1), (140, 100)] {
       let short = condition {
