@@ -98,6 +98,7 @@ let package = Package(
     sansIO("Relay", ["Primitives", "Wire"]),
     pump("Resequencer", ["Packets", "Primitives", "Wire"]),
     sansIO("Striper", ["Primitives"]),
+    sansIO("Uplinks", ["Primitives"]),
     // L3
     pump(
       "Engine",
@@ -128,7 +129,8 @@ let package = Package(
       "Driver",
       [
         "Advice", "Configuration", "Control", "Crypto", "Engine", "Fetch", "Handshake", "Netlink", "POSIX", "Packets",
-        "Parity", "Primitives", "Relay", "Resequencer", "Ring", "Sealing", "Status", "Underlay", "VNIC", "Wire",
+        "Parity", "Primitives", "Relay", "Resequencer", "Ring", "Sealing", "Status", "Underlay", "Uplinks", "VNIC",
+        "Wire",
       ]),
     edge(
       "Lab",
@@ -193,6 +195,7 @@ let package = Package(
     tests("RelayTests", ["AllocationCount", "Primitives", "Relay", "Wire"]),
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
     tests("StriperTests", ["Primitives", "Striper"]),
+    tests("UplinksTests", ["Primitives", "Uplinks"]),
     tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),
     tests(
       "OracleHostTests",

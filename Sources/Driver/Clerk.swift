@@ -11,6 +11,8 @@ import VNIC
 struct Clerk {
   private(set) var setup: Gateway.Setup
   private let startedAt: Instant
+  /// Why paths have no uplink, by their names.
+  var reasons: [String: String] = [:]
 
   init(_ setup: Gateway.Setup, startedAt: Instant) {
     self.setup = setup
@@ -73,6 +75,9 @@ struct Clerk {
           let place = loop.engine.place(ofPath: name)
         else { continue }
         snapshot.peers[peer].paths[path].interface = setup.configuration.paths[index].interface
+        if let reason = reasons[name], snapshot.peers[peer].paths[path].state == .down {
+          snapshot.peers[peer].paths[path].useReason = reason
+        }
         snapshot.peers[peer].paths[path].hasOffload = !loop.sockets[place].segmentation.isRefused
       }
     }

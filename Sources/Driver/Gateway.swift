@@ -86,7 +86,14 @@ public enum Gateway {
   public static func run(_ setup: Setup) throws(GatewayFailure) {
     let waker = try attempt { () throws(RingFailure) in try RingWaker() }
     let stop = StopSignal(waker)
-    var loop = try open(setup, waker)
+    let log = setup.log
+    let written = setup
+    var setup = setup
+    var uplinking = try Uplinking(setup.configuration, setup.endpoints, wake: { waker.wake() })
+    setup.configuration = written.configuration.expanded(over: uplinking.facts)
+    var loop = try open(setup, &uplinking)
+    uplinking.follow(
+      setup.configuration, setup.endpoints, everyUplink: written.configuration.hasEvery, &loop, isStart: true, log: log)
     let board = StatusBoard(wake: { waker.wake() })
     let reload = Reload(setup.reread, log: setup.log, wake: { waker.wake() })
     let control = try attempt { () throws(ControlFailure) in
@@ -95,9 +102,9 @@ public enum Gateway {
     loop.watch(waker)
     loop.engine.start(at: loop.now)
     useRelays(setup, &loop)
-    var house = try Household(setup, at: loop.now, wake: { waker.wake() })
+    var house = try Household(setup, as: written.configuration, uplinking, at: loop.now, wake: { waker.wake() })
     house.clerk.tellStart(of: loop)
-    var keeper = BudgetKeeper(interface: setup.configuration.interface, log: setup.log)
+    var keeper = BudgetKeeper(interface: setup.configuration.interface, log: log)
     while !stop.isRequested {
       let isWoken = loop.turn()
       if loop.engine.hasBudgets { keeper.keep(&loop) }
@@ -107,7 +114,8 @@ public enum Gateway {
           house.clerk.tellEvents(of: &loop)
           reload.answer(house.follow(plan, &loop))
         }
-        house.advised?.serve(&loop, log: setup.log)
+        house.look(&loop)
+        house.advised?.serve(&loop, log: log)
         if board.isAsked { board.publish(house.clerk.snapshot(of: loop, house.advised)) }
         house.takeAddresses(&loop)
       }
@@ -142,7 +150,7 @@ public enum Gateway {
     }
   }
 
-  private static func open(_ setup: Setup, _ waker: RingWaker) throws(GatewayFailure) -> GatewayLoop {
+  private static func open(_ setup: Setup, _ uplinking: inout Uplinking) throws(GatewayFailure) -> GatewayLoop {
     let configuration = setup.configuration
     let cryptography = try attempt { () throws(CryptographyFailure) in try LibraryCryptography.make() }
     guard let key = configuration.privateKey.secret else {
@@ -163,8 +171,9 @@ public enum Gateway {
     }
     var doors: [Door] = []
     for (place, name) in engine.wantedSockets {
-      guard let path = configuration.paths.first(where: { $0.name == name }) else { continue }
+      guard let path = configuration.paths.first(where: { $0.name == name }), uplinking.canOpen(path) else { continue }
       doors.append(try Door(place, of: path, configuration))
+      uplinking.note(place, path)
     }
     let device = try attempt { () throws(InterfaceFailure) in
       try VirtualInterface.bringUp(
@@ -255,8 +264,8 @@ public enum Gateway {
         "Path \"\(path.name)\": \(path.interface) carries packets of \(link.mtu) bytes, and a path needs "
           + "\(leastPathMTU): `ip link set \(path.interface) mtu \(leastPathMTU)`, or leave the path out")
     }
-    throw GatewayFailure(
-      "Path \"\(path.name)\": there is no interface \(path.interface); look with `ip link`, or start when it is there")
+    // It waits for its interface, which says it then.
+    return 1_500
   }
 
   /// Whatever an edge throws is a sentence already.
