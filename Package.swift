@@ -99,6 +99,7 @@ let package = Package(
     sansIO("Relay", ["Primitives", "Wire"]),
     pump("Resequencer", ["Packets", "Primitives", "Wire"]),
     sansIO("Striper", ["Primitives"]),
+    sansIO("Uplinks", ["Primitives"]),
     // L3
     pump(
       "Engine",
@@ -130,7 +131,8 @@ let package = Package(
       "Driver",
       [
         "Advice", "Configuration", "Control", "Crypto", "Engine", "Fetch", "Handshake", "Netlink", "POSIX", "Packets",
-        "Parity", "Primitives", "Relay", "Resequencer", "Ring", "Sealing", "Service", "Status", "Underlay", "VNIC",
+        "Parity", "Primitives", "Relay", "Resequencer", "Ring", "Sealing", "Service", "Status", "Underlay", "Uplinks",
+        "VNIC",
         "Wire",
       ]),
     edge(
@@ -196,6 +198,7 @@ let package = Package(
     tests("RelayTests", ["AllocationCount", "Primitives", "Relay", "Wire"]),
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
     tests("StriperTests", ["Primitives", "Striper"]),
+    tests("UplinksTests", ["Primitives", "Uplinks"]),
     tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),
     tests(
       "OracleHostTests",

@@ -85,6 +85,14 @@ extension GatewayConfiguration {
             message: "Interface = \(path.interface): this is the gateway's own virtual interface: "
               + "expected one that leads out"))
       }
+      for (key, patterns) in [("Include", path.include), ("Exclude", path.exclude)] where !path.isEvery {
+        guard let first = patterns.first else { continue }
+        findings.append(
+          Finding(
+            place: places.place(.path(index), key, 0),
+            message: "\(key) = \(first): this path has one interface, \(path.interface): expected Interface = *, or no "
+              + key))
+      }
       // One interface may carry several paths when their sockets differ in what the operator set.
       let same = paths[..<index].firstIndex { other in
         other.interface == path.interface && other.bind == path.bind && (other.port == path.port)

@@ -21,6 +21,8 @@ extension GatewayConfiguration {
     for path in paths {
       page.header(Schema.path, path.name)
       page.line(Schema.Path.interface.form, path.interface)
+      page.list(Schema.Path.include.form, path.include)
+      page.list(Schema.Path.exclude.form, path.exclude)
       page.line(Schema.Path.port.form, path.port.map { "\($0)" })
       page.line(Schema.Path.weight.form, "\(path.weight)")
       page.line(Schema.Path.mtu.form, path.mtu.map { "\($0.value)" })

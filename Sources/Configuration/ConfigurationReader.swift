@@ -210,6 +210,8 @@ struct ConfigurationReader {
     let part = ConfigurationFile.Part.path(index)
     places.note(part, "", 0, section.place)
     let interface = one(Schema.Path.interface, in: section, part)
+    let include = list(Schema.Path.include, in: section, part)
+    let exclude = list(Schema.Path.exclude, in: section, part)
     let port = one(Schema.Path.port, in: section, part)
     let weight = one(Schema.Path.weight, in: section, part)
     let mtu = one(Schema.Path.mtu, in: section, part)
@@ -220,6 +222,8 @@ struct ConfigurationReader {
     let limit = one(Schema.Path.limit, in: section, part)
     guard let interface else { return nil }
     var path = GatewayConfiguration.Path(name: section.name, interface: interface)
+    path.include = include
+    path.exclude = exclude
     path.port = port
     path.weight = weight ?? path.weight
     path.mtu = mtu

@@ -53,8 +53,11 @@ public struct GatewayConfiguration: Equatable, Sendable {
   /// One way out of this machine.
   public struct Path: Equatable, Sendable {
     public var name: String
-    /// The interface that its socket is bound to.
+    /// The interface that its socket is bound to; `*`: every uplink becomes a path of its own.
     public var interface: String
+    /// Patterns for names of interfaces that `*` means, all where there is none, and of those that it does not.
+    public var include: [String] = []
+    public var exclude: [String] = []
     /// nil: the gateway's ListenPort.
     public var port: UInt16?
     /// Its share of the bytes, against the weights of the others.
@@ -75,6 +78,9 @@ public struct GatewayConfiguration: Equatable, Sendable {
       self.name = name
       self.interface = interface
     }
+
+    /// Whether it is a rule for many paths.
+    public var isEvery: Bool { interface == "*" }
   }
 
   public struct Peer: Equatable, Sendable {

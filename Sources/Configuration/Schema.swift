@@ -94,7 +94,8 @@ public enum Schema {
   static let path = SectionForm(
     "Path", hasName: true, isRequired: true, most: 16, "one way out of this machine",
     [
-      Path.interface.form, Path.port.form, Path.weight.form, Path.mtu.form, Path.bind.form, Path.tier.form,
+      Path.interface.form, Path.include.form, Path.exclude.form, Path.port.form, Path.weight.form, Path.mtu.form,
+      Path.bind.form, Path.tier.form,
       Path.budget.form, Path.cost.form, Path.limit.form,
     ])
   static let peer = SectionForm(
@@ -150,7 +151,11 @@ public enum Schema {
   }
 
   enum Path {
-    static let interface = Setting("Interface", .interface, isRequired: true, "the interface that this path leaves by")
+    static let interface = Setting(
+      "Interface", .interface, isRequired: true, "the interface that this path leaves by; *: every uplink is a path")
+    static let include = Setting(
+      "Include", .interface, most: 16, "with Interface = *: which interfaces, such as wwan*; without it, all")
+    static let exclude = Setting("Exclude", .interface, most: 16, "with Interface = *: which interfaces not")
     static let port = Setting(
       "Port", .port, elsewhere: ["ListenPort"], "the local UDP port of this path, instead of ListenPort")
     static let weight = Setting(

@@ -15,6 +15,8 @@ struct Clerk {
   private let events: EventBoard
   private let startedAt: Instant
   private var gathering: FlowGathering?
+  /// Why paths have no uplink, by their names.
+  var reasons: [String: String] = [:]
 
   init(_ setup: Gateway.Setup, _ events: EventBoard, startedAt: Instant) {
     self.setup = setup
@@ -114,6 +116,9 @@ struct Clerk {
           let place = loop.engine.place(ofPath: name)
         else { continue }
         snapshot.peers[peer].paths[path].interface = setup.configuration.paths[index].interface
+        if let reason = reasons[name], snapshot.peers[peer].paths[path].state == .down {
+          snapshot.peers[peer].paths[path].useReason = reason
+        }
         snapshot.peers[peer].paths[path].hasOffload = !loop.sockets[place].segmentation.isRefused
       }
     }

@@ -89,7 +89,15 @@ public enum Gateway {
   public static func run(_ setup: Setup) throws(GatewayFailure) {
     let waker = try attempt { () throws(RingFailure) in try RingWaker() }
     let stop = StopSignal(waker)
-    var loop = try open(setup, waker)
+    let log = setup.log
+    let written = setup
+    var setup = setup
+    var uplinking = try Uplinking(setup.configuration, setup.endpoints, wake: { waker.wake() })
+    setup.configuration = written.configuration.expanded(over: uplinking.facts)
+    var loop = try open(setup, &uplinking)
+    uplinking.follow(
+      setup.configuration, setup.endpoints, everyUplink: written.configuration.hasEvery, &loop, isStart: true,
+      log: { log(.interface, $0) })
     let board = StatusBoard(wake: { waker.wake() })
     guard let events = EventBoard() else {
       throw GatewayFailure("there is no thread or no descriptor left: raise the limits (ulimit -u, -n)")
@@ -104,14 +112,15 @@ public enum Gateway {
     loop.watch(waker)
     loop.engine.start(at: loop.now)
     useRelays(setup, &loop)
-    var house = try Household(setup, events, at: loop.now, wake: { waker.wake() })
+    var house = try Household(
+      setup, as: written.configuration, uplinking, events, at: loop.now, wake: { waker.wake() })
     house.clerk.tellStart(of: loop)
     for endpoint in control.remoteEndpoints {
       let scheme = setup.remoteControl?.identity == nil ? "http" : "https"
-      setup.log(.socketOpened, "control: \(scheme)://\(endpoint), with a token")
+      log(.socketOpened, "control: \(scheme)://\(endpoint), with a token")
     }
-    for endpoint in control.metricsEndpoints { setup.log(.socketOpened, "metrics: http://\(endpoint)/metrics") }
-    var keeper = BudgetKeeper(interface: setup.configuration.interface, log: { setup.log(.budgetNotKept, $0) })
+    for endpoint in control.metricsEndpoints { log(.socketOpened, "metrics: http://\(endpoint)/metrics") }
+    var keeper = BudgetKeeper(interface: setup.configuration.interface, log: { log(.budgetNotKept, $0) })
     var heartbeat = Heartbeat(at: loop.now)
     ServiceManager.ready("\(setup.configuration.interface): up")
     while !stop.isRequested {
@@ -125,7 +134,8 @@ public enum Gateway {
           house.clerk.tellEvents(of: &loop)
           reload.answer(house.follow(plan, &loop))
         }
-        house.advised?.serve(&loop, log: { setup.log(.oracle, $0) })
+        house.look(&loop)
+        house.advised?.serve(&loop, log: { log(.oracle, $0) })
         house.takeAddresses(&loop)
       }
       if board.isAsked || house.clerk.isBusy { house.clerk.answer(board, of: loop, house.advised) }
@@ -162,7 +172,7 @@ public enum Gateway {
     }
   }
 
-  private static func open(_ setup: Setup, _ waker: RingWaker) throws(GatewayFailure) -> GatewayLoop {
+  private static func open(_ setup: Setup, _ uplinking: inout Uplinking) throws(GatewayFailure) -> GatewayLoop {
     let configuration = setup.configuration
     let cryptography = try attempt { () throws(CryptographyFailure) in try LibraryCryptography.make() }
     guard let key = configuration.privateKey.secret else {
@@ -183,8 +193,9 @@ public enum Gateway {
     }
     var doors: [Door] = []
     for (place, name) in engine.wantedSockets {
-      guard let path = configuration.paths.first(where: { $0.name == name }) else { continue }
+      guard let path = configuration.paths.first(where: { $0.name == name }), uplinking.canOpen(path) else { continue }
       doors.append(try Door(place, of: path, configuration))
+      uplinking.note(place, path)
     }
     let device = try attempt { () throws(InterfaceFailure) in
       try KeptInterface.bringUp(
@@ -275,8 +286,8 @@ public enum Gateway {
         "Path \"\(path.name)\": \(path.interface) carries packets of \(link.mtu) bytes, and a path needs "
           + "\(leastPathMTU): `ip link set \(path.interface) mtu \(leastPathMTU)`, or leave the path out")
     }
-    throw GatewayFailure(
-      "Path \"\(path.name)\": there is no interface \(path.interface); look with `ip link`, or start when it is there")
+    // It waits for its interface, which says it then.
+    return 1_500
   }
 
   /// Whatever an edge throws is a sentence already.

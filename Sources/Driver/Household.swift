@@ -24,27 +24,35 @@ import VNIC
 struct Household {
   var clerk: Clerk
   var advised: Advised?
+  /// As it is used: with a path for each uplink where the file says `*`.
   private var setup: Gateway.Setup
+  private var written: GatewayConfiguration
   private var inquiry: Inquiry?
+  private var uplinking: Uplinking
   private let wake: @Sendable () -> Void
   /// Some paths have no place yet.
   private var isIncomplete = false
 
   init(
-    _ setup: Gateway.Setup, _ events: EventBoard, at now: Instant, wake: @escaping @Sendable () -> Void
+    _ setup: Gateway.Setup, as written: GatewayConfiguration, _ uplinking: Uplinking, _ events: EventBoard,
+    at now: Instant, wake: @escaping @Sendable () -> Void
   ) throws(GatewayFailure) {
     self.setup = setup
+    self.uplinking = uplinking
+    self.written = written
     self.wake = wake
     clerk = Clerk(setup, events, startedAt: now)
     let places = Dictionary(
       setup.configuration.peers.enumerated().map { ($1.publicKey, $0) }, uniquingKeysWith: { first, _ in first })
     advised = try Advised.begin(setup.configuration, place: { places[$0.publicKey] }, at: now, wake: wake)
     inquiry = Inquiry.start(setup.unresolved, wake: wake)
+    noteReasons()
   }
 
   func end() {
     advised?.end()
     inquiry?.end()
+    uplinking.end()
   }
 
   // MARK: Names
@@ -70,12 +78,43 @@ struct Household {
 
   /// In each turn: those that nobody wants go, and who waited for their places comes.
   mutating func keepSockets(_ loop: inout GatewayLoop) {
-    guard loop.releaseSockets(), isIncomplete else { return }
-    let outcome = change(to: setup, &loop)
-    if case .refused(let mistakes) = outcome {
-      isIncomplete = false
-      for mistake in mistakes { setup.log(.problem, mistake) }
+    let isFree = loop.releaseSockets()
+    uplinking.open(setup.configuration, &loop, log: { [log = setup.log] in log(.interface, $0) })
+    if isFree && isIncomplete { again(&loop) }
+  }
+
+  /// Interfaces, addresses or routes are others than before.
+  mutating func look(_ loop: inout GatewayLoop) {
+    let (hasOtherSizes, isOther) = uplinking.look(
+      setup.configuration, &loop, log: { [log = setup.log] in log(.interface, $0) })
+    if isOther { noteReasons() }
+    if isOther && written.hasEvery {
+      var plan = setup
+      plan.configuration = written.expanded(over: uplinking.facts, before: setup.configuration.paths)
+      let difference = ConfigurationDifference(from: setup.configuration, to: plan.configuration)
+      if !difference.sentences.isEmpty {
+        switch change(to: plan, &loop) {
+        case .applied(let sentences), .refused(let sentences):
+          for sentence in sentences { setup.log(.configuration, sentence) }
+        }
+        return
+      }
     }
+    if hasOtherSizes { again(&loop) }
+  }
+
+  private mutating func noteReasons() {
+    clerk.reasons = [:]
+    for path in setup.configuration.paths {
+      clerk.reasons[path.name] = uplinking.reason(ofPath: path.name, on: path.interface)
+    }
+  }
+
+  /// The same settings, where something around them has changed.
+  private mutating func again(_ loop: inout GatewayLoop) {
+    guard case .refused(let mistakes) = change(to: setup, &loop) else { return }
+    isIncomplete = false
+    for mistake in mistakes { setup.log(.problem, mistake) }
   }
 
   // MARK: Another configuration
@@ -83,10 +122,16 @@ struct Household {
   mutating func follow(_ plan: Gateway.Setup, _ loop: inout GatewayLoop) -> Reload.Outcome {
     var plan = plan
     keepAddresses(of: &plan)
+    let wanted = plan.configuration
+    plan.configuration = wanted.expanded(over: uplinking.facts, before: setup.configuration.paths)
     let difference = ConfigurationDifference(from: setup.configuration, to: plan.configuration)
     if !difference.needsRestart.isEmpty { return .refused(difference.needsRestart) }
     if difference.sentences.isEmpty && plan.endpoints == setup.endpoints { return .applied(["nothing is different"]) }
-    return change(to: plan, &loop)
+    let before = written
+    written = wanted
+    let outcome = change(to: plan, &loop)
+    if case .refused = outcome { written = before }
+    return outcome
   }
 
   /// A name that had an address, and has none at the moment, keeps it.
@@ -109,9 +154,9 @@ struct Household {
       }
       var doors: [Door] = []
       for (number, place) in change.coming {
-        guard let path = plan.configuration.paths.first(where: { $0.name == settings.paths[number].name }) else {
-          continue
-        }
+        guard let path = plan.configuration.paths.first(where: { $0.name == settings.paths[number].name }),
+          uplinking.canOpen(path)
+        else { continue }
         doors.append(try Door(place, of: path, plan.configuration, patience: .zero))
       }
       try Gateway.attempt { () throws(InterfaceFailure) in
@@ -120,7 +165,11 @@ struct Household {
           routes: plan.configuration.wantedRoutes)
       }
       loop.engine.apply(change, at: loop.now)
-      for door in doors { try loop.open(door) }
+      for door in doors {
+        try loop.open(door)
+        let name = loop.engine.nameOfPath(door.place)
+        if let path = plan.configuration.paths.first(where: { $0.name == name }) { uplinking.note(door.place, path) }
+      }
       isIncomplete = change.isIncomplete
     } catch {
       return .refused([error.description])
@@ -129,6 +178,10 @@ struct Household {
     setup.endpoints = plan.endpoints
     setup.unresolved = plan.unresolved
     clerk.follow(setup)
+    uplinking.follow(
+      setup.configuration, setup.endpoints, everyUplink: written.hasEvery, &loop,
+      log: { [log = setup.log] in log(.interface, $0) })
+    noteReasons()
     inquiry?.end()
     inquiry = Inquiry.start(plan.unresolved, wake: wake)
     Gateway.useRelays(setup, &loop)

@@ -23,7 +23,7 @@ struct GatewayPlan {
   init(configuredBy path: String) throws(Refusal) {
     let loaded: LoadedConfiguration
     do throws(LoadedConfiguration.Objections) {
-      loaded = try LoadedConfiguration(path)
+      loaded = try LoadedConfiguration(path, needsInterfaces: false)
     } catch {
       throw Refusal(error.text, exitCode: error.exitCode)
     }

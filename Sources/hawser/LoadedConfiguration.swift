@@ -35,7 +35,8 @@ struct LoadedConfiguration {
     }
   }
 
-  init(_ path: String) throws(Objections) {
+  /// `needsInterfaces`: a path whose interface is not there is refused. A gateway that runs waits for it.
+  init(_ path: String, needsInterfaces: Bool = true) throws(Objections) {
     let files = try ConfigurationFiles(path)
     let file: ConfigurationFile
     do throws(Mistakes) {
@@ -60,7 +61,8 @@ struct LoadedConfiguration {
     if let source = gateway.oracle?.token { gateway.oracle?.token = secrets.load(source, .oracle, "TokenFile") }
     if let name = gateway.oracle?.authorities, !name.hasPrefix("/") { gateway.oracle?.authorities = directory + name }
     let remote = LoadedConfiguration.remoteControl(gateway.remoteControl, directory, file, &secrets)
-    objections.refused += secrets.mistakes + file.missingInterfaces()
+    objections.refused += secrets.mistakes
+    if needsInterfaces { objections.refused += file.missingInterfaces() }
 
     var own: PublicKey?
     if let secret = gateway.privateKey.secret {
@@ -168,7 +170,7 @@ extension ConfigurationFile {
     let names = interfaceNames()
     return gateway.paths.indices.compactMap { index in
       let wanted = gateway.paths[index].interface
-      if if_nametoindex(wanted) != 0 { return nil }
+      if gateway.paths[index].isEvery || if_nametoindex(wanted) != 0 { return nil }
       let hint: String
       if let near = nearestWord(to: wanted, in: names) {
         hint = "did you mean '\(near)'?"

@@ -61,6 +61,9 @@ extension Engine {
   /// Where the path with this name is.
   public func place(ofPath name: String) -> Int? { localPlaces.paths.first { localPaths[$0].name == name } }
 
+  /// It and its ways over relays.
+  public func places(ofPath name: String) -> [Int] { localPlaces.all.filter { localPaths[$0].name == name } }
+
   /// All that are wanted: their places, and the names of the paths whose interfaces they use.
   public var wantedSockets: [(place: Int, path: String)] {
     localPlaces.all.map { (place: $0, path: localPaths[$0].name) }

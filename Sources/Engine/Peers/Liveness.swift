@@ -39,6 +39,8 @@ struct Liveness: BitwiseCopyable {
   /// Address translators forget UDP flows after 30 s and more (RFC 4787 asks for 120).
   static let keepAlive = Interval.seconds(20)
   static let firstRetry = Interval.milliseconds(250)
+  /// After a socket came back: what is at the other end of the cable may need a moment more than we do.
+  static let reconnectRetry = Interval.milliseconds(50)
   static let lastRetry = Interval.seconds(10)
   /// Who was there comes back soon, as a rule: for a minute he is asked each second.
   static let soon = Interval.seconds(1)
@@ -130,7 +132,7 @@ struct Liveness: BitwiseCopyable {
 
   /// There is a socket again. Who was found asks as well, once: the other side may not know that we are back.
   mutating func reconnected(at now: Instant) {
-    retry = Liveness.firstRetry
+    retry = Liveness.reconnectRetry
     unansweredSince = nil
     nextPing = now
     isAsked = true
