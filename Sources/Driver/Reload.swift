@@ -72,6 +72,8 @@ final class Reload: Sendable {
   func perform(for who: String) -> Outcome {
     let outcome = turn.withLock { _ -> Outcome in
       guard let read else { return .refused(["this gateway was not started from a file"]) }
+      ServiceManager.reloading(at: MonotonicClock.now)
+      defer { ServiceManager.ready("reloaded by \(who)") }
       switch read() {
       case .mistakes(let sentences): return .refused(sentences)
       case .plan(let plan): return hand(over: plan)

@@ -2,7 +2,7 @@
 //  them has changed.
 //
 //  How.
-//        event ──▶ 10 ms for what comes with it ──▶ look at everything ──▶ other than before? lay it down, wake the loop
+//        event ──▶ 10 ms for what comes with it ──▶ look at everything ──▶ is it other? lay it down, wake the loop
 //                                                                              │
 //        loop: woken ─▶ take the facts ─▶ Uplinks ─▶ paths up and down ◀───────┘
 //

@@ -51,7 +51,7 @@ extension StatusSnapshot.Path {
     switch state {
     case .down:
       let silence = lastHeard.map { "nothing has come back for \(shortAge($0))" } ?? "nothing comes back"
-      return Condition(word: .down, reason: silence)
+      return Condition(word: .down, reason: useReason.isEmpty ? silence : useReason)
     case .probing: return Condition(word: .probing, reason: "nothing has come back yet; it is being asked")
     case .up: break
     }

@@ -11,8 +11,8 @@ struct Layers {
   static let table = """
     L0  Primitives Sealing Erasure                                      :
     L1  Wire Packets Topology Commands Configuration Status JSON        : L0
-    L2  Striper Resequencer PathHealth PathMTU Redundancy PathOracle ALTO Advice Consulting Relay Handshake Uplinks DCCP : L0 L1
-    L3  Engine Oracle Simulation                                        : L0 L1 L2
+    L2  Striper Resequencer PathHealth PathMTU Redundancy PathOracle ALTO Advice Consulting Relay Handshake DCCP : L0 L1
+    L3  Engine Oracle Simulation Uplinks                                : L0 L1 L2
     E0  CLinux POSIX                                                    : L0 Glibc
     E1  Ring Netlink Crypto Parity HTTP Fetch Store Service             : L0 L1 E0 Glibc Synchronization
     E2  VNIC Underlay Control                                           : L0 L1 E0 E1 Glibc Synchronization

@@ -135,7 +135,8 @@ struct `A gateway whose interfaces come and go` {
         let (old, new) = round / 6 % 2 == 0 ? ("1", "11") : ("11", "1")
         try sites.shell(
           .left,
-          "ip address add 172.16.\(line).\(new)/24 dev line\(line)\nip address del 172.16.\(line).\(old)/24 dev line\(line)\n"
+          "ip address add 172.16.\(line).\(new)/24 dev line\(line)\n"
+            + "ip address del 172.16.\(line).\(old)/24 dev line\(line)\n"
             + "ip address replace 172.16.\(line).\(new)/24 dev line\(line)")
         pause(.milliseconds(300))
         #expect(try state(of: line, in: sites) == "up")
