@@ -35,7 +35,8 @@ struct `A gateway whose file changes` {
     let lost = pulse.end().filter { $0.returned == nil }.count
     let grown = zip(memory, sites.memory(of: .left)).map { $1 - $0 }
     #expect(lost == 0, "seed \(seed): \(lost) were lost over \(applied) changes and \(refused) refusals")
-    #expect(try #require(grown) < 2 << 20, "it has \(grown ?? 0) bytes more than half-way")
+    // Places that were never used before bring their buffers.
+    #expect(try #require(grown) < 8 << 20, "it has \(grown ?? 0) bytes more than half-way")
     if Self.asked != nil {
       print("reloads: \(applied) applied, \(refused) refused, \(lost) lost, \(grown ?? 0) bytes more")
     }
@@ -132,14 +133,16 @@ struct `A gateway whose interfaces come and go` {
             try state(of: line, in: sites) == "up"
           })
       default:
-        let (old, new) = round / 6 % 2 == 0 ? ("1", "11") : ("11", "1")
         try sites.shell(
           .left,
-          "ip address add 172.16.\(line).\(new)/24 dev line\(line)\n"
-            + "ip address del 172.16.\(line).\(old)/24 dev line\(line)\n"
-            + "ip address replace 172.16.\(line).\(new)/24 dev line\(line)")
+          """
+          new=11
+          if ip -4 address show line\(line) | grep -q '\\.11/'; then new=1; fi
+          ip -4 address flush dev line\(line)
+          ip address add 172.16.\(line).$new/24 dev line\(line)
+          """)
         pause(.milliseconds(300))
-        #expect(try state(of: line, in: sites) == "up")
+        #expect(try eventually(.seconds(2)) { try state(of: line, in: sites) == "up" })
       }
       pause(.milliseconds(300))
     }
@@ -171,7 +174,7 @@ struct `A gateway whose interfaces come and go` {
     guard let object = try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any],
       let paths = object["paths"] as? [[String: Any]]
     else { return nil }
-    let states = paths.filter { $0["name"] as? String == "line\(line)" }.compactMap { $0["state"] as? String }
+    let states = paths.filter { $0["name"] as? String == "line\(line)" }.compactMap { $0["liveness"] as? String }
     return states.contains("up") ? "up" : states.contains("down") ? "down" : states.first
   }
 

@@ -83,6 +83,24 @@ struct `A gateway as a service` {
     #expect(service.manager.waits(for: "WATCHDOG=1"))
   }
 
+  @Test func `says that it reads its configuration again, and when it has`() throws {
+    let service = try Self.started()
+    _ = service.manager.takeLines()
+    try service.sites.reconfigure(.left) { $0.replacing("10.2.0.0/16", with: "10.2.0.0/16, 10.79.0.0/16") }
+    _ = try service.sites.folder.write("left.conf", try #require(service.sites.sides[.left]?.configuration))
+    kill(try #require(service.manager.process), SIGHUP)
+    #expect(service.manager.waits(for: "READY=1"), "\(service.logText)")
+    let lines = service.manager.takeLines()
+    let begun = try #require(lines.firstIndex(of: "RELOADING=1"))
+    #expect(lines[begun...].contains("READY=1") && lines.contains { $0.hasPrefix("MONOTONIC_USEC=") })
+    #expect(try Self.interface(service.sites).contains("10.79.0.0/16"))
+    // One that is wrong ends as well.
+    _ = try service.sites.folder.write("left.conf", "[Gateway]\n")
+    kill(try #require(service.manager.process), SIGHUP)
+    #expect(service.manager.waits(for: "READY=1"))
+    #expect(eventually(.seconds(5)) { service.logText.contains("refused, nothing has changed") }, "\(service.logText)")
+  }
+
   @Test(arguments: [SIGKILL, SIGTERM])
   func `keeps its interface over a restart, with its number, addresses, routes and connections`(signal: Int32) throws {
     let service = try Self.started()

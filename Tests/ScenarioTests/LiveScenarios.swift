@@ -55,6 +55,32 @@ import Testing
     end(world)
   }
 
+  @Test func `a path that goes and comes back at once is the same path, under another name too`() throws {
+    let world = try GatewayWorld.pair(paths: 2)
+    for gateway in 0..<2 {
+      try world.start(gateway) { settings in
+        for path in settings.paths.indices { settings.paths[path].end = "line\(path)" }
+      }
+    }
+    world.run(for: .milliseconds(400))
+    let flows = steady(world)
+    world.run(for: .milliseconds(300))
+    let whole = world.gateway(0).settings.paths
+    for round in 0..<6 {
+      try world.apply(0) { $0.paths = [whole[0]] }
+      world.run(for: .milliseconds(Int64(100 + round * 200)))
+      try world.apply(0) { settings in
+        settings.paths = whole
+        settings.paths[1].name = "name\(round)"
+      }
+      world.run(for: .milliseconds(400))
+      #expect(world.gateway(0).engine.place(ofPath: "name\(round)") == 1, "round \(round)")
+      #expect(world.upCount(0) == 2 && world.upCount(1) == 2, "round \(round)")
+    }
+    arrived(flows, in: world)
+    end(world)
+  }
+
   @Test func `the only path is replaced by another, and nothing is lost`() throws {
     let world = try GatewayWorld.pair(paths: 2)
     for gateway in 0..<2 { try world.start(gateway) { $0.paths.removeLast() } }

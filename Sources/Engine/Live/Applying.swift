@@ -103,6 +103,7 @@ extension Engine {
       ledger.set(place, path)
       if path.hasTerms { hasTerms = true }
     }
+    for place in change.arrangement.returning.places { stay(place, at: now) }
     for place in change.arrangement.leaving.places { leave(place, at: now) }
     budgeted = wanted.contains { $0.budget != nil }
   }

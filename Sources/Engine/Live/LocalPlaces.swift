@@ -68,6 +68,12 @@ public struct LocalPlaces: Sendable {
     deadline = min(deadline ?? ends[place], ends[place])
   }
 
+  /// It was left, and is wanted again.
+  mutating func stay(_ place: Int) {
+    precondition(leaving.has(place) && !closing.has(place), "a place that is being closed cannot stay")
+    leaving &= ~place.bit
+  }
+
   mutating func expire(at now: Instant) {
     deadline = nil
     for place in (leaving & ~closing).places {
@@ -104,6 +110,8 @@ public struct LocalPlaces: Sendable {
   struct Arrangement: Sendable {
     var places: [Int?]
     var leaving: UInt32
+    /// They were left, and are wanted again before they were closed.
+    var returning: UInt32
     var coming: [Int]
   }
 
@@ -126,6 +134,16 @@ public struct LocalPlaces: Sendable {
       let found = (left & 0xffff).places.first { present[$0].end == wanted[number].end }
       if let found { keep(number, found) }
     }
+    // A socket that is about to go is taken back: another one could not have its port. One that is being closed has to
+    // be waited for.
+    var returning: UInt32 = 0
+    for number in paths where places[number] == nil && !wanted[number].end.isEmpty {
+      let found = (leaving & ~closing & ~returning & 0xffff).places.first { present[$0].end == wanted[number].end }
+      guard let found else { continue }
+      keep(number, found)
+      returning |= found.bit
+    }
+    let blocked = closing.places.map { present[$0].end }.filter { !$0.isEmpty }
     let kept = places
     var coming: [Int] = []
     var free = ~used
@@ -135,7 +153,9 @@ public struct LocalPlaces: Sendable {
       places[number] = place
       coming.append(number)
     }
-    for number in paths where places[number] == nil { settle(number, among: 0xffff) }
+    for number in paths where places[number] == nil && !blocked.contains(wanted[number].end) {
+      settle(number, among: 0xffff)
+    }
     let slots = wanted.indices.filter { wanted[$0].carrier != nil }
     for number in slots {
       guard let carrier = wanted[number].carrier, let path = kept[carrier] else { continue }
@@ -145,7 +165,7 @@ public struct LocalPlaces: Sendable {
     for number in slots where places[number] == nil {
       if let carrier = wanted[number].carrier, places[carrier] != nil { settle(number, among: ~0xffff) }
     }
-    return Arrangement(places: places, leaving: left, coming: coming)
+    return Arrangement(places: places, leaving: left, returning: returning, coming: coming)
   }
 
   /// Of a gateway that is made.

@@ -128,6 +128,16 @@ extension Engine {
     }
   }
 
+  /// It is wanted again, and is what it was.
+  mutating func stay(_ place: Int, at now: Instant) {
+    localPlaces.stay(place)
+    forEachWay(over: place) { engine, way, index in
+      if engine.peers[index].kind != .gateway { return }
+      engine.pathsChanged(of: index, at: now)
+      engine.tellTerms(of: index, isNew: true, at: now)
+    }
+  }
+
   /// A place whose socket is to be closed now; the driver says `closed` when nothing of it is left.
   public mutating func nextClosing(at now: Instant) -> Int? {
     if localPlaces.leaving == 0 { return nil }
