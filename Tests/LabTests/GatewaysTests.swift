@@ -106,13 +106,13 @@ struct `Gateways of a topology that is up` {
     topology.name = try Lab.topology("").name
     try withGateways(topology) { lab throws in
       func ways(_ state: String) throws -> Set<String> {
-        Set(try lab.status(of: "branch").peers[0].paths.filter { $0.state == state }.map { $0.via ?? "direct" })
+        Set(try lab.status(of: "branch").peers[0].paths.filter { $0.liveness == state }.map { $0.via ?? "direct" })
       }
       let isFound = try eventually(within: .seconds(30)) { try ways("up") == ["direct", "r1", "r2"] }
       let found = try lab.status(of: "branch").peers[0].paths
       #expect(isFound, "\(found)")
       let atHQ = try lab.status(of: "hq").peers[0].paths
-      #expect(atHQ.count { $0.state == "up" } == 3)
+      #expect(atHQ.count { $0.liveness == "up" } == 3)
       let ping = try lab.run("alice", ["ping", "-q", "-c", "20", "-i", "0.1", "-s", "200", "10.1.0.2"])
       // The direct way takes 100 ms there and back, and the shortest 40.
       let words = ping.text.split(separator: "/")
@@ -210,7 +210,7 @@ struct `Gateways of a topology that is up` {
 private struct Status: Decodable {
   struct Peer: Decodable {
     struct Path: Decodable {
-      var state: String
+      var liveness: String
       var via: String?
       var mtu_bytes: Int
       var mtu_search: String
