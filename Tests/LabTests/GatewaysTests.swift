@@ -77,7 +77,7 @@ struct `Gateways of a topology that is up` {
       #expect(try lab.run("alice", ["ping", "-c", "20", "-i", "0.01", "-s", "1000", "10.1.0.2"]).status.isSuccess)
       let after = try lab.status(of: "a").peers[0]
       #expect(after.sent_packets >= before.sent_packets + 20 && after.received_bytes >= before.received_bytes + 20_000)
-      #expect(after.paths.map(\.state) == ["up", "up"])
+      #expect(after.paths.map(\.liveness) == ["up", "up"])
 
       // Keys are for root alone.
       let files = LabState(lab.name)
