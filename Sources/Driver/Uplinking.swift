@@ -34,7 +34,9 @@ struct Uplinking {
     _ configuration: GatewayConfiguration, _ endpoints: [[Endpoint]], everyUplink: Bool
   ) -> UplinkMonitor.Wish {
     var destinations: [IPAddress] = []
-    for endpoint in endpoints.joined() where destinations.count < UplinkMonitor.mostDestinations {
+    // An oracle may name relays anywhere: then an uplink without a route to a peer may still have one to them.
+    let isOpen = configuration.oracle != nil
+    for endpoint in endpoints.joined() where !isOpen && destinations.count < UplinkMonitor.mostDestinations {
       if !destinations.contains(endpoint.address) { destinations.append(endpoint.address) }
     }
     return UplinkMonitor.Wish(
