@@ -21,7 +21,7 @@ FISHDIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 export SWIFT
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check format bench fuzz sanitize build install uninstall clean help
+.PHONY: demo test check format bench fuzz sanitize build install uninstall deb clean help
 
 demo: ## build, bring a network up, draw it, measure its paths and the bond (sudo)
 	@scripts/bootstrap lab
@@ -75,6 +75,9 @@ uninstall: ## remove what `make install` put there
 	  rm -f $(BINDIR)/$$program $(BASHDIR)/$$program $(ZSHDIR)/_$$program $(FISHDIR)/$$program.fish; \
 	done
 	@for manual in $(MANUALS); do rm -f $(MANDIR)/man$${manual##*.}/$${manual##*/}; done
+
+deb: build ## build/hawser_VERSION_ARCH.deb, for Debian and its like
+	@scripts/deb
 
 clean: ## remove everything that was built
 	rm -rf .build .b-* build Tests/Fuzz/.build

@@ -72,6 +72,7 @@ let package = Package(
     library("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
     library("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
     library("CPostgres", pkgConfig: "libpq", apt: "libpq-dev"),
+    library("CSystemd", pkgConfig: "libsystemd", apt: "libsystemd-dev"),
     // L0
     .target(
       name: "Primitives", cSettings: glibc, swiftSettings: strict,
@@ -98,6 +99,7 @@ let package = Package(
     sansIO("Relay", ["Primitives", "Wire"]),
     pump("Resequencer", ["Packets", "Primitives", "Wire"]),
     sansIO("Striper", ["Primitives"]),
+    sansIO("Uplinks", ["Primitives"]),
     // L3
     pump(
       "Engine",
@@ -117,9 +119,10 @@ let package = Package(
     edge("Netlink", ["CLinux", "CMnl", "CNftables", "Primitives"]),
     edge("Parity", ["CIsal", "Erasure"]),
     edge("Ring", ["CUring", "Primitives"]),
+    edge("Service", ["CSystemd", "POSIX", "Primitives"]),
     edge("Store", ["CPostgres", "CSQLite", "POSIX", "Primitives", "Sealing"]),
     // E2
-    edge("Control", ["HTTP", "POSIX", "Primitives", "Status"]),
+    edge("Control", ["Crypto", "HTTP", "POSIX", "Primitives", "Sealing", "Status"]),
     edge("Underlay", ["POSIX", "Primitives", "Ring"]),
     edge("VNIC", ["CLinux", "Netlink", "POSIX", "Primitives"]),
     // L4
@@ -128,7 +131,9 @@ let package = Package(
       "Driver",
       [
         "Advice", "Configuration", "Control", "Crypto", "Engine", "Fetch", "Handshake", "Netlink", "POSIX", "Packets",
-        "Parity", "Primitives", "Relay", "Resequencer", "Ring", "Sealing", "Status", "Underlay", "VNIC", "Wire",
+        "Parity", "Primitives", "Relay", "Resequencer", "Ring", "Sealing", "Service", "Status", "Underlay", "Uplinks",
+        "VNIC",
+        "Wire",
       ]),
     edge(
       "Lab",
@@ -140,19 +145,19 @@ let package = Package(
       "OracleHost",
       [
         "ALTO", "Configuration", "Crypto", "HTTP", "JSON", "Oracle", "POSIX", "PathOracle", "Primitives", "Sealing",
-        "Store",
+        "Service", "Store",
       ]),
     // X
     program(
       "hawser",
       [
-        "Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "Primitives", "Sealing", "Status",
-        "Underlay",
+        "Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "HTTP", "JSON", "POSIX", "Primitives",
+        "Sealing", "Service", "Status", "Underlay",
       ]),
     program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
     program(
       "path-oracle",
-      ["Commands", "Consulting", "Fetch", "OracleHost", "POSIX", "Primitives", "Resequencer", "Topology"]),
+      ["Commands", "Consulting", "Fetch", "OracleHost", "POSIX", "Primitives", "Resequencer", "Service", "Topology"]),
     // Benchmarks
     yardstick("floor", seals: true),
     yardstick("relay-floor"),
@@ -165,7 +170,7 @@ let package = Package(
     benchmark("oracle-bench", ["Commands", "PathOracle", "Primitives", "Resequencer", "TestWorld", "Topology"]),
     benchmark("oracle-load", ["Commands", "Lab", "POSIX", "Primitives", "Sealing", "Store"]),
     benchmark("parity-bench", ["Erasure", "Parity", "Primitives", "Redundancy", "Wire"]),
-    benchmark("paths-bench", ["Commands", "Lab", "Primitives", "Topology"]),
+    benchmark("paths-bench", ["Commands", "Lab", "Primitives", "Resequencer", "Topology", "Wire"]),
     benchmark("pipe-bench", ["Commands", "Lab", "Primitives", "Topology"]),
     benchmark("relay-bench", ["Primitives", "Relay", "Wire"]),
     benchmark("resequencer-bench", ["Packets", "Primitives", "Resequencer", "Wire"]),
@@ -193,6 +198,7 @@ let package = Package(
     tests("RelayTests", ["AllocationCount", "Primitives", "Relay", "Wire"]),
     tests("ResequencerTests", ["Packets", "Primitives", "Resequencer", "Simulation", "Wire"]),
     tests("StriperTests", ["Primitives", "Striper"]),
+    tests("UplinksTests", ["Primitives", "Uplinks"]),
     tests("EngineTests", ["AllocationCount", "Engine", "Packets", "Primitives", "TestWorld"]),
     tests(
       "OracleHostTests",
@@ -209,10 +215,11 @@ let package = Package(
     tests("ParityTests", ["Erasure", "Parity", "Primitives"]),
     tests("NetlinkTests", ["CLinux", "Netlink", "Primitives"]),
     tests("RingTests", ["Primitives", "Ring"]),
+    tests("ServiceTests", ["Primitives", "Service"]),
     tests("StoreTests", ["CPostgres", "CSQLite", "Lab", "Primitives", "Sealing", "Store"]),
     tests("FetchTests", ["Crypto", "Fetch", "HTTP", "Primitives"]),
     tests("HTTPTests", ["Crypto", "HTTP", "Primitives"]),
-    tests("ControlTests", ["Control", "Primitives", "Sealing", "Status"]),
+    tests("ControlTests", ["Control", "Crypto", "HTTP", "Primitives", "Sealing", "Status"]),
     tests("UnderlayTests", ["Primitives", "Ring", "Underlay"]),
     tests("VNICTests", ["CLinux", "Netlink", "Packets", "Primitives", "VNIC"]),
     tests("PlatformTests", ["CLinux", "Netlink", "Packets", "Primitives", "Ring", "Underlay", "VNIC"]),
@@ -223,9 +230,10 @@ let package = Package(
         "CLinux", "Configuration", "Lab", "Netlink", "POSIX", "Packets", "Primitives", "Sealing", "Simulation",
         "Topology", "VNIC",
       ]),
-    tests("HawserTests", []),
+    tests("HawserTests", ["Configuration"], data: ["BrokenFiles.txt"]),
     tests("PathOracleCommandTests", ["Crypto", "Fetch", "HTTP", "JSON", "Primitives"]),
     tests("PipeTests", ["CLinux", "COpenSSL", "Crypto", "Handshake", "Lab", "Primitives", "Sealing", "Wire"]),
+    tests("PackageTests", [], data: ["install.sh", "machine.sh", "two-sites.sh"]),
     tests("HouseTests", ["Configuration", "Topology"]),
     .executableTarget(
       name: "StoreWriter", dependencies: ["POSIX", "Primitives", "Store"], path: "Tests/StoreWriter", cSettings: glibc,

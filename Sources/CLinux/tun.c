@@ -21,6 +21,17 @@ int hawser_tun_attach(int fd, const char *name, int layer, int is_one_of_many) {
   return ioctl(fd, TUNSETIFF, &request) < 0 ? -errno : 0;
 }
 
+int hawser_tun_describe(int fd, char name[16], int *layer) {
+  struct ifreq request;
+  memset(&request, 0, sizeof request);
+  if (ioctl(fd, TUNGETIFF, &request) < 0) return -errno;
+  if ((request.ifr_flags & (IFF_NO_PI | IFF_VNET_HDR)) != (IFF_NO_PI | IFF_VNET_HDR)) return -EINVAL;
+  memcpy(name, request.ifr_name, IFNAMSIZ);
+  name[IFNAMSIZ - 1] = 0;
+  *layer = request.ifr_flags & (IFF_TUN | IFF_TAP);
+  return 0;
+}
+
 int hawser_tun_set_offloads(int fd, unsigned offloads) {
   return ioctl(fd, TUNSETOFFLOAD, (unsigned long)offloads) < 0 ? -errno : 0;
 }

@@ -28,6 +28,7 @@ extension GatewayConfiguration {
     ownAddresses(places, &findings)
     tiersWithoutData(places, &findings)
     rulesWithoutEffect(places, isComplete: isComplete, &findings)
+    listeners(places, &findings)
     if isComplete, listenPort == nil, paths.allSatisfy({ $0.port == nil }), peers.allSatisfy({ $0.endpoints.isEmpty }) {
       findings.append(
         Finding(
@@ -37,15 +38,40 @@ extension GatewayConfiguration {
     return findings
   }
 
+  private func listeners(_ places: Places, _ findings: inout [Finding]) {
+    let control = remoteControl?.listen ?? []
+    let all =
+      control.indices.map { (part: ConfigurationFile.Part.control, item: $0, endpoint: control[$0]) }
+      + metricsListen.indices.map { (part: .metrics, item: $0, endpoint: metricsListen[$0]) }
+    for (index, (part, item, endpoint)) in all.enumerated() {
+      let place = places.place(part, "Listen", item)
+      if let first = all[..<index].first(where: { $0.endpoint == endpoint }) {
+        let before = places.place(first.part, "Listen", first.item)
+        findings.append(
+          Finding(
+            place: place,
+            message: "Listen = \(endpoint): this is there already in line \(before.line): expected it once"))
+      }
+      if part == .control && !OracleConfiguration.isLoopback(endpoint.address) && remoteControl?.certificate == nil {
+        findings.append(
+          Finding(
+            place: place,
+            message: "Listen = \(endpoint): others can reach this, and the token would be readable: expected a "
+              + "Certificate and a CertificateKeyFile, or an address of the loopback"))
+      }
+    }
+  }
+
   private func addressesTwice(_ places: Places, _ findings: inout [Finding]) {
     for (index, prefix) in addresses.enumerated() {
       guard let first = addresses[..<index].firstIndex(where: { $0.address == prefix.address }) else { continue }
       let before = places.place(.gateway, "Address", first)
+      let place = places.place(.gateway, "Address", index)
       findings.append(
         Finding(
-          place: places.place(.gateway, "Address", index),
-          message:
-            "Address = \(prefix): \(prefix.address) is an Address already in line \(before.line): expected it once"))
+          place: place,
+          message: "Address = \(prefix): \(prefix.address) is an Address already in "
+            + "\(places.line(before, from: place)): expected it once"))
     }
   }
 
@@ -59,6 +85,14 @@ extension GatewayConfiguration {
             message: "Interface = \(path.interface): this is the gateway's own virtual interface: "
               + "expected one that leads out"))
       }
+      for (key, patterns) in [("Include", path.include), ("Exclude", path.exclude)] where !path.isEvery {
+        guard let first = patterns.first else { continue }
+        findings.append(
+          Finding(
+            place: places.place(.path(index), key, 0),
+            message: "\(key) = \(first): this path has one interface, \(path.interface): expected Interface = *, or no "
+              + key))
+      }
       // One interface may carry several paths when their sockets differ in what the operator set.
       let same = paths[..<index].firstIndex { other in
         other.interface == path.interface && other.bind == path.bind && (other.port == path.port)
@@ -67,8 +101,10 @@ extension GatewayConfiguration {
         findings.append(
           Finding(
             place: place,
-            message: "Interface = \(path.interface): path \"\(paths[same].name)\" in line "
-              + "\(places.header(.path(same)).line) has it already: expected another Interface, Bind or Port"))
+            message: "Interface = \(path.interface): path \"\(paths[same].name)\" in "
+              + "\(places.line(places.header(.path(same)), from: place)) has it already: "
+              + "expected another Interface, Bind or Port"
+          ))
       }
     }
   }
@@ -83,11 +119,10 @@ extension GatewayConfiguration {
         known[key] = (name, part)
         continue
       }
+      let place = places.place(part, "PublicKey", 0)
+      let line = places.line(places.place(first.part, "PublicKey", 0), from: place)
       findings.append(
-        Finding(
-          place: places.place(part, "PublicKey", 0),
-          message: "PublicKey: \(first.name) in line "
-            + "\(places.place(first.part, "PublicKey", 0).line) has this key: expected another"))
+        Finding(place: place, message: "PublicKey: \(first.name) in \(line) has this key: expected another"))
     }
   }
 
@@ -138,7 +173,9 @@ extension GatewayConfiguration {
     let twoPlace = places.place(.peer(two.peer), "AllowedIPs", two.item)
     let (first, second) = onePlace < twoPlace ? (one, two) : (two, one)
     let firstPlace = min(onePlace, twoPlace)
-    let where_ = "in line \(firstPlace.line), column \(firstPlace.column)"
+    let lastPlace = max(onePlace, twoPlace)
+    // The column tells apart what is on one line of one text.
+    let where_ = "in \(places.line(firstPlace, from: lastPlace)), column \(firstPlace.column)"
     let message: String
     if one.peer == two.peer {
       message = "it is given \(where_) already: expected it once"
@@ -149,7 +186,7 @@ extension GatewayConfiguration {
         "overlaps with \(first.network) of peer \"\(peers[first.peer].name)\" \(where_): expected that one address "
         + "belongs to one peer"
     }
-    return Finding(place: max(onePlace, twoPlace), message: "AllowedIPs = \(second.network): \(message)")
+    return Finding(place: lastPlace, message: "AllowedIPs = \(second.network): \(message)")
   }
 
   /// A network that a peer shares with us is how it is done; our very address is not.
@@ -157,11 +194,12 @@ extension GatewayConfiguration {
     for (index, peer) in peers.enumerated() {
       for (item, network) in peer.allowedIPs.enumerated() where network.length == network.family.bitCount {
         guard let own = addresses.firstIndex(where: { $0.address == network.address }) else { continue }
-        let line = places.place(.gateway, "Address", own).line
+        let place = places.place(.peer(index), "AllowedIPs", item)
+        let line = places.line(places.place(.gateway, "Address", own), from: place)
         findings.append(
           Finding(
-            place: places.place(.peer(index), "AllowedIPs", item),
-            message: "AllowedIPs = \(network): this is the gateway's own Address in line \(line): expected the peer's"))
+            place: place,
+            message: "AllowedIPs = \(network): this is the gateway's own Address in \(line): expected the peer's"))
       }
     }
   }
@@ -189,8 +227,10 @@ extension GatewayConfiguration {
         findings.append(
           Finding(
             place: places.header(.rule(index)),
-            message: "[Rule \"\(rule.name)\"] has no condition, so [Rule \"\(rules[index + 1].name)\"] in line "
-              + "\(places.header(.rule(index + 1)).line) never decides: expected this one to be the last"))
+            message: "[Rule \"\(rule.name)\"] has no condition, so [Rule \"\(rules[index + 1].name)\"] in "
+              + "\(places.line(places.header(.rule(index + 1)), from: places.header(.rule(index)))) never decides: "
+              + "expected this one to be the last"
+          ))
       }
     }
   }

@@ -21,6 +21,8 @@ extension GatewayConfiguration {
     for path in paths {
       page.header(Schema.path, path.name)
       page.line(Schema.Path.interface.form, path.interface)
+      page.list(Schema.Path.include.form, path.include)
+      page.list(Schema.Path.exclude.form, path.exclude)
       page.line(Schema.Path.port.form, path.port.map { "\($0)" })
       page.line(Schema.Path.weight.form, "\(path.weight)")
       page.line(Schema.Path.mtu.form, path.mtu.map { "\($0.value)" })
@@ -65,9 +67,20 @@ extension GatewayConfiguration {
       let isStriped = rule.className != nil && rule.stack == .striped
       page.line(Schema.Rule.stack.form, isStriped ? nil : rule.stack.printed)
     }
-    if controlSocket != GatewayConfiguration.defaultSocket(of: interface) {
+    let hasOwnSocket = controlSocket != GatewayConfiguration.defaultSocket(of: interface)
+    if hasOwnSocket || remoteControl != nil {
       page.header(Schema.control)
-      page.line(Schema.Control.socket.form, controlSocket)
+      if hasOwnSocket { page.line(Schema.Control.socket.form, controlSocket) }
+      if let remote = remoteControl {
+        page.list(Schema.Control.listen.form, remote.listen.map(\.description))
+        page.source(remote.token, Schema.Control.token.form, Schema.Control.tokenFile.form)
+        page.line(Schema.Control.certificate.form, remote.certificate)
+        page.line(Schema.Control.certificateKeyFile.form, remote.certificateKeyFile)
+      }
+    }
+    if !metricsListen.isEmpty {
+      page.header(Schema.metrics)
+      page.list(Schema.Metrics.listen.form, metricsListen.map(\.description))
     }
     return page.text
   }

@@ -15,12 +15,20 @@ public struct ConfigurationFile: Sendable {
 
   /// Reads a whole file. What holds secrets in `text` is the caller's to wipe.
   public init(reading text: [UInt8], named name: String) throws(Mistakes) {
-    var reader = ConfigurationReader(text)
-    let gateway = reader.read()
-    self.gateway = try reader.whole(gateway, in: name)
-    places = reader.places
-    self.name = name
+    try self.init(reading: [ConfigurationText(text, named: name)])
   }
+
+  /// Reads a file, which comes first, and what is dropped in beside it.
+  public init(reading texts: [ConfigurationText]) throws(Mistakes) {
+    var reader = ConfigurationReader(texts)
+    let gateway = reader.read()
+    self.gateway = try reader.whole(gateway)
+    places = reader.places
+    name = places.names[0]
+  }
+
+  /// Whether there is a secret in this one of its texts, so that nobody else may read it.
+  public func holdsSecrets(inText text: Int) -> Bool { places.textsWithSecrets.contains(text) }
 
   /// The section that a value stands in.
   public enum Part: Hashable, Sendable {
@@ -31,6 +39,7 @@ public struct ConfigurationFile: Sendable {
     case trafficClass(Int)
     case rule(Int)
     case control
+    case metrics
     case oracle
     case client(Int)
     case knownGateway(Int)
@@ -38,7 +47,7 @@ public struct ConfigurationFile: Sendable {
 
   /// What only the machine could tell: the value of this key is wrong here. `item` counts the values of a list.
   public func mistake(_ part: Part, _ key: String, item: Int = 0, _ message: String) -> Mistake {
-    Mistake(file: name, place: places.place(part, key, item), message: message)
+    places.mistake(part, key, item, message)
   }
 }
 
@@ -50,6 +59,12 @@ struct Places: Sendable {
     let item: Int
   }
   private var spots: [Spot: Place] = [:]
+  /// Of the texts.
+  let names: [String]
+  /// In rising order.
+  private(set) var textsWithSecrets: [Int] = []
+
+  init(names: [String]) { self.names = names }
 
   mutating func note(_ part: ConfigurationFile.Part, _ key: String, _ item: Int, _ place: Place) {
     spots[Spot(part: part, key: key, item: item)] = place
@@ -60,25 +75,46 @@ struct Places: Sendable {
     spots[Spot(part: part, key: key, item: item)] ?? header(part)
   }
 
+  func mistake(_ part: ConfigurationFile.Part, _ key: String, _ item: Int, _ message: String) -> Mistake {
+    let place = place(part, key, item)
+    return Mistake(file: names[place.text], place: place, message: message)
+  }
+
+  /// "line 3", or "line 3 of branch.conf" where that is another text than the one of the message.
+  func line(_ other: Place, from place: Place) -> String {
+    other.text == place.text ? "line \(other.line)" : "line \(other.line) of \(names[other.text])"
+  }
+
+  mutating func noteSecret(inText text: Int) {
+    if !textsWithSecrets.contains(text) { textsWithSecrets.append(text) }
+  }
+
   func header(_ part: ConfigurationFile.Part) -> Place {
     spots[Spot(part: part, key: "", item: 0)] ?? Place(line: 1, column: 1)
   }
 }
 
 struct ConfigurationReader {
-  private let text: [UInt8]
+  private let texts: [ConfigurationText]
   private(set) var noted: [(place: Place, message: String)] = []
-  var places = Places()
+  var places: Places
 
-  init(_ text: [UInt8]) { self.text = text }
+  /// The file itself comes first.
+  init(_ texts: [ConfigurationText]) {
+    precondition(!texts.isEmpty, "a configuration is a file at least")
+    self.texts = texts
+    places = Places(names: texts.map(\.name))
+  }
 
   mutating func note(_ place: Place, _ message: String) { noted.append((place, message)) }
 
   /// What was read, if nothing was wrong with it.
-  func whole<Value>(_ value: Value?, in file: String) throws(Mistakes) -> Value {
+  func whole<Value>(_ value: Value?) throws(Mistakes) -> Value {
     if let value, noted.isEmpty { return value }
     var mistakes = Mistakes()
-    for (place, message) in noted { mistakes.add(Mistake(file: file, place: place, message: message)) }
+    for (place, message) in noted {
+      mistakes.add(Mistake(file: places.names[place.text], place: place, message: message))
+    }
     mistakes.sort()
     throw mistakes
   }
@@ -111,6 +147,9 @@ struct ConfigurationReader {
         guard let rule = rule(section, index) else { continue }
         configuration.rules.append(rule)
       case Schema.control.name: control(section, into: &configuration)
+      case Schema.metrics.name:
+        places.note(.metrics, "", 0, section.place)
+        configuration.metricsListen = list(Schema.Metrics.listen, in: section, .metrics)
       default: preconditionFailure("a section of the schema that nobody reads: \(section.form.name)")
       }
       indices[section.form.name] = index + 1
@@ -124,24 +163,24 @@ struct ConfigurationReader {
 
   /// nil when there is nothing to read.
   mutating func scan(_ forms: [SectionForm], atLeast least: String) -> SectionScanner? {
-    if text.count > Schema.mostBytes {
+    if texts.reduce(0, { $0 + $1.bytes.count }) > Schema.mostBytes {
       note(Place(line: 1, column: 1), "a file of more than \(Schema.mostBytes >> 20) MiB: expected a configuration")
       return nil
     }
     var found: [(place: Place, message: String)] = []
-    var scanner = SectionScanner(text, forms: forms) { found.append(($0, $1)) }
+    var scanner = SectionScanner(texts, forms: forms) { found.append(($0, $1)) }
     scanner.scan()
     noted += found
     if scanner.sections.isEmpty && noted.isEmpty {
       note(
-        Place(line: scanner.lastLine, column: 1),
+        scanner.end,
         "nothing is configured here: expected at least \(least); hawser.conf(5) has an example")
       return nil
     }
     for form in forms where form.isRequired {
       let isThere = scanner.sections.contains { $0.form.name == form.name } || scanner.excused.contains(form.name)
       if isThere || scanner.isDoubtful { continue }
-      note(Place(line: scanner.lastLine, column: 1), "no \(form.example): expected one, \(form.summary)")
+      note(scanner.end, "no \(form.example): expected one, \(form.summary)")
     }
     return scanner
   }
@@ -171,6 +210,8 @@ struct ConfigurationReader {
     let part = ConfigurationFile.Part.path(index)
     places.note(part, "", 0, section.place)
     let interface = one(Schema.Path.interface, in: section, part)
+    let include = list(Schema.Path.include, in: section, part)
+    let exclude = list(Schema.Path.exclude, in: section, part)
     let port = one(Schema.Path.port, in: section, part)
     let weight = one(Schema.Path.weight, in: section, part)
     let mtu = one(Schema.Path.mtu, in: section, part)
@@ -181,6 +222,8 @@ struct ConfigurationReader {
     let limit = one(Schema.Path.limit, in: section, part)
     guard let interface else { return nil }
     var path = GatewayConfiguration.Path(name: section.name, interface: interface)
+    path.include = include
+    path.exclude = exclude
     path.port = port
     path.weight = weight ?? path.weight
     path.mtu = mtu
@@ -261,6 +304,50 @@ struct ConfigurationReader {
     places.note(.control, "", 0, section.place)
     let socket = one(Schema.Control.socket, in: section, .control)
     configuration.controlSocket = socket ?? GatewayConfiguration.defaultSocket(of: configuration.interface)
+    configuration.remoteControl = remoteControl(section)
+  }
+
+  /// nil when there is none, or not enough of it.
+  private mutating func remoteControl(_ section: Section) -> GatewayConfiguration.RemoteControl? {
+    typealias Form = Schema.Control
+    let listen = list(Form.listen, in: section, .control)
+    let held = one(Form.token, in: section, .control)
+    let file = one(Form.tokenFile, in: section, .control)
+    let token = source(held, file, Form.token.form, Form.tokenFile.form, section)
+    let certificate = one(Form.certificate, in: section, .control)
+    let key = one(Form.certificateKeyFile, in: section, .control)
+    both(Form.certificate.form, Form.certificateKeyFile.form, in: section)
+    if !has(Form.listen.form, section) {
+      let others = [Form.token.form, Form.tokenFile.form, Form.certificate.form, Form.certificateKeyFile.form]
+        .map(\.name)
+      if let entry = section.entries.first(where: { others.contains($0.form.name) }) {
+        note(entry.place, "\(entry.form.name) without Listen: expected both, since the socket needs neither")
+      }
+      return nil
+    }
+    if token == nil && !has(Form.token.form, section) && !has(Form.tokenFile.form, section),
+      let entry = section.entries.first(where: { $0.form.name == Form.listen.form.name })
+    {
+      note(
+        entry.place,
+        "Listen without a Token: expected it or a TokenFile, or every program could ask; hawser genpsk "
+          + "makes a token")
+    }
+    guard let token, !listen.isEmpty else { return nil }
+    var remote = GatewayConfiguration.RemoteControl(listen: listen, token: token)
+    remote.certificate = certificate
+    remote.certificateKeyFile = key
+    return remote
+  }
+
+  /// A certificate without its key is of no use, nor is the key.
+  mutating func both(_ one: SettingForm, _ other: SettingForm, in section: Section) {
+    for (form, other) in [(one, other), (other, one)] {
+      guard let entry = section.entries.first(where: { $0.form.name == form.name }), !has(other, section) else {
+        continue
+      }
+      note(entry.place, "\(form.name) without \(other.name): expected both of them, or none")
+    }
   }
 
   // MARK: Values
@@ -287,12 +374,14 @@ struct ConfigurationReader {
     var isThere = false
     for entry in section.entries where entry.form.name == setting.form.name {
       isThere = true
-      for item in text[entry.value].split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
+      for item in texts[entry.place.text].bytes[entry.value].split(
+        separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
+      {
         let blanks = item.prefix { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }.count
         let trailing = item.reversed().prefix { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }.count
         let start = item.startIndex + blanks
-        let place = Place(
-          line: entry.valuePlace.line, column: entry.valuePlace.column + start - entry.value.lowerBound)
+        var place = entry.valuePlace
+        place.column += start - entry.value.lowerBound
         if blanks == item.count {
           note(place, "\(setting.form.name) has nothing between two commas: expected \(setting.form.expectation)")
           continue
@@ -311,10 +400,13 @@ struct ConfigurationReader {
   }
 
   private mutating func value<Value>(_ setting: Setting<Value>, _ range: Range<Int>, _ place: Place) -> Value? {
+    let bytes = texts[place.text].bytes[range]
     do throws(Complaint) {
-      return try setting.kind.read(text[range])
+      let value = try setting.kind.read(bytes)
+      if value is KeptSecret { places.noteSecret(inText: place.text) }
+      return value
     } catch {
-      let what = setting.form.isKey ? setting.form.name : "\(setting.form.name) = \(shown(text[range]))"
+      let what = setting.form.isKey ? setting.form.name : "\(setting.form.name) = \(shown(bytes))"
       note(place, "\(what): \(error.sentence)")
       return nil
     }

@@ -25,6 +25,10 @@ public struct GatewayConfiguration: Equatable, Sendable {
   public var rules: [Rule] = []
   /// Where `hawser status` asks.
   public var controlSocket: String
+  /// Where it answers over TCP as well.
+  public var remoteControl: RemoteControl?
+  /// Where `/metrics` is read.
+  public var metricsListen: [Endpoint] = []
 
   public init(privateKey: KeySource) {
     self.privateKey = privateKey
@@ -49,8 +53,11 @@ public struct GatewayConfiguration: Equatable, Sendable {
   /// One way out of this machine.
   public struct Path: Equatable, Sendable {
     public var name: String
-    /// The interface that its socket is bound to.
+    /// The interface that its socket is bound to; `*`: every uplink becomes a path of its own.
     public var interface: String
+    /// Patterns for names of interfaces that `*` means, all where there is none, and of those that it does not.
+    public var include: [String] = []
+    public var exclude: [String] = []
     /// nil: the gateway's ListenPort.
     public var port: UInt16?
     /// Its share of the bytes, against the weights of the others.
@@ -71,6 +78,9 @@ public struct GatewayConfiguration: Equatable, Sendable {
       self.name = name
       self.interface = interface
     }
+
+    /// Whether it is a rule for many paths.
+    public var isEvery: Bool { interface == "*" }
   }
 
   public struct Peer: Equatable, Sendable {
@@ -87,6 +97,19 @@ public struct GatewayConfiguration: Equatable, Sendable {
     public init(name: String, publicKey: PublicKey) {
       self.name = name
       self.publicKey = publicKey
+    }
+  }
+
+  public struct RemoteControl: Equatable, Sendable {
+    public var listen: [Endpoint]
+    /// What whoever asks must show.
+    public var token: KeySource
+    public var certificate: String?
+    public var certificateKeyFile: String?
+
+    public init(listen: [Endpoint], token: KeySource) {
+      self.listen = listen
+      self.token = token
     }
   }
 

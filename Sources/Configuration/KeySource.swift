@@ -3,6 +3,12 @@
 public import Sealing
 
 extension KeptSecret {
+  /// Appends the 44 characters and a line's end, as a file of its own has them; the caller wipes it.
+  public func appendLine(to text: inout [UInt8]) {
+    appendText(to: &text)
+    text.append(UInt8(ascii: "\n"))
+  }
+
   /// Appends the 44 characters to this text, which the caller wipes.
   func appendText(to text: inout [UInt8]) {
     let start = text.count

@@ -1,16 +1,19 @@
 //  Mistake.swift — where a configuration is wrong, and how, in one line that an editor can jump to.
 
-/// A place in a file. Both numbers count from 1; columns count bytes.
+/// A place in a configuration. Line and column count from 1, columns count bytes.
 public struct Place: Hashable, Comparable, Sendable {
+  /// Which of its texts, in the order in which they are read; 0 is the file itself.
+  public var text: Int
   public var line: Int
   public var column: Int
 
-  public init(line: Int, column: Int) {
+  public init(text: Int = 0, line: Int, column: Int) {
+    self.text = text
     self.line = line
     self.column = column
   }
 
-  public static func < (a: Place, b: Place) -> Bool { (a.line, a.column) < (b.line, b.column) }
+  public static func < (a: Place, b: Place) -> Bool { (a.text, a.line, a.column) < (b.text, b.line, b.column) }
 }
 
 public struct Mistake: Equatable, Sendable, CustomStringConvertible {

@@ -108,16 +108,30 @@ public struct OracleFile: Sendable {
 
   /// Reads a whole file. What holds secrets in `text` is the caller's to wipe.
   public init(reading text: [UInt8], named name: String) throws(Mistakes) {
-    var reader = ConfigurationReader(text)
+    try self.init(reading: [ConfigurationText(text, named: name)])
+  }
+
+  /// Reads a file, which comes first, and what is dropped in beside it.
+  public init(reading texts: [ConfigurationText]) throws(Mistakes) {
+    var reader = ConfigurationReader(texts)
     let oracle = reader.readOracle()
-    self.oracle = try reader.whole(oracle, in: name)
+    self.oracle = try reader.whole(oracle)
     places = reader.places
-    self.name = name
+    name = places.names[0]
+  }
+
+  /// Whether there is a secret in this one of its texts, so that nobody else may read it.
+  public func holdsSecrets(inText text: Int) -> Bool {
+    // How a database is reached has its password in it, often.
+    if case .server = oracle.store, places.place(.gateway, Schema.Oracle.store.form.name, 0).text == text {
+      return true
+    }
+    return places.textsWithSecrets.contains(text)
   }
 
   /// What only the machine could tell: the value of this key is wrong here.
   public func mistake(_ part: ConfigurationFile.Part, _ key: String, item: Int = 0, _ message: String) -> Mistake {
-    Mistake(file: name, place: places.place(part, key, item), message: message)
+    places.mistake(part, key, item, message)
   }
 
   /// Whether a file is an oracle's: it has [Oracle], and neither [Gateway] nor [Relay] without a name. A gateway's file
@@ -165,15 +179,7 @@ extension ConfigurationReader {
     if !listen.isEmpty { configuration.listen = listen }
     configuration.certificate = one(Schema.Oracle.certificate, in: section, .gateway)
     configuration.certificateKeyFile = one(Schema.Oracle.certificateKeyFile, in: section, .gateway)
-    for (form, other) in [
-      (Schema.Oracle.certificate.form, Schema.Oracle.certificateKeyFile.form),
-      (Schema.Oracle.certificateKeyFile.form, Schema.Oracle.certificate.form),
-    ] {
-      guard let entry = section.entries.first(where: { $0.form.name == form.name }), !has(other, section) else {
-        continue
-      }
-      note(entry.place, "\(form.name) without \(other.name): expected both of them, or none")
-    }
+    both(Schema.Oracle.certificate.form, Schema.Oracle.certificateKeyFile.form, in: section)
     configuration.store = one(Schema.Oracle.store, in: section, .gateway)
     configuration.halfLife = one(Schema.Oracle.halfLife, in: section, .gateway) ?? configuration.halfLife
     configuration.strategy = one(Schema.Oracle.strategy, in: section, .gateway) ?? configuration.strategy
@@ -258,8 +264,9 @@ extension OracleConfiguration {
     }
     for (index, endpoint) in listen.enumerated() {
       if let first = listen[..<index].firstIndex(of: endpoint) {
-        let line = places.place(.gateway, "Listen", first).line
-        add(.gateway, "Listen", index, "Listen = \(endpoint): this is there already in line \(line): expected it once")
+        let line = places.line(
+          places.place(.gateway, "Listen", first), from: places.place(.gateway, "Listen", index))
+        add(.gateway, "Listen", index, "Listen = \(endpoint): this is there already in \(line): expected it once")
       }
       if !OracleConfiguration.isLoopback(endpoint.address) && certificate == nil && certificateKeyFile == nil {
         add(
@@ -275,10 +282,10 @@ extension OracleConfiguration {
     var networks: [IPPrefix: Int] = [:]
     for (index, (part, node, _)) in nodes.enumerated() {
       if let first = names[node.name] {
-        let line = places.header(nodes[first].part).line
+        let line = places.line(places.header(nodes[first].part), from: places.header(part))
         add(
           part, "", 0,
-          "\"\(node.name)\" is a \(nodes[first].kind) already in line \(line): expected another name, since all are on "
+          "\"\(node.name)\" is a \(nodes[first].kind) already in \(line): expected another name, since all are on "
             + "one map")
       } else {
         names[node.name] = index

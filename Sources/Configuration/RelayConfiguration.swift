@@ -51,16 +51,24 @@ public struct RelayFile: Sendable {
 
   /// Reads a whole file. What holds secrets in `text` is the caller's to wipe.
   public init(reading text: [UInt8], named name: String) throws(Mistakes) {
-    var reader = ConfigurationReader(text)
-    let relay = reader.readRelay()
-    self.relay = try reader.whole(relay, in: name)
-    places = reader.places
-    self.name = name
+    try self.init(reading: [ConfigurationText(text, named: name)])
   }
+
+  /// Reads a file, which comes first, and what is dropped in beside it.
+  public init(reading texts: [ConfigurationText]) throws(Mistakes) {
+    var reader = ConfigurationReader(texts)
+    let relay = reader.readRelay()
+    self.relay = try reader.whole(relay)
+    places = reader.places
+    name = places.names[0]
+  }
+
+  /// Whether there is a secret in this one of its texts, so that nobody else may read it.
+  public func holdsSecrets(inText text: Int) -> Bool { places.textsWithSecrets.contains(text) }
 
   /// What only the machine could tell: the value of this key is wrong here.
   public func mistake(_ part: ConfigurationFile.Part, _ key: String, _ message: String) -> Mistake {
-    Mistake(file: name, place: places.place(part, key, 0), message: message)
+    places.mistake(part, key, 0, message)
   }
 
   /// What is wrong once the public half of the relay's own key is known.
@@ -138,10 +146,10 @@ extension ConfigurationReader {
         known[client.publicKey] = index
         continue
       }
-      let line = places.place(.client(first), "PublicKey", 0).line
+      let place = places.place(.client(index), "PublicKey", 0)
+      let line = places.line(places.place(.client(first), "PublicKey", 0), from: place)
       note(
-        places.place(.client(index), "PublicKey", 0),
-        "PublicKey: client \"\(configuration.clients[first].name)\" in line \(line) has this key: expected another")
+        place, "PublicKey: client \"\(configuration.clients[first].name)\" in \(line) has this key: expected another")
     }
   }
 }

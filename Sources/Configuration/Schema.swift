@@ -26,6 +26,12 @@ public struct SettingForm: Sendable {
   let isKey: Bool
 
   public var isList: Bool { most > 1 }
+
+  /// What it is about: PrivateKey and PrivateKeyFile say the same in two ways.
+  var subject: String {
+    for way in ["File", "Hash"] where name.hasSuffix(way) { return String(name.dropLast(way.count)) }
+    return name
+  }
 }
 
 public struct SectionForm: Sendable {
@@ -72,7 +78,7 @@ struct Setting<Value: Sendable>: Sendable {
 
 public enum Schema {
   /// In the order in which a file is best read.
-  public static let sections = [gateway, path, peer, relay, oracleClient, trafficClass, rule, control]
+  public static let sections = [gateway, path, peer, relay, oracleClient, trafficClass, rule, control, metrics]
 
   /// A hub with a thousand branches needs a quarter of a megabyte.
   public static let mostBytes = 4 << 20
@@ -88,7 +94,8 @@ public enum Schema {
   static let path = SectionForm(
     "Path", hasName: true, isRequired: true, most: 16, "one way out of this machine",
     [
-      Path.interface.form, Path.port.form, Path.weight.form, Path.mtu.form, Path.bind.form, Path.tier.form,
+      Path.interface.form, Path.include.form, Path.exclude.form, Path.port.form, Path.weight.form, Path.mtu.form,
+      Path.bind.form, Path.tier.form,
       Path.budget.form, Path.cost.form, Path.limit.form,
     ])
   static let peer = SectionForm(
@@ -109,7 +116,15 @@ public enum Schema {
       Rule.from.form, Rule.to.form, Rule.protocols.form, Rule.ports.form, Rule.dscp.form, Rule.maxSize.form,
       Rule.className.form, Rule.stack.form,
     ])
-  static let control = SectionForm("Control", "how others speak to this gateway", [Control.socket.form])
+  static let control = SectionForm(
+    "Control", "how others speak to this gateway",
+    [
+      Control.socket.form, Control.listen.form, Control.token.form, Control.tokenFile.form, Control.certificate.form,
+      Control.certificateKeyFile.form,
+    ])
+  static let metrics = SectionForm(
+    "Metrics", elsewhere: ["Prometheus"], "where a monitoring system reads figures, and nothing else",
+    [Metrics.listen.form])
 
   /// IPv6 needs the first on every line; beyond the second nobody sells frames.
   private static let mtus = 1_280...9_000
@@ -136,7 +151,11 @@ public enum Schema {
   }
 
   enum Path {
-    static let interface = Setting("Interface", .interface, isRequired: true, "the interface that this path leaves by")
+    static let interface = Setting(
+      "Interface", .interface, isRequired: true, "the interface that this path leaves by; *: every uplink is a path")
+    static let include = Setting(
+      "Include", .interface, most: 16, "with Interface = *: which interfaces, such as wwan*; without it, all")
+    static let exclude = Setting("Exclude", .interface, most: 16, "with Interface = *: which interfaces not")
     static let port = Setting(
       "Port", .port, elsewhere: ["ListenPort"], "the local UDP port of this path, instead of ListenPort")
     static let weight = Setting(
@@ -204,6 +223,18 @@ public enum Schema {
     static let socket = Setting(
       "Socket", .socket, default: GatewayConfiguration.defaultSocket(of: "INTERFACE"),
       "the Unix socket where hawser status asks")
+    static let listen = Setting(
+      "Listen", .listener, most: 4, elsewhere: ["Address"],
+      "where it answers over TCP; beyond the loopback only with a Certificate")
+    static let token = Setting("Token", .secret, "the text that whoever asks over TCP shows, made by hawser genpsk")
+    static let tokenFile = Setting("TokenFile", .file, "a file with that text, instead of Token")
+    static let certificate = Setting("Certificate", .file, "a file with its certificate and those above it, in PEM")
+    static let certificateKeyFile = Setting("CertificateKeyFile", .file, "a file with the certificate's key, in PEM")
+  }
+
+  enum Metrics {
+    static let listen = Setting(
+      "Listen", .listener, isRequired: true, most: 4, "where /metrics is read, by anybody who gets there")
   }
 }
 

@@ -22,6 +22,8 @@ struct Section {
   let form: SectionForm
   let name: String
   let place: Place
+  /// Its header in the text that has spoken of it last.
+  var latest: Place
   var entries: [Entry] = []
   /// Keys that somebody meant but misspelt: that they are missing is no second mistake.
   var excused: Set<String> = []
@@ -30,7 +32,10 @@ struct Section {
 }
 
 struct SectionScanner {
-  private let text: [UInt8]
+  private let texts: [ConfigurationText]
+  /// The one that is being read, and its bytes.
+  private var current = 0
+  private var text: [UInt8] = []
   /// Those that the file may have, in the order in which it is best read.
   private let forms: [SectionForm]
   private let report: (Place, String) -> Void
@@ -39,7 +44,8 @@ struct SectionScanner {
   /// Sections that somebody meant but misspelt.
   private(set) var excused: Set<String> = []
   private(set) var isDoubtful = false
-  private(set) var lastLine = 1
+  /// Where the file itself ends.
+  private(set) var end = Place(line: 1, column: 1)
 
   /// Where lines go: nowhere before the first header, or after one that nobody knows.
   private enum Target {
@@ -55,8 +61,8 @@ struct SectionScanner {
   /// Twice the longest name of the schema; a secret is longer.
   private static let mostKeyBytes = 32
 
-  init(_ text: [UInt8], forms: [SectionForm], report: @escaping (Place, String) -> Void) {
-    self.text = text
+  init(_ texts: [ConfigurationText], forms: [SectionForm], report: @escaping (Place, String) -> Void) {
+    self.texts = texts
     self.forms = forms
     self.report = report
   }
@@ -71,6 +77,19 @@ struct SectionScanner {
   private var isEnough: Bool { reported >= Mistakes.most }
 
   mutating func scan() {
+    for index in texts.indices {
+      current = index
+      text = texts[index].bytes
+      target = .nothing
+      hasComplainedOfNoSection = false
+      let last = scanText()
+      if index == 0 { end = Place(line: last, column: 1) }
+    }
+    text = []
+  }
+
+  /// The number of its last line.
+  private mutating func scanText() -> Int {
     // What some editors of other systems put before the first character.
     var start = text.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0
     var number = 0
@@ -80,11 +99,17 @@ struct SectionScanner {
       line(start..<end, number: number)
       start = end + 1
     }
-    lastLine = max(number, 1)
+    return max(number, 1)
+  }
+
+  /// "line 3", or "line 3 of branch.conf" where that is another text.
+  private func line(_ other: Place) -> String {
+    other.text == current ? "line \(other.line)" : "line \(other.line) of \(texts[other.text].name)"
   }
 
   private mutating func line(_ range: Range<Int>, number: Int) {
-    func place(_ at: Int) -> Place { Place(line: number, column: at - range.lowerBound + 1) }
+    let current = current
+    func place(_ at: Int) -> Place { Place(text: current, line: number, column: at - range.lowerBound + 1) }
     if range.count > Schema.mostLineBytes {
       return skip(
         place(range.lowerBound + Schema.mostLineBytes),
@@ -155,19 +180,25 @@ struct SectionScanner {
       if let meant = hint.meant { excused.insert(meant) }
       return note(place, "unknown section [\(shown(text[inside]))]; \(hint.text)")
     }
-    counts[form.name, default: 0] += 1
     // Whatever is wrong with its header, it was meant.
     excused.insert(form.name)
+    let rest = trimmed(wordEnd..<inside.upperBound)
+    if let known = known(form, rest) {
+      sections[known].latest = place
+      target = .section(known)
+      return
+    }
+    counts[form.name, default: 0] += 1
     if counts[form.name] == form.most + 1 {
       let first = sections.first { $0.form.name == form.name }
-      let before = first.map { ", the first is in line \($0.place.line)" } ?? ""
+      let before = first.map { ", the first is in \(line($0.place))" } ?? ""
       let limit = form.most == 1 ? "one [\(form.name)]\(before)" : "at most \(form.most) sections [\(form.name)]"
       note(place, "[\(form.name)] once more than can be: expected \(limit)")
     }
     if counts[form.name, default: 0] > form.most { return }
 
-    let rest = trimmed(wordEnd..<inside.upperBound)
     var name = ""
+    var isAgain = false
     if form.hasName {
       let isQuoted = rest.count >= 2 && text[rest].first == UInt8(ascii: "\"") && text[rest].last == UInt8(ascii: "\"")
       let bare = isQuoted ? rest.lowerBound + 1..<rest.upperBound - 1 : rest
@@ -183,13 +214,26 @@ struct SectionScanner {
           "[\(form.name) \(shown(text[rest]))]: expected a name of at most \(mostNameBytes) letters, digits, '-', '_' "
             + "and '.'")
       } else if let first = sections.first(where: { $0.form.name == form.name && $0.name == name }) {
-        note(place, "[\(form.name) \"\(name)\"] again, the first is in line \(first.place.line): expected another name")
+        note(place, "[\(form.name) \"\(name)\"] again, the first is in \(line(first.latest)): expected another name")
+        isAgain = true
       }
     } else if !rest.isEmpty {
       note(place, "[\(shown(text[inside]))]: expected [\(form.name)], which has no name")
     }
-    sections.append(Section(form: form, name: name, place: place))
+    sections.append(Section(form: form, name: name, place: place, latest: place))
+    // What it lacks may be what the first one has.
+    sections[sections.count - 1].isDoubtful = isAgain && current > 0
     target = .section(sections.count - 1)
+  }
+
+  /// The section of an earlier text that this header goes on with; `rest` is what follows its first word.
+  private func known(_ form: SectionForm, _ rest: Range<Int>) -> Int? {
+    let index = sections.firstIndex { section in
+      guard section.form.name == form.name else { return false }
+      if !form.hasName { return rest.isEmpty }
+      return text[rest].elementsEqual("\"\(section.name)\"".utf8)
+    }
+    return index.flatMap { sections[$0].latest.text < current ? $0 : nil }
   }
 
   // MARK: Keys
@@ -231,8 +275,12 @@ struct SectionScanner {
       if let meant = hint.meant { sections[index].excused.insert(meant) }
       return note(start, "unknown key '\(shown(text[key]))' in [\(form.name)]; \(hint.text)")
     }
+    // What earlier texts say of it, in whatever way, holds no longer.
+    if let first = sections[index].entries.first, first.place.text < current {
+      sections[index].entries.removeAll { [current] in $0.place.text < current && $0.form.subject == setting.subject }
+    }
     if !setting.isList, let first = sections[index].entries.first(where: { $0.form.name == setting.name }) {
-      return note(start, "\(setting.name) again, the first is in line \(first.place.line): expected it once")
+      return note(start, "\(setting.name) again, the first is in \(line(first.place)): expected it once")
     }
     if value.isEmpty {
       sections[index].excused.insert(setting.name)

@@ -19,16 +19,32 @@ public enum ControlClient {
   private static let mostBytes = 64 << 20
   /// More than the gateway takes to give up.
   private static let patienceSeconds = 5
+  /// Two name servers, asked twice each.
+  private static let slowPatienceSeconds = 60
 
-  /// GET of a page: `/v1/status`; as JSON, or as tables.
-  public static func get(_ page: String, at path: String, asText: Bool) throws(ControlFailure) -> ControlAnswer {
+  /// GET of a page: `/v1/status`, with its query's names and values; as JSON, or as tables.
+  public static func get(
+    _ page: String, _ query: [(name: String, value: String)] = [], at path: String, asText: Bool
+  ) throws(ControlFailure) -> ControlAnswer {
+    let members = query.map { "\($0.name)=\(Query.encoded($0.value))" }.joined(separator: "&")
+    return try ask("GET", members.isEmpty ? page : "\(page)?\(members)", at: path, asText: asText, patienceSeconds)
+  }
+
+  /// POST of a wish, `/v1/reload`, without a body. It may take as long as a name server needs to be given up.
+  public static func post(_ page: String, at path: String, asText: Bool) throws(ControlFailure) -> ControlAnswer {
+    try ask("POST", page, at: path, asText: asText, slowPatienceSeconds)
+  }
+
+  private static func ask(
+    _ method: String, _ page: String, at path: String, asText: Bool, _ patienceSeconds: Int
+  ) throws(ControlFailure) -> ControlAnswer {
     let descriptor = try ControlSocket.connect(to: path)
     defer { close(descriptor) }
     var patience = timeval(tv_sec: patienceSeconds, tv_usec: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
     setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
     let accept = asText ? "text/plain" : "application/json"
-    let request = "GET \(page) HTTP/1.0\r\nHost: hawser\r\nAccept: \(accept)\r\n\r\n"
+    let request = "\(method) \(page) HTTP/1.0\r\nHost: hawser\r\nAccept: \(accept)\r\n\r\n"
     guard send(descriptor, request, request.utf8.count, Int32(MSG_NOSIGNAL)) == request.utf8.count else {
       throw .failed("ask the gateway at", path: path, errno: errno)
     }

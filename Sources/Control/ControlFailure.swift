@@ -9,6 +9,8 @@ public enum ControlFailure: Error, Equatable, CustomStringConvertible {
   case notASocket(path: String)
   case pathTooLong(path: String)
   case noServer(path: String)
+  /// Over TCP, in a sentence.
+  case remote(String)
   /// Somebody answered, but no gateway.
   case strange(path: String)
   case nobody(path: String)
@@ -28,6 +30,7 @@ public enum ControlFailure: Error, Equatable, CustomStringConvertible {
     case .pathTooLong(let path): return "\(path) is longer than the 107 bytes that a socket's path can have"
     case .noServer(let path):
       return "cannot serve \(path): the system refuses a thread or a descriptor; raise the limits (ulimit -n, -u)"
+    case .remote(let sentence): return sentence
     case .strange(let path): return "what answers on \(path) is no gateway"
     case .nobody(let path):
       return "no gateway runs here: nobody listens on \(path); start one with hawser gateway --config FILE"

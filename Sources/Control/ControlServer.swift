@@ -1,90 +1,185 @@
-//  ControlServer.swift — a running gateway's answers: HTTP/1.1 with JSON on a Unix socket.
+//  ControlServer.swift — a running gateway's answers: HTTP/1.1 with JSON on a Unix socket, and where it is wanted on
+//  TCP.
 //
 //      curl --unix-socket /run/hawser/hawser0.sock http://hawser/v1/status
+//      curl -H "Authorization: Bearer $TOKEN" https://gateway:8470/v1/status
 //
 //  Every answer is JSON; who accepts only `text/plain` gets the tables that `hawser status` prints, made from the same
 //  snapshot, so that a program and its user never see two states. What is not there is 404, what is not read is 405,
-//  a gateway that does not answer in time is 503, and each says so in a sentence.
+//  a gateway that does not answer in time is 503, and each says so in a sentence. The pages are in ControlPages.
+//
+//  There are three doors. The Unix socket is for whom the file's mode lets in. TCP wants a token, whatever the page,
+//  but for the page of a browser, in which nothing is told before somebody has typed the token in; it is for loopback,
+//  or for HTTPS, and the configuration holds to that. The third is for a monitoring system and leads to the metrics
+//  only.
+//
+//  Tokens are compared by their hashes, all 32 bytes in any case (TokenHash): what a guess has in common with the right
+//  one cannot be measured.
 
+import Crypto
 import Glibc
-import HTTP
-import Primitives
+public import HTTP
+public import Primitives
+public import Sealing
 import Status
 
 public struct ControlServer: ~Copyable {
-  private let server: HTTPServer
-  private let path: String
+  /// TCP, for whoever shows the token.
+  public struct Remote: Sendable {
+    public var listen: [Endpoint]
+    public var token: TokenHash
+    /// Then it is HTTPS.
+    public var identity: HTTPIdentity?
 
-  private init(server: consuming HTTPServer, path: String) {
-    self.server = server
+    public init(listen: [Endpoint], token: TokenHash, identity: HTTPIdentity?) {
+      self.listen = listen
+      self.token = token
+      self.identity = identity
+    }
+  }
+
+  /// Where somebody came in.
+  enum Door: Sendable {
+    case socket
+    case remote(TokenHash)
+    case metrics
+  }
+
+  /// What all doors lead to.
+  public struct House: Sendable {
+    let board: StatusBoard
+    let events: EventBoard
+    /// nil: nobody here changes anything.
+    let actions: ControlActions?
+
+    public init(board: StatusBoard, events: EventBoard, actions: ControlActions? = nil) {
+      self.board = board
+      self.events = events
+      self.actions = actions
+    }
+  }
+
+  private let servers: HTTPServers
+  private let path: String
+  /// Where it listens over TCP, with the ports that the kernel chose.
+  public let remoteEndpoints: [Endpoint]
+  public let metricsEndpoints: [Endpoint]
+
+  private init(servers: HTTPServers, path: String, remote: [Endpoint], metrics: [Endpoint]) {
+    self.servers = servers
     self.path = path
+    remoteEndpoints = remote
+    metricsEndpoints = metrics
   }
 
   /// Serves on this path until the value is gone; a second gateway is refused, a dead one's socket is replaced.
-  public static func start(at path: String, board: StatusBoard) throws(ControlFailure) -> ControlServer {
+  public static func start(
+    at path: String, _ house: House, remote: Remote? = nil, metrics: [Endpoint] = []
+  ) throws(ControlFailure) -> ControlServer {
+    let servers = HTTPServers()
+    var remoteEndpoints: [Endpoint] = []
+    var metricsEndpoints: [Endpoint] = []
+    // TCP first: a port that is taken must not cost another gateway's socket.
+    do throws(HTTPFailure) {
+      if let remote {
+        for endpoint in remote.listen {
+          remoteEndpoints.append(try serve(endpoint, .remote(remote.token), remote.identity, house, servers))
+        }
+      }
+      for endpoint in metrics { metricsEndpoints.append(try serve(endpoint, .metrics, nil, house, servers)) }
+    } catch {
+      servers.end()
+      throw .remote("\(error)")
+    }
     let descriptor = try ControlSocket.listen(at: path)
-    guard let server = HTTPServer.start(listening: descriptor, handler: { answer($0, board) }) else {
+    let server = HTTPServer.start(listening: descriptor, isSlow: isSlow, handler: { answer($0, at: .socket, house) })
+    guard let server else {
       unlink(path)
       throw .noServer(path: path)
     }
-    return ControlServer(server: server, path: path)
+    servers.add(server)
+    return ControlServer(servers: servers, path: path, remote: remoteEndpoints, metrics: metricsEndpoints)
   }
 
   // The name goes before the server does, so that nobody finds a socket without a gateway.
-  deinit { unlink(path) }
-
-  private struct Page: Sendable {
-    let json: @Sendable (StatusSnapshot) -> String
-    let text: @Sendable (StatusSnapshot) -> String
+  deinit {
+    unlink(path)
+    servers.end()
   }
 
-  private static let pages: KeyValuePairs<String, Page> = [
-    "/v1/status": Page(json: { $0.json() }, text: { $0.text() }),
-    "/v1/peers": Page(json: { $0.peersJSON() }, text: { $0.peersText() }),
-    "/v1/paths": Page(json: { $0.pathsJSON() }, text: { $0.pathsText() }),
-    "/healthz": Page(json: { $0.healthJSON() }, text: { $0.healthText() }),
-  ]
+  private static func serve(
+    _ endpoint: Endpoint, _ door: Door, _ identity: HTTPIdentity?, _ house: House, _ servers: HTTPServers
+  ) throws(HTTPFailure) -> Endpoint {
+    let descriptor = try ListeningSocket.open(endpoint)
+    let bound = Endpoint(endpoint.address, port: ListeningSocket.port(of: descriptor), scope: endpoint.scope)
+    if let identity {
+      servers.add(
+        try HTTPServer.start(listening: descriptor, identity: identity, isSlow: isSlow) { answer($0, at: door, house) })
+      return bound
+    }
+    guard let server = HTTPServer.start(listening: descriptor, isSlow: isSlow, handler: { answer($0, at: door, house) })
+    else { throw HTTPFailure("cannot serve \(bound): no thread or no descriptor is left; raise the limits (ulimit)") }
+    servers.add(server)
+    return bound
+  }
 
-  private static func answer(_ request: HTTPRequest, _ board: StatusBoard) -> HTTPResponse {
-    let asText = wantsText(request.accept)
+  /// To write ten thousand flows takes a tenth of a second, and to ask a name server some: others do not wait for it.
+  private static let isSlow: HTTPServer.Slowness = { ["/v1/flows", "/v1/why", "/v1/reload"].contains($0.path) }
+
+  // MARK: Answering
+
+  static func answer(_ request: HTTPRequest, at door: Door, _ house: House) -> HTTPResponse {
+    let asText = request.accept?.hasPrefix("text/plain") == true
     func refusal(_ status: Int, _ sentence: String) -> HTTPResponse {
       if asText { return HTTPResponse(status: status, type: "text/plain; charset=utf-8", body: sentence + "\n") }
       let body = JSONText.object { $0.member("error", sentence) }
       return HTTPResponse(status: status, type: "application/json", body: body + "\n")
     }
-    guard let page = pages.first(where: { $0.key == request.path })?.value else {
-      let known = pages.map(\.key).joined(separator: ", ")
+    let page = ControlPages.all.first { $0.path == request.path && $0.isBehind(door) }
+    if let objection = objection(to: request, at: door, page) {
+      var response = refusal(401, objection)
+      response.headers = [("WWW-Authenticate", "Bearer")]
+      return response
+    }
+    guard let page else {
+      let known = ControlPages.all.filter { $0.isBehind(door) }.map(\.path).joined(separator: ", ")
       return refusal(404, "there is no \(shortened(request.path)) here; there are \(known)")
     }
-    guard request.method == "GET" || request.method == "HEAD" else {
-      var response = refusal(405, "\(shortened(request.method)) changes nothing here; use GET")
-      response.headers = [("Allow", "GET, HEAD")]
+    guard page.methods.contains(request.method) else {
+      let use = page.methods.first ?? "GET"
+      let sentence = "\(shortened(request.method)) \(use == "GET" ? "changes" : "shows") nothing here; use \(use)"
+      var response = refusal(405, sentence)
+      response.headers = [("Allow", page.methods.joined(separator: ", "))]
       return response
     }
     if request.hasBody { return refusal(413, "a request has no body here") }
-    guard let snapshot = board.ask() else {
+    let asked = ControlRequest(
+      query: Query(request.query), accept: request.accept, asText: asText, isHead: request.method == "HEAD",
+      who: request.client.map { "\($0)" } ?? "the control socket",
+      lastEvent: request.lastEventID.flatMap { UInt64($0) }, house: house)
+    switch page.answer(asked) {
+    case .refused(let status, let sentence): return refusal(status, sentence)
+    case .silent:
       return refusal(503, "the gateway has not answered for a second; it is overloaded, or it hangs")
+    case .other(let response): return response
+    case .body(let body, let verdict, let status):
+      let type = asText ? "text/plain; charset=utf-8" : "application/json"
+      var response = HTTPResponse(status: status, type: type, body: asText ? body : body + "\n")
+      // It travels in a header too, so that a client need not read JSON to know its exit code.
+      response.headers = [(ControlClient.verdictHeader, verdict.rawValue)]
+      return response
     }
-    // Who asks whether it is healthy looks at the status first.
-    let status = request.path == "/healthz" && snapshot.verdict == .down ? 503 : 200
-    if asText {
-      return HTTPResponse(
-        status: status, type: "text/plain; charset=utf-8", body: page.text(snapshot), verdict: snapshot.verdict)
-    }
-    return HTTPResponse(
-      status: status, type: "application/json", body: page.json(snapshot) + "\n", verdict: snapshot.verdict)
   }
 
-  /// Browsers and curl accept everything, and get JSON.
-  private static func wantsText(_ accept: String?) -> Bool { accept?.hasPrefix("text/plain") == true }
+  /// Why whoever asks is not let in; nil: he is. What is not there is not told to strangers either.
+  private static func objection(to request: HTTPRequest, at door: Door, _ page: ControlPage?) -> String? {
+    guard case .remote(let token) = door, page?.isOpen != true else { return nil }
+    guard let shown = BearerToken.bytes(request.authorization) else {
+      return "a token is needed: Authorization: Bearer TOKEN, with the Token of [Control]"
+    }
+    let hash = shown.withUnsafeBytes { TokenHash(SHA256.hash($0)) }
+    return hash?.isSame(as: token) == true ? nil : "this token is not the one of [Control]"
+  }
 
   private static func shortened(_ text: String) -> String { text.count > 60 ? text.prefix(60) + "…" : text }
-}
-
-extension HTTPResponse {
-  /// The verdict travels in a header too, so that a client need not read JSON to know its exit code.
-  fileprivate init(status: Int, type: String, body: String, verdict: StatusSnapshot.Verdict) {
-    self.init(status: status, type: type, body: body)
-    headers = [(ControlClient.verdictHeader, verdict.rawValue)]
-  }
 }

@@ -13,7 +13,7 @@ import Status
 struct Advised {
   private let consultation: Consultation
   private let client: OracleClient
-  /// Of the advised peers: their places in the configuration, and their names.
+  /// Of the advised peers: their places in the engine, and their names.
   private let peers: [(place: Int, name: String)]
   /// Relays of the file, which have the first places.
   private let named: Int
@@ -24,10 +24,13 @@ struct Advised {
 
   /// nil when the file has no oracle.
   static func begin(
-    _ configuration: GatewayConfiguration, at now: Instant, wake: @escaping @Sendable () -> Void
+    _ configuration: GatewayConfiguration, place: (GatewayConfiguration.Peer) -> Int?, at now: Instant,
+    wake: @escaping @Sendable () -> Void
   ) throws(GatewayFailure) -> Advised? {
     guard let client = configuration.oracle else { return nil }
-    let peers = configuration.peers.enumerated().filter { !$1.endpoints.isEmpty }.map { (place: $0, name: $1.name) }
+    let peers = configuration.peers.filter { !$0.endpoints.isEmpty }.compactMap { peer in
+      place(peer).map { (place: $0, name: peer.name) }
+    }
     var settings = AdviceSettings(name: client.name, peers: peers.map(\.name))
     settings.paths = client.paths
     settings.objective =

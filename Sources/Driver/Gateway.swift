@@ -6,7 +6,7 @@
 
 import Advice
 public import Configuration
-import Control
+public import Control
 import Crypto
 import Engine
 import Glibc
@@ -17,6 +17,7 @@ import Parity
 public import Primitives
 import Ring
 import Sealing
+public import Service
 import Status
 import Underlay
 import VNIC
@@ -38,19 +39,31 @@ public enum Gateway {
     /// Names of peers that have no address yet: they are asked again.
     public var unresolved: [EndpointName]
     public var version: String
+    /// Who may ask over TCP, and who we are there.
+    public var remoteControl: ControlServer.Remote?
+    /// Reads all of it again; nil: there is nothing to read.
+    public var reread: (@Sendable () -> Reading)?
     /// One line an event.
-    public var log: @Sendable (String) -> Void
+    public var log: Log
 
     public init(
       _ configuration: GatewayConfiguration, endpoints: [[Endpoint]], unresolved: [EndpointName] = [], version: String,
-      log: @escaping @Sendable (String) -> Void
+      reread: (@Sendable () -> Reading)? = nil, log: Log
     ) {
       self.configuration = configuration
       self.endpoints = endpoints
       self.unresolved = unresolved
       self.version = version
+      self.reread = reread
       self.log = log
     }
+  }
+
+  /// What comes of reading a configuration again.
+  public enum Reading: Sendable {
+    case plan(Setup)
+    /// All of them.
+    case mistakes([String])
   }
 
   /// Where a peer can be found, once its name has an address.
@@ -76,37 +89,64 @@ public enum Gateway {
   public static func run(_ setup: Setup) throws(GatewayFailure) {
     let waker = try attempt { () throws(RingFailure) in try RingWaker() }
     let stop = StopSignal(waker)
-    var loop = try open(setup, waker)
+    let log = setup.log
+    let written = setup
+    var setup = setup
+    var uplinking = try Uplinking(setup.configuration, setup.endpoints, wake: { waker.wake() })
+    setup.configuration = written.configuration.expanded(over: uplinking.facts)
+    var loop = try open(setup, &uplinking)
+    uplinking.follow(
+      setup.configuration, setup.endpoints, everyUplink: written.configuration.hasEvery, &loop, isStart: true,
+      log: { log(.interface, $0) })
     let board = StatusBoard(wake: { waker.wake() })
+    guard let events = EventBoard() else {
+      throw GatewayFailure("there is no thread or no descriptor left: raise the limits (ulimit -u, -n)")
+    }
+    let reload = Reload(setup.reread, log: setup.log, wake: { waker.wake() })
     let control = try attempt { () throws(ControlFailure) in
-      try ControlServer.start(at: setup.configuration.controlSocket, board: board)
+      try ControlServer.start(
+        at: setup.configuration.controlSocket,
+        ControlServer.House(board: board, events: events, actions: ControlActions(reload)),
+        remote: setup.remoteControl, metrics: setup.configuration.metricsListen)
     }
     loop.watch(waker)
     loop.engine.start(at: loop.now)
     useRelays(setup, &loop)
-    var advised = try Advised.begin(setup.configuration, at: loop.now, wake: { waker.wake() })
-    let clerk = Clerk(setup, startedAt: loop.now)
-    clerk.tellStart(of: loop)
-    var endpoints = setup.endpoints
-    let inquiry = Inquiry.start(setup.unresolved, wake: { waker.wake() })
-    var keeper = BudgetKeeper(interface: setup.configuration.interface, log: setup.log)
+    var house = try Household(
+      setup, as: written.configuration, uplinking, events, at: loop.now, wake: { waker.wake() })
+    house.clerk.tellStart(of: loop)
+    for endpoint in control.remoteEndpoints {
+      let scheme = setup.remoteControl?.identity == nil ? "http" : "https"
+      log(.socketOpened, "control: \(scheme)://\(endpoint), with a token")
+    }
+    for endpoint in control.metricsEndpoints { log(.socketOpened, "metrics: http://\(endpoint)/metrics") }
+    var keeper = BudgetKeeper(interface: setup.configuration.interface, log: { log(.budgetNotKept, $0) })
+    var heartbeat = Heartbeat(at: loop.now)
+    ServiceManager.ready("\(setup.configuration.interface): up")
     while !stop.isRequested {
+      heartbeat.beat(at: loop.now)
+      loop.alarm = heartbeat.deadline
       let isWoken = loop.turn()
       if loop.engine.hasBudgets { keeper.keep(&loop) }
       if isWoken {
-        advised?.serve(&loop, log: setup.log)
-        if board.isAsked { board.publish(clerk.snapshot(of: loop, advised)) }
-        for answer in inquiry?.take() ?? [] {
-          endpoints[answer.name.peer] += answer.endpoints
-          loop.engine.setEndpoints(endpoints[answer.name.peer], ofPeer: answer.name.peer, at: loop.now)
-          clerk.tell(answer)
+        if stop.takeHangup() { reload.begin(for: "SIGHUP") }
+        if let plan = reload.takePlan() {
+          house.clerk.tellEvents(of: &loop)
+          reload.answer(house.follow(plan, &loop))
         }
+        house.look(&loop)
+        house.advised?.serve(&loop, log: { log(.oracle, $0) })
+        house.takeAddresses(&loop)
       }
-      clerk.tellEvents(of: &loop)
+      if board.isAsked || house.clerk.isBusy { house.clerk.answer(board, of: loop, house.advised) }
+      loop.isHurried = house.clerk.isBusy
+      house.keepSockets(&loop)
+      house.clerk.tellEvents(of: &loop)
     }
-    advised?.end()
+    ServiceManager.stopping()
+    house.end()
     keeper.end(&loop)
-    clerk.tellEnd()
+    house.clerk.tellEnd()
     _ = consume control
   }
 
@@ -115,22 +155,24 @@ public enum Gateway {
 
   /// For each socket that leads over a relay the path whose interface it uses. A path with a limit has none, since it
   /// could not keep it.
-  private static func slots(_ configuration: GatewayConfiguration) -> [Int] {
+  static func slots(_ configuration: GatewayConfiguration) -> [Int] {
     let each = configuration.oracle == nil ? configuration.relays.count : AdviceSettings.places
     let paths = configuration.paths.indices.filter { configuration.paths[$0].limit == nil }
     return Array((0..<each).flatMap { _ in paths }.prefix(mostSlots))
   }
 
   /// Relays that the operator named serve all peers whose address is known, in the order of the file.
-  private static func useRelays(_ setup: Setup, _ loop: inout GatewayLoop) {
+  static func useRelays(_ setup: Setup, _ loop: inout GatewayLoop) {
     let relays = Array(setup.configuration.relays.indices)
     if relays.isEmpty { return }
-    for (index, peer) in setup.configuration.peers.enumerated() where !peer.endpoints.isEmpty {
-      loop.engine.setRelays(relays, ofPeer: index, at: loop.now)
+    for peer in setup.configuration.peers where !peer.endpoints.isEmpty {
+      if let place = loop.engine.place(ofPeer: peer.publicKey) {
+        loop.engine.setRelays(relays, ofPeer: place, at: loop.now)
+      }
     }
   }
 
-  private static func open(_ setup: Setup, _ waker: RingWaker) throws(GatewayFailure) -> GatewayLoop {
+  private static func open(_ setup: Setup, _ uplinking: inout Uplinking) throws(GatewayFailure) -> GatewayLoop {
     let configuration = setup.configuration
     let cryptography = try attempt { () throws(CryptographyFailure) in try LibraryCryptography.make() }
     guard let key = configuration.privateKey.secret else {
@@ -147,61 +189,27 @@ public enum Gateway {
       try Engine.make(settings, identity: identity, erasure: ReedSolomon.code, memory: memory.engine)
     }
     var ring = try attempt { () throws(RingFailure) in
-      try Ring.make(
-        entries: 1024, completions: 4096, bufferGroups: configuration.paths.count + slots(configuration).count + 1)
+      try Ring.make(entries: 1024, completions: 4096, bufferGroups: LocalPlaces.count + 1)
     }
-    let sockets = try openSockets(configuration, in: &ring)
+    var doors: [Door] = []
+    for (place, name) in engine.wantedSockets {
+      guard let path = configuration.paths.first(where: { $0.name == name }), uplinking.canOpen(path) else { continue }
+      doors.append(try Door(place, of: path, configuration))
+      uplinking.note(place, path)
+    }
     let device = try attempt { () throws(InterfaceFailure) in
-      try VirtualInterface.bringUp(
+      try KeptInterface.bringUp(
         VirtualInterface.Settings(
           name: configuration.interface, addresses: configuration.addresses, mtu: Int(configuration.mtu.value),
-          routes: configuration.routes == .auto ? configuration.peers.flatMap(\.allowedIPs) : []))
+          routes: configuration.wantedRoutes), log: setup.log)
     }
     let packets = try buffers(GatewayLoop.packetBuffers, GatewayLoop.packetLength, in: &ring)
-    return GatewayLoop(
-      ring: ring, engine: engine, device: device, packets: packets, sockets: sockets, memory: memory, at: now)
+    var loop = GatewayLoop(ring: ring, engine: engine, device: device, packets: packets, memory: memory, at: now)
+    for door in doors { try loop.open(door) }
+    return loop
   }
 
-  private static func openSockets(
-    _ configuration: GatewayConfiguration, in ring: inout Ring
-  ) throws(GatewayFailure) -> FixedArray<PathSocket> {
-    var opened: [OpenedSocket] = []
-    for path in configuration.paths {
-      if let address = path.bind, !UDPSocket.isOurs(address) {
-        throw GatewayFailure(
-          "Path \"\(path.name)\": Bind = \(address) is no address of this machine; "
-            + "look with `ip address show dev \(path.interface)`")
-      }
-      let socket = try attempt { () throws(UnderlayFailure) in
-        try UDPSocket.open(interface: path.interface, port: path.port ?? configuration.listenPort ?? 0)
-      }
-      let buffers = try buffers(GatewayLoop.socketBuffers, ReceivedDatagrams.bufferLength, in: &ring)
-      opened.append(OpenedSocket(PathSocket(socket, buffers: buffers)))
-    }
-    for path in slots(configuration) {
-      let interface = configuration.paths[path].interface
-      let socket = try attempt { () throws(UnderlayFailure) in try UDPSocket.open(interface: interface, port: 0) }
-      let buffers = try buffers(GatewayLoop.socketBuffers, ReceivedDatagrams.bufferLength, in: &ring)
-      opened.append(OpenedSocket(PathSocket(socket, buffers: buffers)))
-    }
-    return FixedArray(count: opened.count) { opened[$0].take() }
-  }
-
-  /// A socket until all are open: lists cannot hold what cannot be copied.
-  private final class OpenedSocket {
-    private var socket: PathSocket?
-
-    init(_ socket: consuming PathSocket) { self.socket = consume socket }
-
-    func take() -> PathSocket {
-      guard let socket = socket.take() else { preconditionFailure("a socket is taken once") }
-      return socket
-    }
-  }
-
-  private static func buffers(
-    _ count: Int, _ length: Int, in ring: inout Ring
-  ) throws(GatewayFailure) -> BufferPool {
+  static func buffers(_ count: Int, _ length: Int, in ring: inout Ring) throws(GatewayFailure) -> BufferPool {
     do throws(RingFailure) {
       if let pool = try BufferPool.make(count: count, length: length, in: &ring) { return pool }
     } catch {
@@ -210,7 +218,7 @@ public enum Gateway {
     throw GatewayFailure("there is not enough memory: raise the process's limits (ulimit -v)")
   }
 
-  private static func settings(_ setup: Setup, at now: Instant) throws(GatewayFailure) -> GatewaySettings {
+  static func settings(_ setup: Setup, at now: Instant) throws(GatewayFailure) -> GatewaySettings {
     var wall = timespec()
     clock_gettime(CLOCK_REALTIME, &wall)
     let nanoseconds = UInt64(wall.tv_sec) * 1_000_000_000 + UInt64(wall.tv_nsec)
@@ -225,12 +233,14 @@ public enum Gateway {
     settings.paths = try setup.configuration.paths.map { path throws(GatewayFailure) in
       var known = LocalPath(name: path.name, weight: path.weight, mtu: try mtu(of: path), address: path.bind)
       known.setPolicy(path)
+      known.end = "\(path.interface) \(path.port ?? setup.configuration.listenPort ?? 0)"
       known.used = records.first { $0.path == path.name }
       return known
     }
     for path in slots(setup.configuration) {
       var slot = settings.paths[path]
       slot.carrier = path
+      slot.end = ""
       // What it carries is billed to its path.
       slot.budget = nil
       slot.used = nil
@@ -276,12 +286,12 @@ public enum Gateway {
         "Path \"\(path.name)\": \(path.interface) carries packets of \(link.mtu) bytes, and a path needs "
           + "\(leastPathMTU): `ip link set \(path.interface) mtu \(leastPathMTU)`, or leave the path out")
     }
-    throw GatewayFailure(
-      "Path \"\(path.name)\": there is no interface \(path.interface); look with `ip link`, or start when it is there")
+    // It waits for its interface, which says it then.
+    return 1_500
   }
 
   /// Whatever an edge throws is a sentence already.
-  private static func attempt<Result: ~Copyable, Failure: Error>(
+  static func attempt<Result: ~Copyable, Failure: Error>(
     _ body: () throws(Failure) -> Result
   ) throws(GatewayFailure) -> Result {
     do throws(Failure) {
@@ -290,4 +300,9 @@ public enum Gateway {
       throw GatewayFailure("\(error)")
     }
   }
+}
+
+extension GatewayConfiguration {
+  /// What goes through the virtual interface besides its own networks.
+  var wantedRoutes: [IPPrefix] { routes == .auto ? peers.flatMap(\.allowedIPs) : [] }
 }

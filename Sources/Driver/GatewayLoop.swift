@@ -44,6 +44,7 @@ struct GatewayLoop: ~Copyable {
     case written
     case answered
     case woken
+    case cancelled
   }
 
   /// Of super-packets: 1 MB, which a second-level cache holds together with what is made of it.
@@ -60,11 +61,14 @@ struct GatewayLoop: ~Copyable {
 
   var ring: Ring
   var engine: Engine
-  let device: VirtualInterface
+  var device: VirtualInterface
   private let descriptor: Int32
   private let memory: LoopMemory
   var packets: BufferPool
-  var sockets: FixedArray<PathSocket>
+  /// By place, see `LocalPlaces`.
+  var sockets = FixedArray<PathSocket>(count: LocalPlaces.count) { _ in PathSocket() }
+  /// Places whose sockets are being closed.
+  private var closing: UInt32 = 0
   var messages: SendMessages
   /// How many bytes of each batch the kernel has taken or refused. All of it at once, unless an interface takes
   /// datagrams only one by one.
@@ -75,12 +79,16 @@ struct GatewayLoop: ~Copyable {
   static let mostDeliveries = 256
 
   private var isReading = false
+  /// There is more to do than what comes: the next turn does not sleep.
+  var isHurried = false
   private var meanLength = GatewayLoop.smallLength
   var now: Instant
+  /// Whoever else has something to do between two turns, and when.
+  var alarm: Instant?
 
   init(
     ring: consuming Ring, engine: consuming Engine, device: consuming VirtualInterface, packets: consuming BufferPool,
-    sockets: consuming FixedArray<PathSocket>, memory: consuming LoopMemory, at now: Instant
+    memory: consuming LoopMemory, at now: Instant
   ) {
     let bytes = UnsafeMutablePointer<Int>.allocate(capacity: GatewayLoop.mostBatches)
     bytes.initialize(repeating: 0, count: GatewayLoop.mostBatches)
@@ -95,7 +103,6 @@ struct GatewayLoop: ~Copyable {
     self.device = device
     self.memory = memory
     self.packets = packets
-    self.sockets = sockets
     self.now = now
     messages = SendMessages(capacity: 4 * GatewayLoop.mostBatches)
     handed = bytes
@@ -112,7 +119,9 @@ struct GatewayLoop: ~Copyable {
   /// One turn. Returns true when somebody woke us.
   mutating func turn() -> Bool {
     prepare()
-    let timeout = engine.deadline.map { max(.zero, $0 - now) }
+    var wakeAt = engine.deadline
+    if let alarm, wakeAt.map({ alarm < $0 }) ?? true { wakeAt = alarm }
+    let timeout = isHurried ? .zero : wakeAt.map { max(.zero, $0 - now) }
     ring.wait(timeout: timeout)
     now = MonotonicClock.now
     var isWoken = false
@@ -124,6 +133,7 @@ struct GatewayLoop: ~Copyable {
       case .written: deliveryWritten(completion)
       case .answered: engine.answered(UInt8(truncatingIfNeeded: completion.tag.number))
       case .woken: isWoken = true
+      case .cancelled: break
       case nil: preconditionFailure("a completion that nobody asked for")
       }
     }
@@ -148,11 +158,10 @@ struct GatewayLoop: ~Copyable {
     let index = Int(completion.tag.place)
     if !completion.isRepeating { sockets[index].isReading = false }
     guard let number = completion.buffer else { return }
-    sockets[index].buffers.taken()
-    defer { sockets[index].buffers.giveBack(number) }
-    guard completion.result > 0 else { return }
-    let bytes = UnsafeMutableRawBufferPointer(
-      rebasing: sockets[index].buffers[number][..<Int(completion.result)])
+    sockets[index].buffers?.taken()
+    defer { sockets[index].buffers?.giveBack(number) }
+    guard completion.result > 0, let buffer = sockets[index].buffers?[number] else { return }
+    let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(completion.result)])
     guard let datagrams = ReceivedDatagrams(bytes), !datagrams.isTruncated else { return }
     let route = Route(socket: UInt8(index), remote: datagrams.source, local: datagrams.destination)
     engine.receive(
@@ -186,6 +195,7 @@ struct GatewayLoop: ~Copyable {
       _ = sockets[index].waiting.popFirst()
       engine.sent(first, wasTaken: !hasFailed[Int(first)])
     }
+    if sockets[index].isClosing { dropWaiting(index) }
   }
 
   private mutating func deliveryWritten(_ completion: Completion) {
@@ -200,7 +210,13 @@ struct GatewayLoop: ~Copyable {
     while let number = engine.nextBatch() {
       handed[Int(number)] = 0
       hasFailed[Int(number)] = false
-      sockets[Int(engine.batch(number).route.socket)].waiting.append(number)
+      let index = Int(engine.batch(number).route.socket)
+      // It was made while the socket was still there.
+      if !sockets[index].isOpen {
+        engine.sent(number, wasTaken: false)
+        continue
+      }
+      sockets[index].waiting.append(number)
     }
     for index in sockets.indices where sockets[index].inFlight == 0 && !sockets[index].waiting.isEmpty { send(index) }
     while let delivery = engine.nextDelivery() {
@@ -252,37 +268,52 @@ struct GatewayLoop: ~Copyable {
   private mutating func send(_ message: SendMessage, _ index: Int, isLinked: Bool) {
     sockets[index].inFlight += 1
     ring.send(
-      message.header, on: sockets[index].socket.descriptor, mayWait: true, isLinked: isLinked,
+      message.header, on: sockets[index].descriptor, mayWait: true, isLinked: isLinked,
       tag: Tag(Kind.sent, number: message.number, place: UInt32(index)))
   }
 
-  mutating func watch(_ waker: RingWaker) { ring.watch(waker, tag: Tag(Kind.woken)) }
-}
+  // MARK: Sockets
 
-/// A local path's socket and what it reads into.
-struct PathSocket: ~Copyable {
-  let socket: UDPSocket
-  var buffers: BufferPool
-  var segmentation = SegmentationOffload()
-  var isReading = false
-  var lastError: Int32?
-  /// Batches that are to leave here, in order; the first ones may be with the kernel.
-  var waiting = RingBuffer<UInt16>(minimumCapacity: GatewayLoop.mostBatches)
-  /// Sends of the chain that is with the kernel.
-  var inFlight = 0
-
-  init(_ socket: consuming UDPSocket, buffers: consuming BufferPool) {
-    self.socket = socket
-    self.buffers = buffers
+  /// Everything that waits at a socket that is closed.
+  private mutating func dropWaiting(_ index: Int) {
+    if sockets[index].inFlight > 0 { return }
+    while let number = sockets[index].waiting.popFirst() { engine.sent(number, wasTaken: false) }
   }
 
-  mutating func lend(to ring: inout Ring, _ index: Int) {
-    buffers.lend(upTo: buffers.count, to: &ring)
-    if !isReading && buffers.lent > 0 {
-      isReading = true
-      ring.receive(
-        socket.descriptor, into: buffers.group, layout: ReceivedDatagrams.layout,
-        tag: Tag(GatewayLoop.Kind.datagrams, place: UInt32(index)))
+  mutating func close(_ place: Int) {
+    guard sockets[place].isOpen else { return }
+    sockets[place].beginClosing(in: &ring, place)
+    dropWaiting(place)
+    closing |= 1 << UInt32(place)
+  }
+
+  /// Sockets that nobody wants are closed, and their places given back when nothing of them is left. True when one was.
+  mutating func releaseSockets() -> Bool {
+    var isFree = false
+    while let place = engine.nextClosing(at: now) {
+      close(place)
+      if !sockets[place].isClosing {
+        engine.closed(place)
+        isFree = true
+      }
     }
+    while let place = nextClosed() {
+      if !engine.isLeaving(place) { continue }
+      engine.closed(place)
+      isFree = true
+    }
+    return isFree
   }
+
+  /// A place whose socket has gone since the last call, and nothing of it is left.
+  mutating func nextClosed() -> Int? {
+    if closing == 0 { return nil }
+    for place in sockets.indices where closing & 1 << UInt32(place) != 0 && sockets[place].hasJustClosed() {
+      closing &= ~(1 << UInt32(place))
+      return place
+    }
+    return nil
+  }
+
+  mutating func watch(_ waker: RingWaker) { ring.watch(waker, tag: Tag(Kind.woken)) }
 }

@@ -31,6 +31,7 @@ final class Inquiry: Sendable {
   }
 
   private let answers = Mutex<[Answer]>([])
+  private let isOver = Atomic<Bool>(false)
   private let wake: @Sendable () -> Void
 
   /// `wake` is called on the thread, after an answer was laid down.
@@ -65,6 +66,9 @@ final class Inquiry: Sendable {
     }
   }
 
+  /// Nobody wants to know any more. A question that is open is waited for, and its answer lies here.
+  func end() { isOver.store(true, ordering: .relaxed) }
+
   private final class Work {
     private let inquiry: Inquiry
     private var names: [Gateway.EndpointName]
@@ -80,6 +84,7 @@ final class Inquiry: Sendable {
         var time = timespec(tv_sec: Int(pause.nanoseconds / 1_000_000_000), tv_nsec: 0)
         nanosleep(&time, nil)
         pause = min(pause * 2, Inquiry.lastPause)
+        if inquiry.isOver.load(ordering: .relaxed) { return }
         names.removeAll { name in
           guard let endpoints = try? Resolution.endpoints(ofHost: name.host, port: name.port) else { return false }
           inquiry.answers.withLock { $0.append(Answer(name: name, endpoints: endpoints)) }

@@ -14,6 +14,7 @@ import Primitives
 import Relay
 import Ring
 import Sealing
+public import Service
 import Underlay
 import Wire
 
@@ -23,9 +24,9 @@ public enum RelayHost {
     public var configuration: RelayConfiguration
     public var version: String
     /// One line an event.
-    public var log: @Sendable (String) -> Void
+    public var log: Log
 
-    public init(_ configuration: RelayConfiguration, version: String, log: @escaping @Sendable (String) -> Void) {
+    public init(_ configuration: RelayConfiguration, version: String, log: Log) {
       self.configuration = configuration
       self.version = version
       self.log = log
@@ -43,17 +44,23 @@ public enum RelayHost {
     loop.watch(waker)
     let consultation = try consultation(setup.configuration, at: loop.now, wake: { waker.wake() })
     var round: UInt64 = 0
-    setup.log("relay: UDP port \(loop.frontPort), \(setup.configuration.clients.count) clients")
+    setup.log(.started, "relay: UDP port \(loop.frontPort), \(setup.configuration.clients.count) clients")
     var complaint: String?
+    var heartbeat = Heartbeat(at: loop.now)
+    ServiceManager.ready("relay: UDP port \(loop.frontPort)")
     while !stop.isRequested {
+      heartbeat.beat(at: loop.now)
+      loop.alarm = heartbeat.deadline
       let isWoken = loop.turn()
       if isWoken, let consultation { serve(consultation, setup, &loop, &round) }
       let new = loop.openBackSockets()
-      if let new, new != complaint { setup.log("relay: \(new)") }
+      if let new, new != complaint { setup.log(.problem, "relay: \(new)") }
       complaint = new
     }
+    ServiceManager.stopping()
     consultation?.end()
-    setup.log("relay: ended by a signal")
+    setup.log(.ended, "relay: ended by a signal")
+    setup.log.end()
   }
 
   // MARK: The oracle
@@ -69,7 +76,7 @@ public enum RelayHost {
   private static func serve(
     _ consultation: Consultation, _ setup: Setup, _ loop: inout RelayLoop, _ round: inout UInt64
   ) {
-    for line in consultation.takeNews() { setup.log(line) }
+    for line in consultation.takeNews() { setup.log(.oracle, line) }
     let clients = setup.configuration.clients
     if consultation.isAsked {
       var figures = Consultation.Figures()
@@ -102,7 +109,7 @@ public enum RelayHost {
       try Ring.make(entries: 1024, completions: 4096, bufferGroups: 1)
     }
     let front = try attempt { () throws(UnderlayFailure) in try UDPSocket.open(port: configuration.listenPort) }
-    for limitation in front.limitations { setup.log("relay: \(limitation)") }
+    for limitation in front.limitations { setup.log(.limitation, "relay: \(limitation)") }
     let pool = try attempt { () throws(RingFailure) in
       try BufferPool.make(count: RelayLoop.buffers, length: ReceivedDatagrams.bufferLength, in: &ring)
     }

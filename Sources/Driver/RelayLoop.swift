@@ -63,6 +63,8 @@ struct RelayLoop: ~Copyable {
   private var freeBlocks = RingBuffer<UInt16>(minimumCapacity: RelayLoop.ownBlocks)
   private(set) var counters = Counters()
   private(set) var now: Instant
+  /// Whoever else has something to do between two turns, and when.
+  var alarm: Instant?
 
   init(
     ring: consuming Ring, engine: consuming RelayEngine, front: consuming UDPSocket, mostBackSockets: Int,
@@ -110,7 +112,9 @@ struct RelayLoop: ~Copyable {
   /// One turn. Returns true when somebody woke us.
   mutating func turn() -> Bool {
     prepare()
-    ring.wait(timeout: engine.deadline.map { max(.zero, $0 - now) })
+    var wakeAt = engine.deadline
+    if let alarm, wakeAt.map({ alarm < $0 }) ?? true { wakeAt = alarm }
+    ring.wait(timeout: wakeAt.map { max(.zero, $0 - now) })
     now = MonotonicClock.now
     var isWoken = false
     while let completion = ring.nextCompletion() {

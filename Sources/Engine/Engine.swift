@@ -33,37 +33,47 @@ import Wire
 
 public struct Engine: ~Copyable {
   // The other side.
-  var peers: FixedArray<Peer>
+  /// By place; what each place is says `Peer.kind`.
+  var peers: GrowingArray<Peer>
+  /// Places of gateways, in the order of the settings, and of relays, by the numbers under which others name them.
+  var gatewayPlaces: [Int]
+  var relayPlaces: [Int]
   var sessions: Sessions
   var peerOfKey: [PublicKey: Int]
   /// By the number of the lane set.
-  var peerOfLanes: FixedArray<UInt32>
+  var peerOfLanes: GrowingArray<UInt32>
   var gatekeeper: Gatekeeper
-  let identity: Identity
+  var identity: Identity
   /// Which run of this gateway it is.
   let incarnation: UInt64
-  /// Our sockets: those of paths, and those that lead over a relay.
-  let localPaths: [LocalPath]
-  /// Peers from this place on are relays.
-  let firstRelay: Int
-  // For the handshakes of relays that come later.
+  /// Our sockets by place, see `LocalPlaces.swift`.
+  var localPaths: [LocalPath]
+  var localPlaces: LocalPlaces
+  // For the handshakes of peers and relays that come later.
   let wallClockAtZero: WallTime
-  let timing: Handshake.Timing
+  var timing: Handshake.Timing
   /// For each socket; of those of paths, free for ever.
   var slots: FixedArray<RelaySlot>
-  let allowed: AllowedAddresses
+  var allowed: AllowedAddresses
+  /// What it was made of.
+  var claims: [AllowedAddresses.Claim]
 
   // What is on its way.
   var classifier = Classifier()
   var flows: FlowTable
   var queues: FlowQueues
   var rules: Rules
+  var decisions = RuleDecisions()
+  /// What comes back, flow by flow.
+  var returns: Returns
   var ledger: Ledger
-  let budgeted: Bool
-  /// A path of ours is something else than primary, free and without a limit.
-  let hasTerms: Bool
-  /// Of each class: what `Classes` has of it besides names.
-  let treatments: FixedArray<Treatment>
+  var budgeted: Bool
+  /// A path of ours is, or was, something else than primary, free, without a limit and there: others were told.
+  var hasTerms: Bool
+  /// For whoever asks for their names.
+  var classes: Classes
+  /// By the number of a class; those that nobody has are bulk, since a flow may still have the number of one that went.
+  var treatments: FixedArray<Treatment>
   var batches: SendBatches
   var resequencer: Resequencer
   /// Batches that were sent, until they were reported.
@@ -75,8 +85,8 @@ public struct Engine: ~Copyable {
   var draft: SegmentDraft
   var drafted: UInt32?
   /// By the number of a class, see `Classes`, and a bit for each that has any.
-  let protections: InlineArray<64, Protection>
-  let protectedClasses: UInt64
+  var protections: InlineArray<64, Protection>
+  var protectedClasses: UInt64
   var guarded: GuardedLanes
   /// Peers for which parts wait that could not leave in their turn.
   var loadedPeers = RingBuffer<UInt32>(minimumCapacity: 16)
@@ -96,6 +106,10 @@ public struct Engine: ~Copyable {
   }
 
   // When, and what happened.
+  /// When queues were flushed last: a turn's time, for what is not told it.
+  var lastTurn = Instant.zero
+  /// When to look how fast everything goes.
+  var nextPaces = Instant.zero
   var timers: DeadlineQueue
   var events = RingBuffer<Event>(minimumCapacity: Engine.mostEvents)
   public internal(set) var counters = Counters()
@@ -107,26 +121,10 @@ public struct Engine: ~Copyable {
     var settings = settings
     settings.addSpareRelays(identity.cryptography)
     let list = settings.peers + settings.relays
-    var claims: [AllowedAddresses.Claim] = []
+    try settings.check(for: identity)
     var keys: [PublicKey: Int] = [:]
-    for (index, peer) in list.enumerated() {
-      if peer.publicKey == identity.publicKey { throw .isOurselves(peer.name) }
-      if let other = keys[peer.publicKey] { throw .sameKey(list[other].name, peer.name) }
-      keys[peer.publicKey] = index
-      claims += peer.allowed.map { AllowedAddresses.Claim($0, peer: UInt32(index)) }
-    }
-    // Any private key shows whether a public one gives a secret.
-    var probe = Secret()
-    probe.withMutableBytes { identity.cryptography.random($0) }
-    if let weak = list.first(where: { identity.cryptography.sharedSecret(probe, $0.publicKey) == nil }) {
-      throw .weakKey(weak.name)
-    }
-    do throws(AllowedAddresses.Conflict) {
-      let allowed = try AllowedAddresses(claims)
-      return Engine(settings, identity, erasure, memory, keys, allowed)
-    } catch {
-      throw .samePrefix(error.prefix, list[Int(error.first)].name, list[Int(error.second)].name)
-    }
+    for (index, peer) in list.enumerated() { keys[peer.publicKey] = index }
+    return Engine(settings, identity, erasure, memory, keys, try settings.allowedAddresses { $0 })
   }
 
   private init(
@@ -137,14 +135,16 @@ public struct Engine: ~Copyable {
     let incarnation = cryptography.randomNumber()
     self.incarnation = incarnation
     let list = settings.peers + settings.relays
-    firstRelay = settings.peers.count
+    gatewayPlaces = Array(settings.peers.indices)
+    relayPlaces = Array(settings.peers.count..<list.count)
     wallClockAtZero = settings.wallClockAtZero
     timing = settings.timing
-    slots = FixedArray(count: settings.paths.count) { _ in RelaySlot() }
+    slots = FixedArray(count: LocalPlaces.count) { _ in RelaySlot() }
     self.identity = identity
     self.allowed = allowed
+    claims = settings.claims { $0 }
     peerOfKey = keys
-    peers = FixedArray(count: list.count) { index in
+    peers = GrowingArray(count: list.count) { index in
       let peer = list[index]
       guard
         let handshake = Handshake(
@@ -152,18 +152,23 @@ public struct Engine: ~Copyable {
           wallClockAtZero: settings.wallClockAtZero, timing: settings.timing)
       else { preconditionFailure("keys were looked at before") }
       let isElder = peer.publicKey.bytes.lexicographicallyPrecedes(identity.publicKey.bytes)
-      return Peer(index: UInt32(index), settings: peer, isElder: isElder, handshake: handshake)
+      return Peer(
+        index: UInt32(index), kind: index < settings.peers.count ? .gateway : .relay, settings: peer,
+        isElder: isElder, handshake: handshake)
     }
-    peerOfLanes = FixedArray(count: max(1, list.count)) { _ in .max }
+    peerOfLanes = GrowingArray(count: max(1, list.count)) { _ in .max }
     sessions = Sessions(peers: list.count, cryptography)
     gatekeeper = Gatekeeper(identity, limits: settings.strangers)
-    localPaths = settings.paths
+    let (placed, places) = LocalPlaces.first(for: settings.paths)
+    localPaths = placed
+    localPlaces = places
     rules = Rules(settings.rules)
-    ledger = Ledger(settings.paths, today: settings.today)
+    ledger = Ledger(placed, today: settings.today)
     budgeted = settings.paths.contains { $0.budget != nil }
-    hasTerms = settings.paths.contains { $0.tier != .primary || $0.price > 0 || $0.limit != nil || $0.budget != nil }
-    let classes = settings.classes.list
-    treatments = FixedArray(count: classes.count) { classes[$0].treatment }
+    hasTerms = settings.paths.contains { $0.hasTerms }
+    classes = settings.classes
+    treatments = Engine.treatments(of: settings.classes)
+    returns = Returns(seed: incarnation)
     flows = FlowTable(
       memory: memory.flows.first(FlowTable.bytes(for: settings.mostFlows)), capacity: settings.mostFlows,
       random: cryptography.randomNumber())
@@ -197,7 +202,8 @@ public struct Engine: ~Copyable {
   public var deadline: Instant? {
     // Asked in every turn: no list, which would be an object.
     Engine.earlier(
-      Engine.earlier(resequencer.deadline, guarded.deadline), Engine.earlier(timers.first?.deadline, flows.deadline))
+      Engine.earlier(Engine.earlier(resequencer.deadline, guarded.deadline), localPlaces.deadline),
+      Engine.earlier(timers.first?.deadline, flows.deadline))
   }
 
   @inline(__always)
@@ -220,6 +226,7 @@ public struct Engine: ~Copyable {
       pump(index, from: nil, at: now)
     }
     if let due = flows.deadline, due <= now { flows.expire(at: now) }
+    if let due = localPlaces.deadline, due <= now { localPlaces.expire(at: now) }
   }
 
   // MARK: What the driver sends
@@ -252,6 +259,7 @@ public struct Engine: ~Copyable {
       }
       peers[Int(peer)].received.packets &+= UInt64(delivery.packetCount)
       peers[Int(peer)].received.bytes &+= UInt64(delivery.length)
+      if returns.isDue(delivery.length) { noteReturn(packet, at: lastTurn) }
       return delivery
     }
     return nil

@@ -44,8 +44,11 @@ public struct LocalPath: Sendable {
   public var mtu: Int
   /// Our address for it; nil: whatever the kernel chooses.
   public var address: IPAddress?
-  /// For a socket that leads over relays: the place of the path whose interface it uses.
+  /// For a socket that leads over relays: the path whose interface it uses, as its number in the settings; in the
+  /// engine its place.
   public var carrier: Int?
+  /// Which socket it is, in words that only its maker knows (an interface, a port): a path that has others is another.
+  public var end = ""
   public var tier = Tier.primary
   public var budget: Budget?
   /// For a gigabyte, in thousandths; it orders the paths of one tier.
@@ -61,6 +64,11 @@ public struct LocalPath: Sendable {
     self.weight = weight
     self.mtu = mtu
   }
+}
+
+extension LocalPath {
+  /// The other side has to be told something of it.
+  var hasTerms: Bool { tier != .primary || price > 0 || limit != nil || budget != nil }
 }
 
 /// Somebody on the other side.
@@ -94,6 +102,8 @@ public enum SettingsConflict: Error, Equatable, CustomStringConvertible {
   case sameKey(String, String)
   case samePrefix(IPPrefix, String, String)
   case weakKey(String)
+  case tooManyPaths(Int)
+  case tooManyPeers(Int)
 
   public var description: String {
     switch self {
@@ -103,6 +113,50 @@ public enum SettingsConflict: Error, Equatable, CustomStringConvertible {
       "peers \(one) and \(other) both claim \(prefix); an address belongs to one peer"
     case .weakKey(let name):
       "the public key of peer \(name) is no usable X25519 key; copy it from `hawser pubkey` there"
+    case .tooManyPaths(let count): "there are \(count) paths; a gateway has \(LocalPlaces.mostPaths) at most"
+    case .tooManyPeers(let count): "there are \(count) peers and relays; a gateway has \(Sessions.mostPeers) at most"
+    }
+  }
+}
+
+extension GatewaySettings {
+  /// What no gateway can run with is said before anything is made or changed.
+  func check(for identity: Identity) throws(SettingsConflict) {
+    let list = peers + relays
+    let paths = paths.count { $0.carrier == nil }
+    if paths > LocalPlaces.mostPaths { throw .tooManyPaths(paths) }
+    if list.count + spareRelays > Sessions.mostPeers { throw .tooManyPeers(list.count + spareRelays) }
+    var keys: [PublicKey: Int] = [:]
+    for (index, peer) in list.enumerated() {
+      if peer.publicKey == identity.publicKey { throw .isOurselves(peer.name) }
+      if let other = keys[peer.publicKey] { throw .sameKey(list[other].name, peer.name) }
+      keys[peer.publicKey] = index
+    }
+    // Any private key shows whether a public one gives a secret.
+    var probe = Secret()
+    probe.withMutableBytes { identity.cryptography.random($0) }
+    if let weak = list.first(where: { identity.cryptography.sharedSecret(probe, $0.publicKey) == nil }) {
+      throw .weakKey(weak.name)
+    }
+    _ = try allowedAddresses { $0 }
+  }
+
+  /// `place`: where the peer with this number is.
+  func allowedAddresses(_ place: (Int) -> Int) throws(SettingsConflict) -> AllowedAddresses {
+    do throws(AllowedAddresses.Conflict) {
+      _ = try AllowedAddresses(claims { $0 })
+    } catch {
+      throw .samePrefix(error.prefix, peers[Int(error.first)].name, peers[Int(error.second)].name)
+    }
+    guard let allowed = try? AllowedAddresses(claims(place)) else {
+      preconditionFailure("two peers are in one place")
+    }
+    return allowed
+  }
+
+  func claims(_ place: (Int) -> Int) -> [AllowedAddresses.Claim] {
+    peers.enumerated().flatMap { index, peer in
+      peer.allowed.map { AllowedAddresses.Claim($0, peer: UInt32(place(index))) }
     }
   }
 }

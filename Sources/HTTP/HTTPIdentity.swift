@@ -19,7 +19,7 @@ public struct HTTPIdentity: Sendable {
 public struct HTTPFailure: Error, Equatable, Sendable, CustomStringConvertible {
   public let description: String
 
-  init(_ description: String) { self.description = description }
+  public init(_ description: String) { self.description = description }
 }
 
 /// An identity where the library reads it, for as long as it serves.

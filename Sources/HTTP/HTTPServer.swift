@@ -40,6 +40,8 @@ public struct HTTPRequest: Sendable {
   public let client: IPAddress?
   /// `Authorization`, as it is.
   public let authorization: String?
+  /// `Last-Event-ID`, as it is: what who listens to a stream has seen.
+  public let lastEventID: String?
 }
 
 public struct HTTPResponse: Sendable {
@@ -266,7 +268,8 @@ public struct HTTPServer: ~Copyable {
       method: String(cString: method), path: String(cString: url), query: conversation.query, accept: header("Accept"),
       hasBody: hasBody,
       type: header("Content-Type"), body: conversation.body, isTooLong: conversation.isTooLong,
-      client: client(of: connection), authorization: header("Authorization"))
+      client: client(of: connection), authorization: header("Authorization"),
+      lastEventID: header("Last-Event-ID"))
     // One whose body is not read is answered at once: the library would go on reading while it waits.
     if let lane = server.lane, !hasBody || server.mostBody > 0 && !conversation.isTooLong,
       server.isSlow?(request) == true

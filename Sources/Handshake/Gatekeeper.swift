@@ -96,7 +96,7 @@ import Wire
     case cookie(receiver: UInt32)
   }
 
-  private let identity: Identity
+  private var identity: Identity
   private let limits: Limits
   private var calm: Allowance
   private var busyUntil = Instant.zero
@@ -118,6 +118,9 @@ import Wire
       salt: identity.cryptography.randomNumber())
     jar = CookieJar(identity.cryptography)
   }
+
+  /// We have another key. Whoever wrote to the one of before is a stranger now.
+  public mutating func setIdentity(_ identity: Identity) { self.identity = identity }
 
   /// Whether newcomers have to prove their address now.
   public func isBusy(at now: Instant) -> Bool { now < busyUntil }

@@ -61,8 +61,8 @@ public import Wire
 
   public let remote: PublicKey
   let identity: Identity
-  let timing: Timing
-  let presharedKey: Secret
+  var timing: Timing
+  var presharedKey: Secret
   let staticShared: Secret
   /// What the first code of each message to the peer is computed with.
   let firstKey: Secret
@@ -112,6 +112,19 @@ public import Wire
     firstKey = identity.cryptography.firstKey(of: remote)
     isElder = remote.bytes.lexicographicallyPrecedes(identity.publicKey.bytes)
     ring = KeyRing(life: timing.sessionLife)
+  }
+
+  // MARK: Changes
+
+  /// Both sides know other bytes besides their keys now. The session that there is stays until there is another, which
+  /// the engine begins.
+  public mutating func setPresharedKey(_ key: consuming Secret?) { presharedKey = key ?? Secret() }
+
+  /// Keys become so old from now on.
+  public mutating func setTiming(_ timing: Timing) {
+    self.timing = timing
+    ring.setLife(timing.sessionLife)
+    if attempt == nil { planRekey() }
   }
 
   // MARK: Indices
@@ -176,6 +189,14 @@ public import Wire
     endAttempt()
     beginAt = nil
     isWanted = false
+  }
+
+  /// After `cease`, when somebody needs the peer again: what is there is renewed in its time, and what is not is agreed
+  /// on now.
+  public mutating func resume(at now: Instant) {
+    if attempt != nil || beginAt != nil { return }
+    planRekey()
+    if beginAt == nil { begin(at: now) }
   }
 
   /// The peer is no peer any more: all goes.

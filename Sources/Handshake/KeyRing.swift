@@ -36,10 +36,12 @@ public struct KeyRing<Token: Equatable> {
   private var entries: [Entry] = []
   private var sendingToken: Token?
   private var retired: [Token] = []
-  private let life: Interval
+  private var life: Interval
 
   /// Tokens retire at this age.
   public init(life: Interval) { self.life = life }
+
+  mutating func setLife(_ life: Interval) { self.life = life }
 
   /// What to send with.
   public var sending: Entry? {

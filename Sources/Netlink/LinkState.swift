@@ -17,6 +17,9 @@ public struct LinkState: Equatable, Sendable {
   /// Whether a packet would be sent now. The kernel begins to send a moment after it sees a carrier, up to a second
   /// later when many interfaces come at once, and drops what comes before. Asking for one link makes it hurry.
   public var canSend: Bool
+  public var isLoopback: Bool
+  /// A bridge or a bond has it.
+  public var isPart: Bool
   public var received: Traffic
   public var sent: Traffic
 
@@ -40,6 +43,8 @@ extension LinkState {
     isUp = subject.ifi_flags & UInt32(IFF_UP) != 0
     hasCarrier = subject.ifi_flags & lowerUp != 0
     canSend = false
+    isLoopback = subject.ifi_flags & UInt32(IFF_LOOPBACK) != 0
+    isPart = false
     name = ""
     mtu = 0
     queueLength = 0
@@ -52,6 +57,7 @@ extension LinkState {
       case IFLA_IFNAME: name = String(decoding: value.prefix { $0 != 0 }, as: UTF8.self)
       case IFLA_ADDRESS where value.count == 6: hardware = HardwareAddress(bytes: value)
       case IFLA_LINK: isPair = true
+      case IFLA_MASTER: isPart = true
       case IFLA_OPERSTATE where value.count == 1: operation = value[0]
       case IFLA_MTU where value.count == 4: mtu = value.loadUnaligned(as: UInt32.self)
       case IFLA_TXQLEN where value.count == 4: queueLength = value.loadUnaligned(as: UInt32.self)

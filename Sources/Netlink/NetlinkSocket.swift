@@ -173,7 +173,7 @@ public struct NetlinkSocket: ~Copyable {
     return try ask(header, "find the route to \(address)", nothing: nothing) { ChosenRoute(message: $0) }
   }
 
-  private mutating func startQuestion(_ type: some BinaryInteger, flags: Int32) -> UnsafeMutablePointer<nlmsghdr> {
+  mutating func startQuestion(_ type: some BinaryInteger, flags: Int32) -> UnsafeMutablePointer<nlmsghdr> {
     sequence &+= 1
     let header = mnl_nlmsg_put_header(outgoing.baseAddress!)!
     header.pointee.nlmsg_type = UInt16(type)
@@ -193,7 +193,7 @@ public struct NetlinkSocket: ~Copyable {
   }
 
   /// Sends a question with one answer. An error of `nothing` says that there is none.
-  private func ask<Found>(
+  func ask<Found>(
     _ question: UnsafeMutablePointer<nlmsghdr>, _ operation: String, nothing: [Int32],
     _ read: (UnsafePointer<nlmsghdr>) -> Found?
   ) throws(NetlinkError) -> Found? {
@@ -213,6 +213,28 @@ public struct NetlinkSocket: ~Copyable {
     guard let answer, answer.errno != 0 else { return found }
     if nothing.contains(answer.errno) { return nil }
     throw NetlinkError(operation: operation, errno: answer.errno, explanation: answer.explanation)
+  }
+
+  /// All of a kind. What something changed meanwhile may be missing or there twice: an event follows.
+  mutating func dump(
+    _ type: some BinaryInteger, subjectLength: Int, _ operation: String, _ read: (UnsafePointer<nlmsghdr>) -> Void
+  ) throws(NetlinkError) {
+    let header = startQuestion(type, flags: NLM_F_DUMP)
+    _ = mnl_nlmsg_put_extra_header(header, subjectLength)
+    try send(Int(header.pointee.nlmsg_len), doing: operation)
+    var failure: Answer?
+    var isDone = false
+    while !isDone {
+      try receive(doing: operation) { message in
+        guard message.pointee.nlmsg_seq == sequence else { return }
+        switch Int32(message.pointee.nlmsg_type) {
+        case NLMSG_ERROR: (failure, isDone) = (Answer(message), true)
+        case NLMSG_DONE: isDone = true
+        default: read(message)
+        }
+      }
+    }
+    if let failure { throw NetlinkError(operation: operation, errno: failure.errno, explanation: failure.explanation) }
   }
 
   private mutating func dump() throws(NetlinkError) -> [LinkState]? {

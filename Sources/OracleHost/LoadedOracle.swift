@@ -37,27 +37,20 @@ public struct LoadedOracle: Sendable {
   private static let mostCertificate = 1 << 20
 
   public init(_ path: String) throws(Objections) {
-    var text: [UInt8]
-    do throws(FileContents.Failure) {
-      text = try FileContents.read(path, atMost: Schema.mostBytes + 1)
-    } catch {
-      throw Objections(
-        wrong: [
-          Mistake(
-            file: path, place: Place(line: 1, column: 1), message: "cannot read this configuration: \(error)")
-        ])
-    }
-    defer { text.withUnsafeMutableBytes { wipe($0) } }
+    var files = try LoadedOracle.files(path)
+    defer { for index in files.indices { files[index].bytes.withUnsafeMutableBytes { wipe($0) } } }
     let file: OracleFile
     do throws(Mistakes) {
-      file = try OracleFile(reading: text, named: path)
+      file = try OracleFile(reading: files.map { ConfigurationText($0.bytes, named: $0.path) })
     } catch {
       throw Objections(wrong: error.listed, unlisted: error.unlisted)
     }
     var objections = Objections()
     var oracle = file.oracle
-    if oracle.holdsSecrets, let complaint = LoadedOracle.complaint(path) {
-      objections.refused.append(Mistake(file: path, place: Place(line: 1, column: 1), message: complaint))
+    for (index, text) in files.enumerated() where file.holdsSecrets(inText: index) {
+      guard let complaint = LoadedOracle.complaint(text.path) else { continue }
+      let place = Place(text: index, line: 1, column: 1)
+      objections.refused.append(Mistake(file: text.path, place: place, message: complaint))
     }
     let directory = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
     var tokens = TokenReader(file: file, directory: directory)
@@ -74,6 +67,28 @@ public struct LoadedOracle: Sendable {
     if !objections.isEmpty { throw objections }
     self.oracle = oracle
     self.identity = identity
+  }
+
+  /// The file itself, and what is dropped in beside it.
+  private static func files(_ path: String) throws(Objections) -> [(path: String, bytes: [UInt8])] {
+    func objection(_ path: String, _ sentence: String) -> Objections {
+      Objections(wrong: [Mistake(file: path, place: Place(line: 1, column: 1), message: sentence)])
+    }
+    var at = path
+    do throws(FileContents.Failure) {
+      var files = [(path, try FileContents.read(path, atMost: Schema.mostBytes + 1))]
+      at = DropIns.folder(of: path)
+      let names = DropIns.read(among: try FolderContents.names(in: at, atMost: 10 * DropIns.most) ?? [])
+      for name in names.prefix(DropIns.most) {
+        at = DropIns.folder(of: path) + "/" + name
+        files.append((at, try FileContents.read(at, atMost: Schema.mostBytes + 1)))
+      }
+      if names.count <= DropIns.most { return files }
+    } catch {
+      throw objection(at, "cannot read this configuration: \(error)")
+    }
+    let sentence = "more than \(DropIns.most) files that end in .conf: expected at most so many"
+    throw objection(DropIns.folder(of: path), sentence)
   }
 
   /// What is wrong with who may read a file.
@@ -161,14 +176,5 @@ public struct LoadedOracle: Sendable {
       guard let hash = TokenHash(digest) else { preconditionFailure("SHA-256 has 32 bytes") }
       return hash
     }
-  }
-}
-
-extension OracleConfiguration {
-  /// Whether the file itself is one that nobody else may read.
-  fileprivate var holdsSecrets: Bool {
-    let tokens = gateways.map(\.token) + relays.map(\.token) + knownReaders.map(\.token)
-    if case .server = store { return true }  // with the password of a database, often
-    return tokens.contains { if case .held = $0 { true } else { false } }
   }
 }

@@ -106,13 +106,8 @@ final class OracleDesk: Sendable {
 
   private func name(of client: IPAddress?) -> String { client.map { "\($0)" } ?? "a local program" }
 
-  /// Of what stands behind `Bearer`. Anything else is a token that nobody has: no text begins with a zero.
   static func token(_ authorization: String?) -> TokenHash? {
-    guard let authorization else { return nil }
-    let scheme = authorization.prefix { $0 != " " }
-    let rest = authorization.dropFirst(scheme.count).drop { $0 == " " }
-    let text = scheme.lowercased() == "bearer" && !rest.isEmpty ? Array(rest.utf8) : [0] + Array(authorization.utf8)
-    return text.withUnsafeBytes { TokenHash(SHA256.hash($0)) }
+    BearerToken.bytes(authorization).flatMap { $0.withUnsafeBytes { TokenHash(SHA256.hash($0)) } }
   }
 
   /// In pieces too: a tenth of a second, for a fleet.

@@ -1,6 +1,8 @@
 //  OracleHost.swift — runs an oracle until somebody ends it.
 
 import Glibc
+import Primitives
+import Service
 
 public enum OracleHost {
   /// Runs until SIGTERM or SIGINT.
@@ -13,8 +15,10 @@ public enum OracleHost {
     sigaddset(&awaited, SIGINT)
     pthread_sigmask(SIG_BLOCK, &awaited, nil)
     let server = try OracleServer.start(setup)
+    ServiceManager.ready("answers on " + server.endpoints.map(\.description).joined(separator: ", "))
     var number: Int32 = 0
     while sigwait(&awaited, &number) != 0 {}
+    ServiceManager.stopping()
     server.end()
     setup.log("ended by a signal")
   }

@@ -38,29 +38,13 @@ public struct OracleServer: ~Copyable {
 
   /// Where it listens, with the ports that the kernel chose.
   public let endpoints: [Endpoint]
-  private let servers: Servers
+  private let servers: HTTPServers
   private let desk: OracleDesk
   private let stop: StopFlag
   private let workers: Workers
   private let journal: Journal
 
-  /// Arrays hold nothing that cannot be copied; so these do.
-  private final class Servers {
-    private var first: HTTPServer?
-    private var next: Servers?
-
-    init(_ server: consuming HTTPServer?, _ next: Servers?) {
-      first = consume server
-      self.next = next
-    }
-
-    func end() {
-      first = nil
-      next?.end()
-      next = nil
-    }
-  }
-
+  /// Arrays hold nothing that cannot be copied; so this does.
   private final class Workers {
     private var ticker: Worker?
     private var keeper: Worker?
@@ -97,14 +81,14 @@ public struct OracleServer: ~Copyable {
     let keeper = try openStore(configuration, nodes, desk, journal)
 
     var endpoints: [Endpoint] = []
-    var servers: Servers?
+    let servers = HTTPServers()
     for endpoint in configuration.listen {
-      let descriptor = try ListeningSocket.open(endpoint)
+      let descriptor = try listen(endpoint)
       endpoints.append(Endpoint(endpoint.address, port: ListeningSocket.port(of: descriptor), scope: endpoint.scope))
       let isLoopback = OracleConfiguration.isLoopback(endpoint.address)
       let isOpen = configuration.readers.map { $0 == .anyone } ?? isLoopback
       let server = try serve(descriptor, endpoint, setup.identity) { desk.answer($0, isOpen: isOpen) }
-      servers = Servers(server, servers)
+      servers.add(server)
     }
     let ticker = Worker.start("oracle-tick") {
       while !stop.wait(for: tick) { desk.tick() }
@@ -120,12 +104,20 @@ public struct OracleServer: ~Copyable {
       "ready: " + endpoints.map { "\(scheme)://\($0)" }.joined(separator: ", ")
         + "; \(configuration.gateways.count) gateways, \(configuration.relays.count) relays")
     return OracleServer(
-      endpoints: endpoints, servers: servers ?? Servers(nil, nil), desk: desk, stop: stop,
+      endpoints: endpoints, servers: servers, desk: desk, stop: stop,
       workers: Workers(ticker, worker), journal: journal)
   }
 
+  private static func listen(_ endpoint: Endpoint) throws(OracleFailure) -> Int32 {
+    do throws(HTTPFailure) {
+      return try ListeningSocket.open(endpoint)
+    } catch {
+      throw OracleFailure("\(error)")
+    }
+  }
+
   private init(
-    endpoints: [Endpoint], servers: Servers, desk: OracleDesk, stop: StopFlag, workers: Workers, journal: Journal
+    endpoints: [Endpoint], servers: HTTPServers, desk: OracleDesk, stop: StopFlag, workers: Workers, journal: Journal
   ) {
     self.endpoints = endpoints
     self.servers = servers

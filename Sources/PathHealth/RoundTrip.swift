@@ -67,6 +67,9 @@ public struct RoundTrip: Sendable, BitwiseCopyable {
   /// Two loops turn in between, each perhaps busy for a few milliseconds: less, and a stalled machine is taken for
   /// loss.
   static let leastSlack = Interval.milliseconds(10)
+  /// However much it varied once: on a path that is seldom measured the variation is what it was long ago, and who
+  /// waits for four of those waits for nothing. What was only late costs a second copy.
+  static let enough = Interval.milliseconds(250)
   /// Longer is of no use: by then the path is declared dead.
   static let mostTimeout = Interval.seconds(4)
 
@@ -103,8 +106,7 @@ public struct RoundTrip: Sendable, BitwiseCopyable {
   /// Silence for so long means that what is on the way is lost.
   var timeout: Interval {
     guard isKnown else { return RoundTrip.firstTimeout }
-    return min(
-      smoothed + max(variation * 4, RoundTrip.leastSlack) + max(smoothed / 4, Receipts.leastInterval),
-      RoundTrip.mostTimeout)
+    let usual = smoothed + max(variation * 4, RoundTrip.leastSlack) + max(smoothed / 4, Receipts.leastInterval)
+    return min(usual, max(smoothed * 2, RoundTrip.enough), RoundTrip.mostTimeout)
   }
 }

@@ -55,7 +55,7 @@ struct LaneTable: ~Copyable {
 
   let lanesPerSet: Int
   let window: Int
-  private let lanes: UnsafeMutablePointer<Lane>
+  private var lanes: UnsafeMutablePointer<Lane>
   let states: UnsafeMutablePointer<LaneState>
   private let rings: UnsafeMutablePointer<Number>
   private let latest: UnsafeMutablePointer<Position>
@@ -81,6 +81,16 @@ struct LaneTable: ~Copyable {
     states.deallocate()
     rings.deallocate()
     latest.deallocate()
+  }
+
+  /// Room for more sets; of those of before only what `isKept` says is kept.
+  mutating func makeRoom(sets: Int, before: Int, isKept: (Int) -> Bool) {
+    let room = UnsafeMutablePointer<Lane>.allocate(capacity: sets * lanesPerSet)
+    for set in 0..<before where isKept(set) {
+      (room + set * lanesPerSet).initialize(from: lanes + set * lanesPerSet, count: lanesPerSet)
+    }
+    lanes.deallocate()
+    lanes = room
   }
 
   @inline(__always) func lane(_ lane: UInt16, of set: Int) -> UnsafeMutablePointer<Lane> {

@@ -195,6 +195,7 @@ extension Resequencer {
 
   /// Bytes of an authentic datagram are in their place.
   private mutating func take(_ range: ByteRange, _ index: Int, _ number: Number, path: UInt8, at now: Instant) {
+    moment = now.nanoseconds
     settleRecent()
     let slot = pool.slots + Int(number)
     let set = Int(slot.pointee.set)

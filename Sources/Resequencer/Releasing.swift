@@ -82,6 +82,7 @@ extension Resequencer {
     if previous != .none { pool.slots[Int(previous)].next = next } else { set.pointee.oldest = next }
     if next != .none { pool.slots[Int(next)].previous = previous } else { set.pointee.newest = previous }
     if recent.slot == number { recent = Recent() }
+    waits.note(nanoseconds: moment &- min(slot.pointee.since, moment))
   }
 
   mutating func becomeReady(_ number: Number) {

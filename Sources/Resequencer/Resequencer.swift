@@ -122,14 +122,18 @@ public struct Resequencer: ~Copyable {
   /// Patience of a set until it is told its own: longer than the spread of common paths, shorter than a TCP's patience.
   public static let firstPatience = Interval.milliseconds(100)
 
-  public let limits: Limits
+  public private(set) var limits: Limits
   public internal(set) var counters = Counters()
+  /// How long segments waited for the rest of them, or for those before.
+  public internal(set) var waits = SpanTally()
+  /// When something came last, or was given up.
+  var moment: UInt64 = 0
   /// Bytes that have arrived and are still here.
   public internal(set) var heldBytes = 0
   /// Segments that have memory: incomplete, waiting, or not yet written.
   public var heldSegments: Int { pool.slotsInUse }
 
-  let sets: UnsafeMutablePointer<SetState>
+  private(set) var sets: UnsafeMutablePointer<SetState>
   private var firstFreeSet: Number
   var lanes: LaneTable
   var pool: SegmentPool
@@ -167,6 +171,28 @@ public struct Resequencer: ~Copyable {
   deinit { sets.deallocate() }
 
   // MARK: Lane sets
+
+  /// Room for so many lane sets, or as many as there are. Those that are open stay; memory for segments stays the same.
+  public mutating func makeRoom(laneSets: Int) {
+    let before = limits.laneSets
+    if laneSets <= before { return }
+    precondition(laneSets < 1 << 16, "between 1 and 65,535 lane sets")
+    settled()
+    let states = UnsafeMutablePointer<SetState>.allocate(capacity: laneSets)
+    states.moveInitialize(from: sets, count: before)
+    for index in before..<laneSets {
+      var state = SetState()
+      state.nextFree = index + 1 < laneSets ? Number(index + 1) : firstFreeSet
+      (states + index).initialize(to: state)
+      _ = deadlines.append()
+    }
+    firstFreeSet = Number(before)
+    sets.deallocate()
+    sets = states
+    lanes.makeRoom(sets: laneSets, before: before) { states[$0].isOpen }
+    pool.makeRoom(sets: laneSets)
+    limits.laneSets = laneSets
+  }
 
   /// A peer's lanes; nil when there are as many as may be.
   public mutating func open() -> LaneSet? {
@@ -240,6 +266,7 @@ public struct Resequencer: ~Copyable {
 
   /// Time passed: what has waited long enough leaves.
   public mutating func expire(at now: Instant) {
+    moment = now.nanoseconds
     settled()
     settleRecent()
     while let (index, deadline) = deadlines.first, deadline <= now {

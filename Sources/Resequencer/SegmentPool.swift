@@ -109,8 +109,8 @@ struct SegmentPool: ~Copyable {
   }
 
   private let classes: UnsafeMutablePointer<SizeClass>
-  private let used: UnsafeMutablePointer<UInt32>
-  private let setCount: Int
+  private var used: UnsafeMutablePointer<UInt32>
+  private var setCount: Int
   let slots: UnsafeMutablePointer<Slot>
   let ranges: UnsafeMutablePointer<ByteRange>
   let marks: UnsafeMutablePointer<ByteRange>
@@ -165,6 +165,16 @@ struct SegmentPool: ~Copyable {
     ranges.deallocate()
     marks.deallocate()
     used.deallocate()
+  }
+
+  /// Room for more sets.
+  mutating func makeRoom(sets: Int) {
+    let room = UnsafeMutablePointer<UInt32>.allocate(capacity: sets * SegmentPool.classCount)
+    room.initialize(repeating: 0, count: sets * SegmentPool.classCount)
+    room.update(from: used, count: setCount * SegmentPool.classCount)
+    used.deallocate()
+    used = room
+    setCount = sets
   }
 
   /// Behind a segment. An ordinary packet's is small, so that both fit a small block.

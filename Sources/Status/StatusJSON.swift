@@ -24,6 +24,9 @@ extension StatusSnapshot {
         $0.member("held_segments", resequencer.heldSegments)
         $0.member("most_bytes", resequencer.mostBytes)
       }
+      $0.member("flows", flows)
+      $0.member("sent_rate_bps", peers.reduce(0) { $0 + $1.sentRate })
+      $0.member("received_rate_bps", peers.reduce(0) { $0 + $1.receivedRate })
       if let oracle { $0.object("oracle") { oracle.write(to: &$0) } }
       $0.array("peers") { for peer in peers { $0.object { peer.write(to: &$0, withPaths: true) } } }
       $0.array("counters") {
@@ -54,6 +57,7 @@ extension StatusSnapshot {
             $0.object {
               $0.member("peer", peer.name)
               path.write(to: &$0)
+              $0.member("share", peer.share(of: path), decimals: 3)
             }
           }
         }
@@ -85,10 +89,19 @@ extension StatusSnapshot.Peer {
     object.member("since_ms", since.nanoseconds / 1_000_000)
     object.member("last_handshake_ms", lastHandshake.map { $0.nanoseconds / 1_000_000 })
     traffic.write(to: &object)
+    object.member("sent_rate_bps", sentRate)
+    object.member("received_rate_bps", receivedRate)
     object.member("mode", mode?.rawValue)
     object.member("mode_reason", mode == nil ? nil : modeReason)
     if withPaths {
-      object.array("paths") { for path in paths { $0.object { path.write(to: &$0) } } }
+      object.array("paths") {
+        for path in paths {
+          $0.object {
+            path.write(to: &$0)
+            $0.member("share", share(of: path), decimals: 3)
+          }
+        }
+      }
     } else {
       object.member("paths_up", paths.count { $0.state == .up })
       object.member("paths", paths.count)
@@ -97,15 +110,21 @@ extension StatusSnapshot.Peer {
 }
 
 extension StatusSnapshot.Path {
-  fileprivate func write(to object: inout JSONText.Object) {
+  func write(to object: inout JSONText.Object) {
+    let condition = condition
     object.member("name", name)
     object.member("interface", interface)
     object.member("via", via)
     object.member("remote", remote)
-    object.member("state", state.rawValue)
+    object.member("state", condition.word.rawValue)
+    object.member("state_reason", condition.reason)
+    object.member("liveness", state.rawValue)
+    object.member("last_heard_ms", lastHeard.map { $0.nanoseconds / 1_000_000 })
     object.member("rtt_ms", roundTrip?.inMilliseconds, decimals: 3)
     object.member("weight", weight)
     traffic.write(to: &object)
+    object.member("sent_rate_bps", sentRate)
+    object.member("received_rate_bps", receivedRate)
     object.member("mtu_bytes", mtu.value)
     object.member("mtu_search", search.rawValue)
     object.member("mtu_reason", mtuReason)

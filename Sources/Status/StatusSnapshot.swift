@@ -24,6 +24,8 @@ public struct StatusSnapshot: Equatable, Sendable {
   /// One for each verdict, those that never happened included.
   public var counters: [Counter] = []
   public var resequencer = Resequencer()
+  /// Flows that live.
+  public var flows = 0
   /// nil: there is none to ask.
   public var oracle: Oracle?
 
@@ -87,6 +89,9 @@ public struct StatusSnapshot: Equatable, Sendable {
     /// How long ago the last handshake was completed.
     public var lastHandshake: Interval?
     public var traffic = Traffic()
+    /// Of inner packets, over the last second or two, in bits a second.
+    public var sentRate: UInt64 = 0
+    public var receivedRate: UInt64 = 0
     public var paths: [Path] = []
     /// How many of its usable paths the governor lets carry, and why it is so many; nil: it has none.
     public var mode: Mode?
@@ -118,10 +123,15 @@ public struct StatusSnapshot: Equatable, Sendable {
     /// Where the peer was heard last, or is tried: `192.0.2.1:51820`.
     public var remote: String?
     public var state: State
+    /// How long ago anything came back on it.
+    public var lastHeard: Interval?
     public var roundTrip: Interval?
     /// Its share of the bytes, against the weights of the others.
     public var weight: UInt32
     public var traffic = Traffic()
+    /// Over the last second or two, in bits a second.
+    public var sentRate: UInt64 = 0
+    public var receivedRate: UInt64 = 0
     /// How sure it is that no larger packet gets through.
     public enum Search: String, CaseIterable, Sendable {
       /// Nothing is asked: the path is not up.
@@ -151,6 +161,8 @@ public struct StatusSnapshot: Equatable, Sendable {
     public var leastRoundTrip: Interval?
     /// Of what was sent lately, 0 ... 1.
     public var loss = 0.0
+    /// Of what was reported: how much longer than the least it took to get there.
+    public var delays = SpanTally()
     /// What its controller does, and why.
     public var control = ""
     public var controlReason = ""
@@ -225,6 +237,8 @@ public struct StatusSnapshot: Equatable, Sendable {
     public var heldBytes: UInt64 = 0
     public var heldSegments: UInt64 = 0
     public var mostBytes: UInt64 = 0
+    /// From a segment's first byte to its release, of those that were not whole and owed at once.
+    public var waits = SpanTally()
 
     public init() {}
   }
@@ -252,7 +266,18 @@ public struct StatusSnapshot: Equatable, Sendable {
   }
 }
 
+extension StatusSnapshot.Path {
+  /// `fibre`, or `fibre via r1`.
+  public var title: String { via.map { "\(name) via \($0)" } ?? name }
+}
+
 extension StatusSnapshot.Peer {
+  /// Of what goes over all its paths now, 0 ... 1; nil: nothing does.
+  public func share(of path: StatusSnapshot.Path) -> Double? {
+    let sum = paths.reduce(0) { $0 + Double($1.sentRate) + Double($1.receivedRate) }
+    return sum > 0 ? (Double(path.sentRate) + Double(path.receivedRate)) / sum : nil
+  }
+
   /// What is idle worked when it was used last.
   public var isReachable: Bool { state == .connected || state == .idle }
 

@@ -1,12 +1,25 @@
 //  StatusText.swift — a snapshot as people read it: tables, with amounts in units that fit.
+//
+//  `status` fits one screen: the gateway, its sum, a line for each peer and each path, a sentence for each path that
+//  is not simply up, and what was dropped most. Whoever wants all of it asks `paths`, `peers` or `why`.
 
 import Primitives
 
 extension StatusSnapshot {
-  /// What `hawser status` prints: the gateway, then a table of its paths, then what was dropped or odd.
+  /// Lines of what was dropped or odd; all of them are in JSON and in the metrics.
+  private static let mostOdd = 8
+
+  /// What `hawser status` prints.
   public func text() -> String {
+    let sums = peers.reduce((out: UInt64(0), in: UInt64(0))) { ($0.out + $1.sentRate, $0.in + $1.receivedRate) }
+    let paths = peers.flatMap(\.paths)
     let facts = [
       ["gateway", "\(interface), \(verdict.rawValue), up for \(age(uptime)), version \(version)"],
+      [
+        "sum",
+        "\(writtenRate(sums.out)) out, \(writtenRate(sums.in)) in, \(flows) flows, "
+          + "\(paths.count { $0.state == .up }) of \(paths.count) paths work",
+      ],
       ["public key", "\(publicKey)"],
       ["cipher", "\(suite) (\(suiteImplementation))"],
       [
@@ -16,14 +29,21 @@ extension StatusSnapshot {
       ],
     ]
     var text = alignedColumns(facts + oracleFacts, right: [])
-    if !peers.isEmpty { text += "\n" + peersText() }
-    if peers.contains(where: { !$0.paths.isEmpty }) { text += "\n" + pathsText() }
-    if peers.contains(where: { $0.mode != nil }) { text += "\n" + whyText() }
-    let odd = counters.filter { $0.count > 0 }
-    if !odd.isEmpty {
-      text += "\n" + alignedColumns(odd.map { [$0.group, $0.verdict, "\($0.count)"] }, right: [2])
+    if !peers.isEmpty { text += "\n" + shortPeersText() }
+    if !paths.isEmpty { text += "\n" + shortPathsText() }
+    let whys = whyRows()
+    if !whys.isEmpty { text += "\n" + alignedColumns(whys, right: []) }
+    return text + oddText()
+  }
+
+  private func oddText() -> String {
+    let odd = counters.filter { $0.count > 0 && $0.kind != .work }.sorted {
+      $0.count != $1.count ? $0.count > $1.count : ($0.group, $0.verdict) < ($1.group, $1.verdict)
     }
-    return text
+    if odd.isEmpty { return "" }
+    let listed = odd.prefix(StatusSnapshot.mostOdd).map { [$0.group, $0.verdict, "\($0.count)"] }
+    let rest = odd.count - listed.count
+    return "\n" + alignedColumns(listed, right: [2]) + (rest > 0 ? "and \(rest) counters more; --json has all\n" : "")
   }
 
   private var oracleFacts: [[String]] {
@@ -38,18 +58,31 @@ extension StatusSnapshot {
     return [["oracle", "\(oracle.url), \(state)"]]
   }
 
-  /// What `hawser peers` prints.
-  public func peersText() -> String {
-    if peers.isEmpty { return "no peers\n" }
-    let head = ["PEER", "STATE", "SINCE", "HANDSHAKE", "PATHS", "RECEIVED", "SENT", "PUBLIC KEY"]
+  // MARK: Peers
+
+  private func shortPeersText() -> String {
+    let head = ["PEER", "STATE", "SINCE", "HANDSHAKE", "PATHS", "OUT", "IN"]
     let rows = peers.map { peer in
       [
-        peer.name, peer.state.rawValue, age(peer.since), peer.lastHandshake.map { age($0) + " ago" } ?? "never",
-        "\(peer.paths.count { $0.state == .up })/\(peer.paths.count)", amount(peer.traffic.receivedBytes),
-        amount(peer.traffic.sentBytes), "\(peer.publicKey)",
+        peer.name, peer.state.rawValue, age(peer.since), peer.handshakeText, peer.pathsText,
+        writtenRate(peer.sentRate), writtenRate(peer.receivedRate),
       ]
     }
     return alignedColumns([head] + rows, right: [2, 4, 5, 6]) + remedies()
+  }
+
+  /// What `hawser peers` prints.
+  public func peersText() -> String {
+    if peers.isEmpty { return "no peers\n" }
+    let head = ["PEER", "STATE", "SINCE", "HANDSHAKE", "PATHS", "OUT", "IN", "RECEIVED", "SENT", "PUBLIC KEY"]
+    let rows = peers.map { peer in
+      [
+        peer.name, peer.state.rawValue, age(peer.since), peer.handshakeText, peer.pathsText,
+        writtenRate(peer.sentRate), writtenRate(peer.receivedRate), amount(peer.traffic.receivedBytes),
+        amount(peer.traffic.sentBytes), "\(peer.publicKey)",
+      ]
+    }
+    return alignedColumns([head] + rows, right: [2, 4, 5, 6, 7, 8]) + remedies()
   }
 
   /// A sentence for each peer that should answer and does not: what to look at.
@@ -60,38 +93,51 @@ extension StatusSnapshot {
     }.joined()
   }
 
+  // MARK: Paths
+
+  private func shortPathsText() -> String {
+    let head = ["PEER", "PATH", "STATE", "TIER", "RTT", "LOSS", "OUT", "IN", "SHARE"]
+    let rows = peers.flatMap { peer in
+      peer.paths.map { path in
+        [
+          peer.name, path.title, path.condition.word.rawValue, path.tier.rawValue, milliseconds(path.roundTrip),
+          path.lossText, writtenRate(path.sentRate), writtenRate(path.receivedRate), peer.shareText(of: path),
+        ]
+      }
+    }
+    return alignedColumns([head] + rows, right: [4, 5, 6, 7, 8])
+  }
+
   /// What `hawser paths` prints.
   public func pathsText() -> String {
     let head = [
-      "PEER", "PATH", "STATE", "TIER", "USE", "RATE", "DEVICE", "REMOTE", "RTT", "LOSS", "MTU",
+      "PEER", "PATH", "STATE", "TIER", "USE", "RTT", "LOSS", "OUT", "IN", "SHARE", "CAN", "DEVICE", "REMOTE", "MTU",
       "RECEIVED", "SENT",
     ]
     let rows = peers.flatMap { peer in
       peer.paths.map { path in
         [
-          peer.name, path.title, path.state.rawValue, path.tier.rawValue, path.use == .none ? "-" : path.use.rawValue,
-          path.rate.map(rate) ?? "-", path.interface, path.remote ?? "-", milliseconds(path.roundTrip),
-          plainDecimal(path.loss * 100, decimals: 1) + " %", path.mtuText, amount(path.traffic.receivedBytes),
-          amount(path.traffic.sentBytes),
+          peer.name, path.title, path.condition.word.rawValue, path.tier.rawValue,
+          path.use == .none ? "-" : path.use.rawValue, milliseconds(path.roundTrip), path.lossText,
+          writtenRate(path.sentRate), writtenRate(path.receivedRate), peer.shareText(of: path),
+          path.rate.map { writtenRate($0) } ?? "-", path.interface, path.remote ?? "-", path.mtuText,
+          amount(path.traffic.receivedBytes), amount(path.traffic.sentBytes),
         ]
       }
     }
-    return rows.isEmpty ? "no paths\n" : alignedColumns([head] + rows, right: [5, 8, 9, 10, 11, 12])
+    return rows.isEmpty ? "no paths\n" : alignedColumns([head] + rows, right: [5, 6, 7, 8, 9, 10, 13, 14, 15])
   }
 
-  /// What `hawser status` prints below its tables: for each peer why so many of its paths are used,
-  /// for each path why it carries or not and what its controller does; what budgets have left.
-  public func whyText() -> String {
+  /// Why not all of a peer's paths are used; why a path is not simply up; what budgets have left.
+  private func whyRows() -> [[String]] {
     var rows: [[String]] = []
     for peer in peers {
-      if let mode = peer.mode { rows.append([peer.name, "", mode.rawValue, peer.modeReason]) }
-      for path in peer.paths where path.use != .none {
-        rows.append([peer.name, path.title, path.use.rawValue, path.useReason])
-        if !path.control.isEmpty { rows.append([peer.name, path.title, path.control, path.controlReason]) }
+      if let mode = peer.mode, mode != .all { rows.append([peer.name, "", mode.rawValue, peer.modeReason]) }
+      for path in peer.paths where path.condition.word != .up {
+        rows.append([peer.name, path.title, path.condition.word.rawValue, path.condition.reason])
       }
     }
-    rows += budgetRows()
-    return rows.isEmpty ? "no peer has a path that is up\n" : alignedColumns(rows, right: [])
+    return rows + budgetRows()
   }
 
   private func budgetRows() -> [[String]] {
@@ -106,20 +152,22 @@ extension StatusSnapshot {
     }
   }
 
-  private func milliseconds(_ time: Interval?) -> String {
-    time.map { plainDecimal($0.inMilliseconds, decimals: 1) + " ms" } ?? "-"
-  }
-
-  private func rate(_ bitsPerSecond: UInt64) -> String {
-    let megabits = Double(bitsPerSecond) / 1e6
-    return plainDecimal(megabits, decimals: megabits < 10 ? 1 : 0) + " Mbit/s"
-  }
-
   /// What `/healthz` answers to people.
   public func healthText() -> String { verdict.rawValue + "\n" }
 }
 
+extension StatusSnapshot.Peer {
+  fileprivate var handshakeText: String { lastHandshake.map { age($0) + " ago" } ?? "never" }
+  fileprivate var pathsText: String { "\(paths.count { $0.state == .up })/\(paths.count)" }
+
+  fileprivate func shareText(of path: StatusSnapshot.Path) -> String {
+    share(of: path).map { "\(Int(($0 * 100).rounded())) %" } ?? "-"
+  }
+}
+
 extension StatusSnapshot.Path {
+  fileprivate var lossText: String { plainDecimal(loss * 100, decimals: 1) + " %" }
+
   /// What was found is a number; what may change any moment says so.
   fileprivate var mtuText: String {
     switch search {
@@ -128,32 +176,4 @@ extension StatusSnapshot.Path {
     case .error: "\(mtu.value)!"
     }
   }
-}
-
-/// 1.5 MB: three digits are enough to see what is going on.
-private func amount(_ bytes: UInt64) -> String {
-  let units = ["B", "kB", "MB", "GB", "TB", "PB"]
-  var value = Double(bytes)
-  var unit = 0
-  while value >= 999.5 && unit < units.count - 1 {
-    value /= 1_000
-    unit += 1
-  }
-  let decimals = unit == 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2
-  return plainDecimal(value, decimals: decimals) + " " + units[unit]
-}
-
-/// 3 d 4 h, 2 h 5 min, 1 min 3 s, 12 s.
-private func age(_ span: Interval) -> String {
-  let seconds = max(0, span.nanoseconds / 1_000_000_000)
-  let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60)
-  if days > 0 { return "\(days) d \(hours) h" }
-  if hours > 0 { return "\(hours) h \(minutes) min" }
-  if minutes > 0 { return "\(minutes) min \(seconds % 60) s" }
-  return "\(seconds) s"
-}
-
-extension StatusSnapshot.Path {
-  /// `fibre`, or `fibre via r1`.
-  fileprivate var title: String { via.map { "\(name) via \($0)" } ?? name }
 }

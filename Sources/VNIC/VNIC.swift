@@ -82,6 +82,26 @@ public struct VNIC: ~Copyable {
     return VNIC(name: name, try result.get())
   }
 
+  /// An interface that exists already, by a descriptor of its only queue: ours from now on, and closed when it is none
+  /// that we could have made under this name.
+  public static func adopt(
+    _ descriptor: Int32, as name: String, kind: Kind, offloads: Offloads, ifPossible wished: Offloads = []
+  ) -> VNIC? {
+    var bytes = [CChar](repeating: 0, count: longestName + 1)
+    var layer: Int32 = 0
+    let isOne = hawser_tun_describe(descriptor, &bytes, &layer) == 0
+    let own = String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    guard isOne, own == name, layer == (kind == .tap ? hawser_tun_layer2 : hawser_tun_layer3) else {
+      close(descriptor)
+      return nil
+    }
+    for taken in [offloads.union(wished), offloads] where hawser_tun_set_offloads(descriptor, taken.rawValue) == 0 {
+      return VNIC(name: name, Attached(descriptors: [descriptor], offloads: taken))
+    }
+    close(descriptor)
+    return nil
+  }
+
   /// The kernel's own limit.
   private static let mostQueues = 256
 

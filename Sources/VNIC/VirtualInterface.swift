@@ -15,6 +15,10 @@
 //  replaced, for it may be the one that carries the tunnel. Kernel-made routes to the interface's own networks count as
 //  ours.
 //
+//  An interface may be older than the process: what a predecessor left with the service manager is adopted. Its name,
+//  its index and what is right about it stay, so that nobody who uses it notices; addresses and routes that are no
+//  longer wanted go (`Leftovers`).
+//
 //  No link-local address is made: nobody else is on this line who could use one, and its announcements would be packets
 //  that no user sent.
 //
@@ -56,16 +60,19 @@ public struct VirtualInterface: ~Copyable {
   private var network: NetlinkSocket
   public let index: InterfaceIndex
   /// Networks that the kernel routes here because of an address.
-  private let own: Set<IPPrefix>
+  private var own: Set<IPPrefix>
+  /// As it is now.
+  private var settings: Settings
   private var routes: Set<IPPrefix> = []
 
   private init(
-    _ device: consuming VNIC, _ network: consuming NetlinkSocket, index: InterfaceIndex, own: Set<IPPrefix>
+    _ device: consuming VNIC, _ network: consuming NetlinkSocket, index: InterfaceIndex, settings: Settings
   ) {
     self.device = device
     self.network = network
     self.index = index
-    self.own = own
+    own = Set(settings.addresses.map(\.network))
+    self.settings = settings
   }
 
   public var name: String { device.name }
@@ -86,23 +93,57 @@ public struct VirtualInterface: ~Copyable {
   ) throws(InterfaceFailure) -> VirtualInterface {
     try settings.check()
     let device = try open(settings, in: namespace, patience: patience)
+    return try configured(device, settings, in: namespace, leftovers: Leftovers())
+  }
+
+  /// The interface of a descriptor that somebody kept, in the calling thread's network namespace. The descriptor is
+  /// ours from now on. nil when it is of another interface, or of one that is gone.
+  public static func adopt(
+    _ descriptor: Int32, _ settings: Settings
+  ) throws(InterfaceFailure) -> VirtualInterface? {
+    precondition(settings.queues == 1, "what is kept is the one descriptor of an interface")
+    do throws(InterfaceFailure) {
+      try settings.check()
+    } catch {
+      close(descriptor)
+      throw error
+    }
+    let device = VNIC.adopt(
+      descriptor, as: settings.name, kind: .tun, offloads: [.checksum, .tcpSegments], ifPossible: .udpSegments)
+    guard let device else { return nil }
+    return try configured(device, settings, in: nil, leftovers: Leftovers(of: settings.name))
+  }
+
+  /// Takes an interface away that somebody kept, whoever else has a descriptor of it. Closes this one.
+  public static func remove(_ descriptor: Int32, named name: String) {
+    guard let device = VNIC.adopt(descriptor, as: name, kind: .tun, offloads: []) else { return }
+    if var network = try? NetlinkSocket.open(), let index = try? network.link(named: device.name)?.index {
+      try? network.perform(.deleteLink(index))
+    }
+  }
+
+  private static func configured(
+    _ device: consuming VNIC, _ settings: Settings, in namespace: Int32?, leftovers: Leftovers
+  ) throws(InterfaceFailure) -> VirtualInterface {
     let network: NetlinkSocket
     do throws(NetlinkError) {
       network = try NetlinkSocket.open(in: namespace)
     } catch {
       throw InterfaceFailure(settings.name, .network(error))
     }
-    return try configured(device, network, settings)
+    return try configured(device, network, settings, leftovers)
   }
 
   private static func configured(
-    _ device: consuming VNIC, _ network: consuming NetlinkSocket, _ settings: Settings
+    _ device: consuming VNIC, _ network: consuming NetlinkSocket, _ settings: Settings, _ leftovers: Leftovers
   ) throws(InterfaceFailure) -> VirtualInterface {
     var network = network
     let index = try set(settings, &network)
-    var interface = VirtualInterface(
-      device, network, index: index, own: Set(settings.addresses.map(\.network)))
-    try interface.add(settings.addresses)
+    var interface = VirtualInterface(device, network, index: index, settings: settings)
+    try interface.add(settings.addresses.filter { !leftovers.addresses.contains($0) })
+    // What it has already is not made again, and what nobody wants any more goes.
+    interface.routes = leftovers.routes.subtracting(interface.own)
+    interface.remove(leftovers.addresses.subtracting(settings.addresses))
     try interface.setRoutes(settings.routes)
     return interface
   }
@@ -155,6 +196,60 @@ public struct VirtualInterface: ~Copyable {
     for address in addresses {
       do throws(NetlinkError) {
         try network.perform(.addAddress(InterfaceAddress(address, on: index)))
+      } catch {
+        throw InterfaceFailure(name, error, for: address)
+      }
+    }
+  }
+
+  /// Somebody else may have removed them meanwhile.
+  private mutating func remove(_ addresses: Set<IPPrefix>) {
+    for address in addresses { try? network.perform(.removeAddress(InterfaceAddress(address, on: index))) }
+  }
+
+  // MARK: Changes
+
+  /// Other addresses, another MTU, other routes, while it is up. When it throws, what was before is there again.
+  public mutating func change(addresses: [IPPrefix], mtu: Int, routes networks: [IPPrefix]) throws(InterfaceFailure) {
+    let before = settings
+    var wanted = settings
+    (wanted.addresses, wanted.mtu, wanted.routes) = (addresses, mtu, networks)
+    if wanted == before { return }
+    try wanted.check()
+    do throws(InterfaceFailure) {
+      try become(wanted)
+    } catch {
+      try? become(before)
+      throw error
+    }
+  }
+
+  private mutating func become(_ wanted: Settings) throws(InterfaceFailure) {
+    do throws(NetlinkError) {
+      try network.perform(.configure(index, LinkSettings(mtu: UInt32(wanted.mtu))))
+    } catch {
+      throw InterfaceFailure(name, .network(error))
+    }
+    let gone = settings.addresses.filter { !wanted.addresses.contains($0) }
+    try addMissing(wanted.addresses)
+    own = Set(wanted.addresses.map(\.network))
+    // From here on these are the ones to take back.
+    settings.addresses = wanted.addresses + gone
+    settings.mtu = wanted.mtu
+    try setRoutes(wanted.routes)
+    settings.routes = wanted.routes
+    for address in gone { try? network.perform(.removeAddress(InterfaceAddress(address, on: index))) }
+    // With the first of a network the kernel takes the others of it.
+    try addMissing(wanted.addresses)
+    settings.addresses = wanted.addresses
+  }
+
+  private mutating func addMissing(_ addresses: [IPPrefix]) throws(InterfaceFailure) {
+    for address in addresses {
+      do throws(NetlinkError) {
+        try network.perform(.addAddress(InterfaceAddress(address, on: index)))
+      } catch  where error.errno == EEXIST {
+        continue
       } catch {
         throw InterfaceFailure(name, error, for: address)
       }

@@ -7,10 +7,10 @@ extension Hawser {
   static func checkConfig(_ path: String, asJSON: Bool) -> Int32 {
     var objections = LoadedConfiguration.Objections()
     do throws(LoadedConfiguration.Objections) {
-      let text = try LoadedConfiguration.read(path)
-      if LoadedRelay.isRelay(text.bytes) {
+      let text = try ConfigurationFiles(path).main
+      if LoadedRelay.isRelay(text) {
         _ = try LoadedRelay(path)
-      } else if OracleFile.isOracle(text.bytes) {
+      } else if OracleFile.isOracle(text) {
         try LoadedOracleFile.check(path)
       } else {
         _ = try LoadedConfiguration(path)
@@ -36,6 +36,7 @@ extension Hawser {
       $0.array("mistakes") {
         for mistake in objections.wrong + objections.refused {
           $0.object {
+            $0.member("file", mistake.file)
             $0.member("line", mistake.place.line)
             $0.member("column", mistake.place.column)
             $0.member("message", mistake.message)

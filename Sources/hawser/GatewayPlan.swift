@@ -5,6 +5,7 @@
 //  told, and whoever runs the gateway asks again.
 
 import Configuration
+import Control
 import Primitives
 import Sealing
 import Underlay
@@ -13,6 +14,7 @@ struct GatewayPlan {
   /// Every secret in it is held.
   let configuration: GatewayConfiguration
   let publicKey: PublicKey
+  let remoteControl: ControlServer.Remote?
   /// For each peer what its endpoints are now, in the order of the file, and behind them for each relay.
   let endpoints: [[Endpoint]]
   /// Those that have no address now, with the place of their peer; relays come behind the peers.
@@ -21,12 +23,13 @@ struct GatewayPlan {
   init(configuredBy path: String) throws(Refusal) {
     let loaded: LoadedConfiguration
     do throws(LoadedConfiguration.Objections) {
-      loaded = try LoadedConfiguration(path)
+      loaded = try LoadedConfiguration(path, needsInterfaces: false)
     } catch {
       throw Refusal(error.text, exitCode: error.exitCode)
     }
     configuration = loaded.gateway
     publicKey = loaded.publicKey
+    remoteControl = loaded.remoteControl
     var endpoints: [[Endpoint]] = []
     var unresolved: [(peer: Int, name: EndpointText)] = []
     let all =

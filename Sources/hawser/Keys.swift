@@ -14,6 +14,16 @@ enum Keys {
   }
 
   static func generate(for purpose: Purpose) throws(Refusal) -> Int32 {
+    let secret = try new(for: purpose)
+    warnAboutReaders()
+    var text = [UInt8](repeating: UInt8(ascii: "\n"), count: Secret.textLength + 1)
+    text.withUnsafeMutableBytes { secret.writeText(into: $0) }
+    defer { text.withUnsafeMutableBytes { wipe($0) } }
+    guard Output.write(text, to: STDOUT_FILENO) else { throw Refusal("hawser: cannot write the key", exitCode: 2) }
+    return 0
+  }
+
+  static func new(for purpose: Purpose) throws(Refusal) -> Secret {
     let cryptography = try library()
     var secret = Secret()
     secret.withMutableBytes { bytes in
@@ -24,12 +34,7 @@ enum Keys {
         bytes[31] = bytes[31] & 0x7f | 0x40
       }
     }
-    warnAboutReaders()
-    var text = [UInt8](repeating: UInt8(ascii: "\n"), count: Secret.textLength + 1)
-    text.withUnsafeMutableBytes { secret.writeText(into: $0) }
-    defer { text.withUnsafeMutableBytes { wipe($0) } }
-    guard Output.write(text, to: STDOUT_FILENO) else { throw Refusal("hawser: cannot write the key", exitCode: 2) }
-    return 0
+    return secret
   }
 
   static func printPublic() throws(Refusal) -> Int32 {

@@ -5,8 +5,10 @@
 //  is where one would change it. All of them are found before anything is said.
 
 import Configuration
+import Control
 import Crypto
 import Glibc
+import HTTP
 import Primitives
 import Sealing
 
@@ -15,6 +17,8 @@ struct LoadedConfiguration {
   /// The same with every secret held, those from other files too.
   let gateway: GatewayConfiguration
   let publicKey: PublicKey
+  /// Who may ask over TCP.
+  let remoteControl: ControlServer.Remote?
 
   /// What keeps a configuration from being used.
   struct Objections: Error {
@@ -31,22 +35,18 @@ struct LoadedConfiguration {
     }
   }
 
-  init(_ path: String) throws(Objections) {
-    let text = try LoadedConfiguration.read(path)
-    let permissions = text.permissions
+  /// `needsInterfaces`: a path whose interface is not there is refused. A gateway that runs waits for it.
+  init(_ path: String, needsInterfaces: Bool = true) throws(Objections) {
+    let files = try ConfigurationFiles(path)
     let file: ConfigurationFile
     do throws(Mistakes) {
-      file = try ConfigurationFile(reading: text.bytes, named: path)
+      file = try ConfigurationFile(reading: files.texts)
     } catch {
       throw Objections(wrong: error.listed, unlisted: error.unlisted)
     }
     var objections = Objections()
     var gateway = file.gateway
-    if let permissions, gateway.holdsSecrets,
-      let complaint = SecretFile.complaint(about: path, permissions: permissions)
-    {
-      objections.refused.append(Mistake(file: path, place: Place(line: 1, column: 1), message: complaint))
-    }
+    objections.refused += files.readableSecrets { file.holdsSecrets(inText: $0) }
     let directory = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
     var secrets = SecretLoader(directory: directory) { file.mistake($0, $1, $2) }
     gateway.privateKey = secrets.load(gateway.privateKey, .gateway, "PrivateKeyFile")
@@ -60,7 +60,9 @@ struct LoadedConfiguration {
     }
     if let source = gateway.oracle?.token { gateway.oracle?.token = secrets.load(source, .oracle, "TokenFile") }
     if let name = gateway.oracle?.authorities, !name.hasPrefix("/") { gateway.oracle?.authorities = directory + name }
-    objections.refused += secrets.mistakes + file.missingInterfaces()
+    let remote = LoadedConfiguration.remoteControl(gateway.remoteControl, directory, file, &secrets)
+    objections.refused += secrets.mistakes
+    if needsInterfaces { objections.refused += file.missingInterfaces() }
 
     var own: PublicKey?
     if let secret = gateway.privateKey.secret {
@@ -76,23 +78,34 @@ struct LoadedConfiguration {
     self.file = file
     self.gateway = gateway
     publicKey = own
+    remoteControl = remote
   }
 
-  static func read(_ path: String) throws(Objections) -> SmallFile {
-    do throws(SmallFile.Failure) {
-      return try SmallFile(path, limit: Schema.mostBytes)
-    } catch {
-      let sentence = "cannot read this configuration: \(error.reason)"
-      throw Objections(wrong: [Mistake(file: path, place: Place(line: 1, column: 1), message: sentence)])
+  /// A chain of certificates has some kilobytes.
+  private static let mostCertificate = 1 << 20
+
+  /// With its token as a hash, and what its files hold.
+  private static func remoteControl(
+    _ wanted: GatewayConfiguration.RemoteControl?, _ directory: String, _ file: ConfigurationFile,
+    _ secrets: inout SecretLoader
+  ) -> ControlServer.Remote? {
+    guard let wanted else { return nil }
+    let token = secrets.load(wanted.token, .control, "TokenFile").secret
+    var identity: HTTPIdentity?
+    if let chain = wanted.certificate, let key = wanted.certificateKeyFile {
+      identity = HTTPIdentity(
+        certificate: secrets.contents(chain, .control, "Certificate", isSecret: false, atMost: mostCertificate),
+        key: secrets.contents(key, .control, "CertificateKeyFile", isSecret: true, atMost: mostCertificate))
     }
-  }
-}
-
-extension GatewayConfiguration {
-  /// Whether the file itself is one that nobody else may read.
-  fileprivate var holdsSecrets: Bool {
-    privateKey.secret != nil || peers.contains { $0.presharedKey?.secret != nil }
-      || relays.contains { $0.presharedKey?.secret != nil } || oracle?.token.secret != nil
+    guard let token else { return nil }
+    var text = [UInt8](repeating: 0, count: Secret.textLength)
+    defer { text.withUnsafeMutableBytes { wipe($0) } }
+    let digest = text.withUnsafeMutableBytes { place in
+      token.copied().writeText(into: place)
+      return SHA256.hash(UnsafeRawBufferPointer(place))
+    }
+    guard let hash = TokenHash(digest) else { preconditionFailure("SHA-256 has 32 bytes") }
+    return ControlServer.Remote(listen: wanted.listen, token: hash, identity: identity)
   }
 }
 
@@ -107,6 +120,25 @@ struct SecretLoader {
   init(directory: String, mistake: @escaping (ConfigurationFile.Part, String, String) -> Mistake) {
     self.directory = directory
     self.mistake = mistake
+  }
+
+  /// A file's bytes as they are; none, and a mistake more, when it cannot be read.
+  mutating func contents(
+    _ name: String, _ part: ConfigurationFile.Part, _ key: String, isSecret: Bool, atMost most: Int
+  ) -> [UInt8] {
+    let path = name.hasPrefix("/") ? name : directory + name
+    do throws(SmallFile.Failure) {
+      let file = try SmallFile(path, limit: most)
+      if isSecret, let permissions = file.permissions,
+        let complaint = SecretFile.complaint(about: path, permissions: permissions)
+      {
+        mistakes.append(mistake(part, key, "\(key) = \(name): \(complaint)"))
+      }
+      return Array(file.bytes)
+    } catch {
+      mistakes.append(mistake(part, key, "\(key) = \(name): cannot read it: \(error.reason)"))
+      return []
+    }
   }
 
   /// The secret itself, or the source as it was and a mistake more.
@@ -126,7 +158,7 @@ struct SecretLoader {
         mistakes.append(mistake(part, key, "\(key) = \(name): \(error.sentence)"))
       }
     } catch {
-      mistakes.append(mistake(part, key, "\(key) = \(name): cannot read it: \(error.reason)"))
+      mistakes.append(mistake(part, key, "\(key) = \(name): cannot read it: \(ConfigurationFiles.reason(error.code))"))
     }
     return source
   }
@@ -138,7 +170,7 @@ extension ConfigurationFile {
     let names = interfaceNames()
     return gateway.paths.indices.compactMap { index in
       let wanted = gateway.paths[index].interface
-      if if_nametoindex(wanted) != 0 { return nil }
+      if gateway.paths[index].isEvery || if_nametoindex(wanted) != 0 { return nil }
       let hint: String
       if let near = nearestWord(to: wanted, in: names) {
         hint = "did you mean '\(near)'?"

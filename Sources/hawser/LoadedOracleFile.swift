@@ -8,10 +8,10 @@ import Configuration
 enum LoadedOracleFile {
   /// Throws what is wrong with it.
   static func check(_ path: String) throws(LoadedConfiguration.Objections) {
-    let text = try LoadedConfiguration.read(path)
+    let files = try ConfigurationFiles(path)
     let file: OracleFile
     do throws(Mistakes) {
-      file = try OracleFile(reading: text.bytes, named: path)
+      file = try OracleFile(reading: files.texts)
     } catch {
       throw LoadedConfiguration.Objections(wrong: error.listed, unlisted: error.unlisted)
     }
@@ -21,12 +21,7 @@ enum LoadedOracleFile {
       oracle.gateways.indices.map { (ConfigurationFile.Part.knownGateway($0), oracle.gateways[$0].token) }
       + oracle.relays.indices.map { (.relay($0), oracle.relays[$0].token) }
       + oracle.knownReaders.indices.map { (.client($0), oracle.knownReaders[$0].token) }
-    let holdsSecrets = tokens.contains { if case .held = $0.1 { true } else { false } }
-    if let permissions = text.permissions, holdsSecrets,
-      let complaint = SecretFile.complaint(about: path, permissions: permissions)
-    {
-      objections.refused.append(Mistake(file: path, place: Place(line: 1, column: 1), message: complaint))
-    }
+    objections.refused += files.readableSecrets { file.holdsSecrets(inText: $0) }
     let directory = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
     var secrets = SecretLoader(directory: directory) { file.mistake($0, $1, $2) }
     for (part, token) in tokens {

@@ -11,22 +11,16 @@ struct LoadedRelay {
   let relay: RelayConfiguration
 
   init(_ path: String) throws(LoadedConfiguration.Objections) {
-    let text = try LoadedConfiguration.read(path)
+    let files = try ConfigurationFiles(path)
     let file: RelayFile
     do throws(Mistakes) {
-      file = try RelayFile(reading: text.bytes, named: path)
+      file = try RelayFile(reading: files.texts)
     } catch {
       throw LoadedConfiguration.Objections(wrong: error.listed, unlisted: error.unlisted)
     }
     var objections = LoadedConfiguration.Objections()
     var relay = file.relay
-    let holdsSecrets = relay.privateKey.secret != nil || relay.clients.contains { $0.presharedKey?.secret != nil }
-      || relay.oracle?.token.secret != nil
-    if let permissions = text.permissions, holdsSecrets,
-      let complaint = SecretFile.complaint(about: path, permissions: permissions)
-    {
-      objections.refused.append(Mistake(file: path, place: Place(line: 1, column: 1), message: complaint))
-    }
+    objections.refused += files.readableSecrets { file.holdsSecrets(inText: $0) }
     let directory = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
     var secrets = SecretLoader(directory: directory) { file.mistake($0, $1, $2) }
     relay.privateKey = secrets.load(relay.privateKey, .gateway, "PrivateKeyFile")

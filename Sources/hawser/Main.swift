@@ -1,8 +1,10 @@
 //  Main.swift — from the words of the command line to the command that they name.
 
 import Commands
+import Configuration
 import Doctor
 import Glibc
+import Status
 
 @main struct Hawser {
   static func main() {
@@ -18,15 +20,27 @@ import Glibc
   private static func run(_ invocation: Invocation) -> Int32 {
     do throws(Refusal) {
       switch invocation.command {
-      case Words.gateway.name: return try runGateway(try GatewayPlan(configuredBy: invocation[Words.config]))
+      case Words.gateway.name: return try runGateway(invocation[Words.config])
       case Words.relay.name: return try runRelay(invocation[Words.config])
       case Words.checkConfig.name: return checkConfig(invocation[Words.file], asJSON: invocation[Words.json])
+      case Words.sampleConfig.name:
+        Output.write(invocation[Words.kind].text)
+        return 0
+      case Words.begin.name:
+        return try Init.run(folder: invocation[Words.folder], answers: invocation[Words.answerFile])
       case Words.genkey.name: return try Keys.generate(for: .exchange)
       case Words.genpsk.name: return try Keys.generate(for: .sharing)
       case Words.pubkey.name: return try Keys.printPublic()
       case Words.status.name: return try ask("/v1/status", invocation)
       case Words.peers.name: return try ask("/v1/peers", invocation)
       case Words.paths.name: return try ask("/v1/paths", invocation)
+      case Words.flows.name:
+        return try ask(
+          "/v1/flows", invocation, [("sort", invocation[Words.sort].rawValue), ("top", "\(invocation[Words.top])")])
+      case Words.rules.name: return try ask("/v1/rules", invocation)
+      case Words.why.name: return try why(invocation)
+      case Words.reload.name: return try reload(invocation)
+      case Words.topCommand.name: return try top(invocation)
       case Words.doctor.name:
         let report = Report(examine())
         Output.write(invocation[Words.json] ? report.json : report.text(colour: wantsColour))
@@ -40,7 +54,7 @@ import Glibc
   }
 
   /// On a terminal, unless its owner says no (no-color.org).
-  private static var wantsColour: Bool {
+  static var wantsColour: Bool {
     isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil && getenv("TERM").map { String(cString: $0) } != "dumb"
   }
 }

@@ -2,6 +2,7 @@
 
 import Commands
 import Driver
+import Service
 
 extension Hawser {
   /// Runs until it is told to end; the exit code.
@@ -12,9 +13,11 @@ extension Hawser {
     } catch {
       throw Refusal(error.text, exitCode: error.exitCode)
     }
+    let log = Log.standard(of: "hawser")
+    defer { log.end() }
     do throws(GatewayFailure) {
       try RelayHost.run(
-        RelayHost.Setup(loaded.relay, version: Version.current, log: { Output.complain($0) }))
+        RelayHost.Setup(loaded.relay, version: Version.current, log: log))
       return 0
     } catch {
       throw Refusal("hawser: \(error)", exitCode: 2)

@@ -2,11 +2,18 @@
 //  from it.
 
 import Commands
+import Configuration
+import Status
 
 enum Words {
   static let json = Flag("json", "print one JSON object")
   static let config = Option(required: "config", .file(ending: ".conf"), "the configuration; see hawser.conf(5)")
   static let file = Argument("FILE", .file(ending: ".conf"), "the configuration; see hawser.conf(5)")
+  static let kind = Argument(
+    "KIND", .choice(of: Sample.self), default: .branch, "the side with several uplinks, the one it calls, or others")
+  static let folder = Option("directory", .directory, default: ".", "where the files go")
+  static let answerFile = Option(
+    "answers", .file, "a file with the five answers, a line each, instead of asking; '-' is standard input")
   static let interface = Argument(
     optional: "INTERFACE", .text("the name of a virtual interface"), "whose gateway; needed where several run")
   static let socket = Option(
@@ -26,6 +33,17 @@ enum Words {
       nobody else can read.
       """,
     exitCodes: [0: "it can be used here", 2: "it is right, and cannot be used on this machine", 64: "it is wrong"])
+  static let sampleConfig = Command(
+    "sample-config", "prints a configuration to begin with", [kind],
+    details: "It works when its KEY_OF_ words are keys and its interfaces are those of the machine.")
+  static let begin = Command(
+    "init", "asks five questions and writes the files of two sites", [folder, answerFile],
+    details: """
+      The questions: what the sites are called, which interfaces lead out of each, where the other one is reached, and \
+      which networks are behind them. Keys are made for both; nothing is overwritten. At the end it prints the two \
+      commands that start the gateways.
+      """,
+    exitCodes: [0: "the files are written", 2: "refused: nothing was written", 64: "an answer is wrong"])
   static let genkey = Command("genkey", "prints a new private key")
   static let genpsk = Command("genpsk", "prints a new secret for two gateways to share")
   static let pubkey = Command("pubkey", "reads a private key and prints its public key")
@@ -34,6 +52,40 @@ enum Words {
     "peers", "lists the peers of a running gateway", [interface, socket, json], exitCodes: answers)
   static let paths = Command(
     "paths", "lists the paths of a running gateway", [interface, socket, json], exitCodes: answers)
+  static let sort = Option(
+    "sort", .choice(of: FlowList.Order.self), default: FlowList.Order.rate, "by what the greatest come first")
+  static let top = Option(
+    "top", .number(in: 1...FlowList.Wish.mostTop), default: FlowList.Wish.usualTop, "how many are listed")
+  static let flows = Command(
+    "flows", "lists the flows of a running gateway, the fastest first", [interface, socket, sort, top, json],
+    exitCodes: answers)
+  static let rules = Command(
+    "rules", "lists the rules of a running gateway and what each has decided", [interface, socket, json],
+    exitCodes: answers)
+  static let what = Argument(
+    repeated: "WHAT", .text("a path's name, or a flow: ADDRESS:PORT ADDRESS:PORT PROTOCOL"), isRequired: true,
+    "the name of a path; or a flow's two ends and its protocol, - for anything")
+  static let flowInterface = Option(
+    "interface", value: "INTERFACE", .text("the name of a virtual interface"), "whose gateway, where several run")
+  static let why = Command(
+    "why", "tells why a flow or a path is treated as it is", [what, flowInterface, socket, json],
+    details: """
+      Of a flow: which rule decided and why those before it did not, its class and why, and which paths carry it, with \
+      their numbers and the reason of each. Of a path: its state, tier, budget, rate control and MTU, each with its \
+      reason. A flow that is told in full is explained also when there is none.
+      """,
+    exitCodes: answers)
+  static let reload = Command(
+    "reload", "makes a running gateway follow its changed configuration", [interface, socket, json],
+    details: """
+      The gateway reads its file again, as a whole. With a mistake in it nothing changes, and all mistakes are told. \
+      Flows that the change does not concern lose nothing. SIGHUP does the same.
+      """,
+    exitCodes: [0: "done; what has changed is told", 2: "refused, or no gateway runs: nothing has changed"])
+  static let topCommand = Command(
+    "top", "shows a running gateway again each second, until q is pressed", [interface, socket],
+    details: "Throughput, paths with their last minute, and the fastest flows, as much as the terminal has room for.",
+    exitCodes: [0: "q or Ctrl-C was pressed", 2: "no gateway runs", 64: "this is no terminal"])
   static let doctor = Command(
     "doctor", "tells whether this machine can carry a gateway", [json],
     details: """
@@ -49,6 +101,9 @@ enum Words {
 
   static let program = Program(
     "hawser", "lays many network paths into one",
-    commands: [gateway, relay, checkConfig, genkey, genpsk, pubkey, status, peers, paths, doctor],
+    commands: [
+      gateway, relay, begin, sampleConfig, checkConfig, genkey, genpsk, pubkey, status, peers, paths, flows, rules, why,
+      topCommand, reload, doctor,
+    ],
     exitCodes: [0: "fine", 1: "degraded", 2: "down or refused", 64: "wrong usage, or a mistake in a file"])
 }

@@ -2,6 +2,7 @@
 
 import Commands
 import OracleHost
+import Service
 
 enum ServeCommand {
   private static let config = Option(
@@ -28,8 +29,10 @@ enum ServeCommand {
     }
     if invocation[check] { return Answer(output: "\(path): fine") }
     do throws(OracleFailure) {
-      var setup = OracleServer.Setup(loaded.oracle) { TextFile.complain("path-oracle: \($0)") }
+      let log = Log.standard(of: "path-oracle")
+      var setup = OracleServer.Setup(loaded.oracle) { log("path-oracle: \($0)") }
       setup.identity = loaded.identity
+      defer { log.end() }
       try OracleHost.run(setup)
       return Answer()
     } catch {

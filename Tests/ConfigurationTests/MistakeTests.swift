@@ -130,6 +130,41 @@ private struct Slip: CustomStringConvertible, Sendable {
   }
 
   @Test(arguments: [
+    (
+      "Listen = 127.0.0.1:8470",
+      [
+        "10:1: Listen without a Token: expected it or a TokenFile, or every program could ask; "
+          + "hawser genpsk makes a token"
+      ]
+    ),
+    ("TokenFile = t", ["10:1: TokenFile without Listen: expected both, since the socket needs neither"]),
+    (
+      "Listen = 0.0.0.0:8470\nTokenFile = t",
+      [
+        "10:10: Listen = 0.0.0.0:8470: others can reach this, and the token would be readable: expected a "
+          + "Certificate and a CertificateKeyFile, or an address of the loopback"
+      ]
+    ),
+    (
+      "Listen = 127.0.0.1:8470\nTokenFile = t\nCertificate = c",
+      ["12:1: Certificate without CertificateKeyFile: expected both of them, or none"]
+    ),
+    (
+      "Listen = 127.0.0.1:8470\nTokenFile = t\n[Metrics]\nListen = 127.0.0.1:8470",
+      ["13:10: Listen = 127.0.0.1:8470: this is there already in line 10: expected it once"]
+    ),
+    (
+      "[Metrics]",
+      ["10:1: [Metrics] has no Listen: expected an address and a port, such as 127.0.0.1:8460 or [::1]:8460"]
+    ),
+    ("Listen = 0.0.0.0:8470\nTokenFile = t\nCertificate = c\nCertificateKeyFile = k", []),
+    ("[Metrics]\nListen = 0.0.0.0:9470, [::1]:9470", []),
+  ])
+  func `whoever listens on TCP asks for a token, beyond the loopback over TLS`(lines: String, sentences: [String]) {
+    #expect(mistakes(in: small + "[Control]\n\(lines)\n") == sentences.map { "branch.conf:\($0)" })
+  }
+
+  @Test(arguments: [
     Slip(
       "ListenPort", "ListenProt", "branch.conf:3:1: unknown key 'ListenProt' in [Gateway]; did you mean 'ListenPort'?"),
     // The key that was meant is not missing as well.
@@ -146,7 +181,8 @@ private struct Slip: CustomStringConvertible, Sendable {
     Slip("[Gateway]", "[Interface]", "branch.conf:1:1: unknown section [Interface]; it is called 'Gateway' here"),
     Slip(
       "[Path", "[Tunnel]\n[Path",
-      "branch.conf:4:1: unknown section [Tunnel]; known are Gateway, Path, Peer, Relay, Oracle, Class, Rule, Control"),
+      "branch.conf:4:1: unknown section [Tunnel]; known are Gateway, Path, Peer, Relay, Oracle, Class, Rule, Control, "
+        + "Metrics"),
     Slip("[Path", "[Clas \"voip\"]\n[Path", "branch.conf:4:1: unknown section [Clas \"voip\"]; did you mean 'Class'?"),
   ])
   private func `an unknown word gets the known one that was meant`(slip: Slip) {

@@ -27,7 +27,7 @@ import Testing
 }
 
 /// A configuration that is right: everything that the schema can say, in random amounts.
-private func randomConfiguration(_ random: inout SeededRandom) -> GatewayConfiguration {
+func randomConfiguration(_ random: inout SeededRandom) -> GatewayConfiguration {
   func chance(_ random: inout SeededRandom) -> Bool { Bool.random(using: &random) }
   func number(_ range: ClosedRange<Int>, _ random: inout SeededRandom) -> Int { Int.random(in: range, using: &random) }
   func source(_ byte: UInt8, _ random: inout SeededRandom) -> KeySource {
@@ -54,6 +54,18 @@ private func randomConfiguration(_ random: inout SeededRandom) -> GatewayConfigu
   gateway.rekeyAfter = .seconds(Int64(number(1...120, &random)))
   gateway.controlSocket =
     chance(&random) ? GatewayConfiguration.defaultSocket(of: gateway.interface) : "/run/x\(number(1...9, &random)).sock"
+  if chance(&random) {
+    let loopback = IPAddress(.ipv6, high: 0, low: 1)
+    var remote = GatewayConfiguration.RemoteControl(
+      listen: [Endpoint(loopback, port: 1), Endpoint(IPAddress(ipv4: 0x7f00_0001), port: 8_470)],
+      token: source(201, &random))
+    if chance(&random) {
+      remote.listen[1].address = IPAddress(ipv4: 0)
+      (remote.certificate, remote.certificateKeyFile) = ("gateway.pem", "/etc/hawser/gateway.key")
+    }
+    gateway.remoteControl = remote
+  }
+  if chance(&random) { gateway.metricsListen = [Endpoint(IPAddress(ipv4: 0), port: 9_470)] }
   gateway.paths = (0..<number(1...16, &random)).map { index in
     var path = GatewayConfiguration.Path(name: "path-\(index)", interface: "eth\(index)")
     if chance(&random) { path.port = port(&random) }

@@ -1,7 +1,11 @@
 //  ControlTests.swift — a running gateway's socket, asked by curl, by our own client, and by those who misbehave.
 
 import Control
+import Crypto
 import Foundation
+import HTTP
+import Primitives
+import Sealing
 import Status
 import Synchronization
 import Testing
@@ -22,9 +26,48 @@ import Testing
     let listed = try #require(try object(gateway.curl("/v1/peers"))["peers"] as? [[String: Any]])
     #expect(listed[0]["paths_up"] as? Int == 1 && listed[0]["paths"] as? Int == 2)
     #expect(listed[1]["last_handshake_ms"] is NSNull)
+    #expect(paths[0]["state_reason"] as? String == "2 % of what it was sent was lost")
+    #expect(paths.map { $0["liveness"] as? String } == ["up", "down"])
     let all = try #require(try object(gateway.curl("/v1/paths"))["paths"] as? [[String: Any]])
     #expect(all.map { $0["peer"] as? String } == ["hq", "hq"])
     #expect(try object(gateway.curl("/healthz"))["verdict"] as? String == "degraded")
+  }
+
+  @Test func `flows come in the order that is asked for, and no more of them than wanted`() throws {
+    let gateway = try Standing()
+    func ports(_ query: String) throws -> [Int] {
+      let flows = try #require(try object(gateway.curl("/v1/flows\(query)"))["flows"] as? [[String: Any]])
+      return flows.compactMap { $0["source_port"] as? Int }
+    }
+    #expect(try ports("") == [3, 1, 2])
+    #expect(try ports("?sort=bytes") == [2, 3, 1])
+    #expect(try ports("?sort=age&top=2") == [1, 3])
+    #expect(try ports("?flow=10.1.0.2") == [2])
+    #expect(try ports("?flow=-:443%20-%20tcp").count == 3)
+    let answer = try object(gateway.curl("/v1/flows?top=1"))
+    #expect(answer["count"] as? Int == 3 && answer["fitting"] as? Int == 3)
+    for (query, sentence) in [
+      ("?sort=x", "sort: expected one of rate, bytes, age"), ("?top=0", "top: expected a whole number from 1 to 10000"),
+    ] {
+      let refused = gateway.curlWithStatus("/v1/flows" + query)
+      #expect(refused.status == "400")
+      #expect(try object(refused.body)["error"] as? String == sentence)
+    }
+    #expect(gateway.curlWithStatus("/v1/flows?flow=x.y").status == "400")
+  }
+
+  @Test func `why speaks of a flow by its ends, of the greatest that fits, and of a path by its name`() throws {
+    let gateway = try Standing()
+    let whole = try object(gateway.curl("/v1/why?flow=10.1.0.9:5+10.2.0.7:443+tcp"))
+    #expect(whole["flow"] as? String == "10.1.0.9:5 10.2.0.7:443 tcp")
+    #expect(try object(gateway.curl("/v1/why?flow=-:443"))["flow"] as? String == "10.1.0.3:3 10.2.0.7:443 tcp")
+    let path = try object(gateway.curl("/v1/why?path=fibre"))
+    #expect((path["ways"] as? [[String: Any]])?.first?["state"] as? String == "lossy")
+    let unknown = gateway.curlWithStatus("/v1/why?path=fiber")
+    #expect(unknown.status == "404")
+    #expect(try object(unknown.body)["error"] as? String == "there is no path 'fiber'; did you mean 'fibre'?")
+    #expect(gateway.curlWithStatus("/v1/why").status == "400")
+    #expect(gateway.curlWithStatus("/v1/why?flow=10.9.9.9").status == "404")
   }
 
   @Test func `a query does not change the page, and HEAD gets no body`() throws {
@@ -49,7 +92,8 @@ import Testing
     #expect(unknown.status == "404")
     #expect(
       try object(unknown.body)["error"] as? String
-        == "there is no /v1/statsu here; there are /v1/status, /v1/peers, /v1/paths, /healthz")
+        == "there is no /v1/statsu here; there are /v1/status, /v1/peers, /v1/paths, /v1/flows, /v1/rules, /v1/why, "
+        + "/v1/events, /v1/reload, /metrics, /healthz, /")
     let post = gateway.curlWithStatus("/v1/status", "-X POST -d x=1")
     #expect(post.status == "405")
     #expect(try object(post.body)["error"] as? String == "POST changes nothing here; use GET")
@@ -123,6 +167,119 @@ import Testing
   }
 }
 
+@Suite struct `Asking over TCP` {
+  private static let token = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I="
+  private static let loopback = Endpoint(IPAddress(ipv4: 0x7f00_0001), port: 0)
+
+  private static func remote(_ identity: HTTPIdentity? = nil) throws -> ControlServer.Remote {
+    let hash = try #require(Array(token.utf8).withUnsafeBytes { TokenHash(SHA256.hash($0)) })
+    return ControlServer.Remote(listen: [loopback], token: hash, identity: identity)
+  }
+
+  private func ask(_ url: String, _ options: String = "") -> (status: String, body: String) {
+    let answer = shell("curl --silent --insecure --max-time 20 -w '%{http_code}' \(options) \(url)")
+    return (String(answer.output.suffix(3)), String(answer.output.dropLast(3)))
+  }
+
+  @Test func `whoever shows the token is answered, and nobody else, whatever he asks for`() throws {
+    let gateway = try Standing(remote: try Self.remote())
+    let url = "http://\(gateway.remote[0])"
+    let right = ask(url + "/v1/status", "-H 'Authorization: Bearer \(Self.token)'")
+    #expect(right.status == "200")
+    #expect(try object(right.body)["verdict"] as? String == "degraded")
+    for page in ["/v1/status", "/v1/events", "/healthz", "/v1/nothing", "/metrics"] {
+      let none = ask(url + page, "-D -")
+      #expect(none.status == "401" && none.body.contains("WWW-Authenticate: Bearer"), "\(page)")
+      for wrong in ["Bearer x", "Bearer \(Self.token)x", "Basic \(Self.token)", Self.token, "Bearer"] {
+        #expect(ask(url + page, "-H 'Authorization: \(wrong)'").status == "401", "\(page), \(wrong)")
+      }
+    }
+    // Over the socket nobody needs one.
+    #expect(gateway.curlWithStatus("/v1/status").status == "200")
+  }
+
+  @Test func `the door for metrics leads to nothing else`() throws {
+    let gateway = try Standing(metrics: [Self.loopback])
+    #expect(ask("http://\(gateway.metrics[0])/v1/status").status == "404")
+    #expect(ask("http://\(gateway.metrics[0])/healthz").body.contains("there are /metrics"))
+  }
+
+  @Test func `a port that is taken is told, and costs nobody his socket`() throws {
+    let first = try Standing(remote: try Self.remote())
+    var again = try Self.remote()
+    again.listen = first.remote
+    let folder = try Folder()
+    let path = folder.path + "/g.sock"
+    let error = #expect(throws: ControlFailure.self) { _ = try Standing(at: path, remote: again) }
+    #expect("\(try #require(error))".contains("Address already in use; is another program there"))
+    #expect(access(path, F_OK) != 0)
+  }
+}
+
+@Suite struct `Listening to events` {
+  @Test func `what happens is told as it happens, each with its id, and what was missed first`() throws {
+    let gateway = try Standing()
+    gateway.events.tell(.started, "it is up")
+    gateway.events.tell(.pathDown, peer: "hq", path: "lte", "peer hq: lte does not answer any more")
+    let stream = Process()
+    let pipe = Pipe()
+    stream.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    stream.arguments = ["curl", "-sN", "--max-time", "20", "--unix-socket", gateway.path, "http://h/v1/events"]
+    stream.standardOutput = pipe
+    try stream.run()
+    defer { stream.terminate() }
+    var text = ""
+    /// Until it has come, or curl has given up.
+    func hears(_ wanted: String) -> Bool {
+      while !text.contains(wanted) {
+        let data = pipe.fileHandleForReading.availableData
+        if data.isEmpty { return false }
+        text += String(decoding: data, as: UTF8.self)
+      }
+      return true
+    }
+    #expect(hears("lte does not answer"))
+    gateway.events.tell(.pathUp, peer: "hq", path: "lte", "peer hq: lte is up")
+    #expect(hears("lte is up"))
+    let blocks = text.components(separatedBy: "\n\n").filter { $0.hasPrefix("id: ") }
+    #expect(blocks.count == 3)
+    let ids = blocks.compactMap { UInt64($0.split(separator: "\n")[0].dropFirst(4)) }
+    #expect(ids == [ids[0], ids[0] + 1, ids[0] + 2])
+    #expect(blocks[1].contains("\nevent: path-down\ndata: {\"id\":\(ids[1]),"))
+    let down = try object(String(blocks[1].split(separator: "\n")[2].dropFirst(6)))
+    #expect(down["kind"] as? String == "path-down" && down["path"] as? String == "lte")
+
+    // Who comes back says what he has seen.
+    let later = shell(
+      "curl -sN --max-time 1 -H 'Last-Event-ID: \(ids[1])' --unix-socket \(gateway.path) http://h/v1/events"
+    ).output
+    #expect(!later.contains("id: \(ids[1])\n") && later.contains("id: \(ids[2])\n") && !later.contains("event: gap"))
+  }
+
+  @Test func `the last 256 are kept, and who missed more is told so`() throws {
+    let gateway = try Standing()
+    for number in 0..<300 { gateway.events.tell(.rekeyed, peer: "hq", "number \(number)") }
+    let list = shell(
+      "curl -s -H 'Accept: application/json' --unix-socket \(gateway.path) http://h/v1/events"
+    ).output
+    let events = try #require(try object(list)["events"] as? [[String: Any]])
+    #expect(events.count == 256 && events.last?["text"] as? String == "number 299")
+    let first = try #require(events.first?["id"] as? Int)
+    let stream = shell(
+      "curl -sN --max-time 1 -H 'Last-Event-ID: \(first - 11)' --unix-socket \(gateway.path) http://h/v1/events"
+    ).output
+    #expect(stream.contains("event: gap\ndata: {\"missed\":10}"))
+    #expect(stream.components(separatedBy: "\nid: ").count == 257)
+    // What no gateway ever told is no reason to tell nothing.
+    for strange in ["18446744073709551615", "-1", "x", "99999999999999999999999"] {
+      let all = shell(
+        "curl -sN --max-time 1 -H 'Last-Event-ID: \(strange)' --unix-socket \(gateway.path) http://h/v1/events"
+      ).output
+      #expect(all.components(separatedBy: "\nid: ").count == 257, "\(strange)")
+    }
+  }
+}
+
 @Suite struct `The control socket` {
   @Test func `only its owner and its group may use it, whatever the umask says`() throws {
     let before = umask(0o022)
@@ -186,11 +343,12 @@ import Testing
   }
 }
 
-@Suite struct `hawser status, peers and paths` {
+@Suite struct `Commands that show a gateway` {
   @Test func `print what the gateway says, and end with its verdict`() throws {
     let gateway = try Standing()
     for (words, text) in [
       ("status", sample.text()), ("peers", sample.peersText()), ("paths", sample.pathsText()),
+      ("flows --sort bytes", sampleFlows.text(byBytes)), ("rules", sampleRules.text()),
     ] {
       let answer = shell("\(hawser) \(words) --socket \(gateway.path)")
       #expect(answer.status == 1 && answer.output == text)
@@ -198,6 +356,40 @@ import Testing
       #expect(json.status == 1)
       #expect(try !object(json.output).isEmpty)
     }
+  }
+
+  @Test func `why takes a path's name or a flow's words`() throws {
+    let gateway = try Standing()
+    let path = shell("\(hawser) why fibre --socket \(gateway.path)")
+    #expect(path.status == 1 && path.output == sample.explainPath("fibre")?.text())
+    let flow = shell("\(hawser) why 10.1.0.9:5 10.2.0.7:443 tcp --socket \(gateway.path)")
+    #expect(flow.status == 1 && flow.output.hasPrefix("flow   10.1.0.9:5 10.2.0.7:443 tcp"), "\(flow.output)")
+    let unknown = shell("\(hawser) why fiber --socket \(gateway.path)")
+    #expect(unknown.status == 2 && unknown.output == "hawser: there is no path 'fiber'; did you mean 'fibre'?\n")
+  }
+
+  @Test func `top draws on a terminal until somebody presses q, leaves it as it was, and wants one`() throws {
+    let gateway = try Standing()
+    let command = "\(hawser) top --socket \(gateway.path)"
+    let drawn = shell("printf q | LC_ALL=C.UTF-8 TERM=xterm script -qec '\(command)' /dev/null")
+    #expect(drawn.status == 0, "\(drawn.output)")
+    #expect(drawn.output.contains("\u{1b}[?1049h") && drawn.output.contains("hawser0"))
+    #expect(drawn.output.contains("fibre") && drawn.output.contains("q quits"))
+    let end = try #require(drawn.output.range(of: "\u{1b}[?25h\u{1b}[?1049l"))
+    #expect(!drawn.output[end.upperBound...].contains("hawser0"))
+    let piped = shell("\(command) </dev/null")
+    #expect(
+      piped.status == 64 && piped.output == "hawser top: this is no terminal; hawser status prints the same once\n")
+    let nobody = shell("printf q | TERM=xterm script -qec '\(hawser) top --socket /nowhere.sock' /dev/null; true")
+    #expect(nobody.output.contains("nobody listens on /nowhere.sock") && !nobody.output.contains("\u{1b}[?1049h"))
+  }
+
+  @Test func `are in colours on a terminal only, and only if its owner likes them`() throws {
+    let gateway = try Standing()
+    let command = "\(hawser) paths --socket \(gateway.path)"
+    #expect(!shell(command).output.contains("\u{1b}"))
+    #expect(shell("env -u NO_COLOR TERM=xterm script -qec '\(command)' /dev/null").output.contains("\u{1b}[31mdown"))
+    #expect(!shell("NO_COLOR=1 TERM=xterm script -qec '\(command)' /dev/null").output.contains("\u{1b}"))
   }
 
   @Test func `tell in a sentence that a gateway hangs`() throws {
@@ -233,10 +425,13 @@ private let hawser: String = {
 }()
 
 /// A gateway without a data path: a thread that answers when it is woken, as a driver's loop does.
-private final class Standing: Sendable {
+final class Standing: Sendable {
   let path: String
   private let folder: Folder?
   private let board: StatusBoard
+  let events: EventBoard
+  let remote: [Endpoint]
+  let metrics: [Endpoint]
   private let server: Mutex<ControlServer?>
   private let state: Shared
 
@@ -248,7 +443,10 @@ private final class Standing: Sendable {
     init(answers: Bool) { self.answers = Atomic(answers) }
   }
 
-  init(at given: String? = nil, answers: Bool = true, _ change: (inout StatusSnapshot) -> Void = { _ in }) throws {
+  init(
+    at given: String? = nil, answers: Bool = true, remote: ControlServer.Remote? = nil, metrics: [Endpoint] = [],
+    _ change: (inout StatusSnapshot) -> Void = { _ in }
+  ) throws {
     let folder = try given == nil ? Folder() : nil
     self.folder = folder
     path = given ?? (folder?.path ?? "") + "/hawser0.sock"
@@ -258,15 +456,25 @@ private final class Standing: Sendable {
     self.board = board
     var snapshot = sample
     change(&snapshot)
-    server = Mutex(try ControlServer.start(at: path, board: board))
+    events = try #require(EventBoard())
+    let server = try ControlServer.start(
+      at: path, ControlServer.House(board: board, events: events), remote: remote, metrics: metrics)
+    self.remote = server.remoteEndpoints
+    self.metrics = server.metricsEndpoints
+    self.server = Mutex(server)
     let made = snapshot
     Thread.detachNewThread {
       while true {
         state.wakes.wait()
         if state.isOver.load(ordering: .relaxed) { return }
-        guard state.answers.load(ordering: .relaxed), board.isAsked else { continue }
+        guard state.answers.load(ordering: .relaxed), board.isAsked, let ticket = board.takeQuestion() else { continue }
         state.made.add(1, ordering: .relaxed)
-        board.publish(made)
+        switch ticket.question {
+        case .status: board.publish(.status(made), for: ticket)
+        case .flows: board.publish(.flows(sampleFlows), for: ticket)
+        case .rules: board.publish(.rules(sampleRules), for: ticket)
+        case .flow(let key): board.publish(.flow(sampleExplanation(of: key)), for: ticket)
+        }
       }
     }
   }
@@ -332,7 +540,7 @@ private func abandonSocket(at path: String) -> Bool {
 }
 
 /// A folder of its own that is gone afterwards.
-private final class Folder: Sendable {
+final class Folder: Sendable {
   let path: String
 
   init() throws {
@@ -364,7 +572,7 @@ private func object(_ json: String) throws -> [String: Any] {
 }
 
 /// Both streams, and the exit code.
-private func shell(_ line: String) -> (status: Int32, output: String) {
+func shell(_ line: String) -> (status: Int32, output: String) {
   guard let pipe = popen("{ \(line); } 2>&1 </dev/null", "re") else { return (-1, "") }
   var output: [UInt8] = []
   var buffer = [UInt8](repeating: 0, count: 4096)

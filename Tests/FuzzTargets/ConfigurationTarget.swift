@@ -1,7 +1,8 @@
 //  ConfigurationTarget.swift — hawser.conf: a configuration, or sentences that say where and what would be right.
 //
 //  Nobody's enemy writes it, but every operator does, in every way there is. What was read is within its limits, can be
-//  printed, and reads back as itself. A secret that is in the file is in no message.
+//  printed, and reads back as itself; a drop-in that says the same again changes nothing. A secret that is in the file
+//  is in no message.
 
 import Configuration
 import Primitives
@@ -35,6 +36,16 @@ func checkConfiguration(_ bytes: [UInt8]) throws(Violation) {
     throw Violation("what was printed does not read back: \(error)\n\(String(decoding: printed, as: UTF8.self))")
   }
   try demand(again.gateway == gateway, "it reads back as another:\n\(String(decoding: printed, as: UTF8.self))")
+
+  // Dropped in beside itself, it says what it says already.
+  if bytes.count > Schema.mostBytes / 2 { return }
+  let twice: ConfigurationFile
+  do throws(Mistakes) {
+    twice = try ConfigurationFile(reading: ["f.conf", "f.conf.d/a.conf"].map { ConfigurationText(bytes, named: $0) })
+  } catch {
+    throw Violation("dropped in beside itself it is wrong: \(error)")
+  }
+  try demand(twice.gateway == gateway, "dropped in beside itself it is another")
 }
 
 /// The same of an oracle's.

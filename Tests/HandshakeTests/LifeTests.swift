@@ -100,6 +100,25 @@ import Wire
     #expect(shareOneSession(duo.left, duo.right))
   }
 
+  @Test func `who is needed again after a while renews what is there in its time, and asks when nothing is`() throws {
+    let duo = try Cast().duo()
+    duo.left.begin(at: duo.now)
+    duo.run(for: .seconds(1))
+    for side in [duo.left, duo.right] { side.handshake.cease() }
+    duo.run(for: .seconds(50))
+    duo.left.handshake.resume(at: duo.now)
+    duo.run(for: .seconds(5))
+    #expect(duo.left.made.count == 1)
+    duo.run(for: .seconds(70))
+    #expect(duo.left.made.count == 2 && shareOneSession(duo.left, duo.right))
+    for side in [duo.left, duo.right] { side.handshake.cease() }
+    duo.run(for: .seconds(200))
+    #expect(duo.left.sessions.isEmpty)
+    duo.left.handshake.resume(at: duo.now)
+    duo.run(for: .seconds(1))
+    #expect(duo.left.made.count == 3 && shareOneSession(duo.left, duo.right))
+  }
+
   @Test func `when nothing comes through, keys are gone after three minutes; the responder stops asking then`() throws {
     let duo = try Cast().duo()
     duo.left.begin(at: duo.now)

@@ -77,9 +77,6 @@ struct `A gateway that cannot start` {
       told: "FOLDER/branch.conf:13:14: AllowedIPs = 10.1.7.0/24: overlaps with 10.1.0.0/16 of peer \"hq\" in line 10, "
         + "column 14: expected that one address belongs to one peer\n"),
     Case(
-      testDescription: "an unknown interface", change: ("= w0", "= nowhere0"), status: 2,
-      told: "FOLDER/branch.conf:6:13: Interface = nowhere0: this machine has no such interface; there are w1, w0\n"),
-    Case(
       testDescription: "an MTU that is too small", change: ("ListenPort", "MTU = 500\nListenPort"), status: 64,
       told: "FOLDER/branch.conf:4:7: MTU = 500: expected a number from 1280 to 9000\n"),
     Case(

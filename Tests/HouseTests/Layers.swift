@@ -12,9 +12,9 @@ struct Layers {
     L0  Primitives Sealing Erasure                                      :
     L1  Wire Packets Topology Commands Configuration Status JSON        : L0
     L2  Striper Resequencer PathHealth PathMTU Redundancy PathOracle ALTO Advice Consulting Relay Handshake DCCP : L0 L1
-    L3  Engine Oracle Simulation                                        : L0 L1 L2
+    L3  Engine Oracle Simulation Uplinks                                : L0 L1 L2
     E0  CLinux POSIX                                                    : L0 Glibc
-    E1  Ring Netlink Crypto Parity HTTP Fetch Store                     : L0 L1 E0 Glibc Synchronization
+    E1  Ring Netlink Crypto Parity HTTP Fetch Store Service             : L0 L1 E0 Glibc Synchronization
     E2  VNIC Underlay Control                                           : L0 L1 E0 E1 Glibc Synchronization
     L4  Driver Lab Doctor OracleHost       : L0 L1 L2 L3 E0 E1 E2 Glibc Synchronization FoundationEssentials
     X   hawser path-oracle netlab          : L0 L1 L2 L3 L4 E0 E1 E2 Glibc Synchronization FoundationEssentials
@@ -24,6 +24,7 @@ struct Layers {
   static let owners = [
     "CUring": "Ring", "CMnl": "Netlink", "CNftables": "Netlink", "COpenSSL": "Crypto", "CIpsecMb": "Crypto",
     "CIsal": "Parity", "CMicrohttpd": "HTTP", "CCurl": "Fetch", "CSQLite": "Store", "CPostgres": "Store",
+    "CSystemd": "Service",
   ]
 
   /// Sans-IO modules that nearly only move bytes which others checked: every line would carry `unsafe`, and the mark

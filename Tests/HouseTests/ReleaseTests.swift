@@ -7,7 +7,7 @@ struct `Release programs` {
   private static let allowed = [
     "libc.so", "libm.so", "libstdc++.so", "libgcc_s.so", "ld-linux", "libpthread.so", "libdl.so", "librt.so",
     "libutil.so", "liburing.so", "libmnl.so", "libnftables.so", "libcrypto.so", "libIPSec_MB.so", "libisal.so",
-    "libmicrohttpd.so", "libcurl.so", "libsqlite3.so", "libpq.so",
+    "libmicrohttpd.so", "libcurl.so", "libsqlite3.so", "libpq.so", "libsystemd.so",
   ]
 
   @Test func `load nothing but the C library and the chosen Debian libraries, so they start without Swift`() throws {

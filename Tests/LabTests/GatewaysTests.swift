@@ -6,6 +6,11 @@ import Topology
 
 @testable import Lab
 
+private let hasSchemas: Bool = {
+  let python = try? ChildProcess.spawn(["python3", "-c", "import jsonschema"])
+  return python?.wait()?.isSuccess == true
+}()
+
 @Suite(.serialized, .enabled(if: isRoot, rootReason))
 struct `Gateways of a topology that is up` {
   private static let files = ["single", "speed-3", "hub-and-branches", "fibre-lte", "triangle", "nat-branch"]
@@ -33,6 +38,28 @@ struct `Gateways of a topology that is up` {
     #expect(traces(of: topology.name) == [])
   }
 
+  /// The documents are tested with made-up states as well (ControlTests); these are real ones.
+  @Test(.enabled(if: hasSchemas, "needs python3-jsonschema"))
+  func `say of themselves what the schemas of the API have`() throws {
+    var topology = try repositoryTopology("fibre-lte")
+    topology.name = try Lab.topology("").name
+    let checkout = (#filePath).split(separator: "/").dropLast(3).joined(separator: "/")
+    try withGateways(topology) { lab throws in
+      #expect(try lab.pings("alice", "bob"))
+      let socket = LabState(lab.name).gatewaySocket(of: topology.nodes[0])
+      for (page, schema) in [
+        ("status", "status"), ("peers", "peers"), ("paths", "paths"), ("flows", "flows"), ("rules", "rules"),
+        ("why?path=fibre", "why"), ("why?flow=10.0.0.2+10.1.0.2+icmp", "why"), ("events", "events"),
+      ] {
+        let line =
+          "curl -s -H 'Accept: application/json' --unix-socket \(socket) 'http://h/v1/\(page)' "
+          + "| /\(checkout)/scripts/hold-against-schema /\(checkout)/docs/api/schemas/\(schema).json -"
+        let answer = try lab.run("branch", ["sh", "-c", line])
+        #expect(answer.status.isSuccess, "\(page): \(answer)")
+      }
+    }
+  }
+
   @Test func `carry everything between hosts, who do not reach each other without them`() throws {
     let topology = try Lab.topology(
       """
@@ -50,7 +77,7 @@ struct `Gateways of a topology that is up` {
       #expect(try lab.run("alice", ["ping", "-c", "20", "-i", "0.01", "-s", "1000", "10.1.0.2"]).status.isSuccess)
       let after = try lab.status(of: "a").peers[0]
       #expect(after.sent_packets >= before.sent_packets + 20 && after.received_bytes >= before.received_bytes + 20_000)
-      #expect(after.paths.map(\.state) == ["up", "up"])
+      #expect(after.paths.map(\.liveness) == ["up", "up"])
 
       // Keys are for root alone.
       let files = LabState(lab.name)
@@ -79,13 +106,13 @@ struct `Gateways of a topology that is up` {
     topology.name = try Lab.topology("").name
     try withGateways(topology) { lab throws in
       func ways(_ state: String) throws -> Set<String> {
-        Set(try lab.status(of: "branch").peers[0].paths.filter { $0.state == state }.map { $0.via ?? "direct" })
+        Set(try lab.status(of: "branch").peers[0].paths.filter { $0.liveness == state }.map { $0.via ?? "direct" })
       }
       let isFound = try eventually(within: .seconds(30)) { try ways("up") == ["direct", "r1", "r2"] }
       let found = try lab.status(of: "branch").peers[0].paths
       #expect(isFound, "\(found)")
       let atHQ = try lab.status(of: "hq").peers[0].paths
-      #expect(atHQ.count { $0.state == "up" } == 3)
+      #expect(atHQ.count { $0.liveness == "up" } == 3)
       let ping = try lab.run("alice", ["ping", "-q", "-c", "20", "-i", "0.1", "-s", "200", "10.1.0.2"])
       // The direct way takes 100 ms there and back, and the shortest 40.
       let words = ping.text.split(separator: "/")
@@ -183,7 +210,7 @@ struct `Gateways of a topology that is up` {
 private struct Status: Decodable {
   struct Peer: Decodable {
     struct Path: Decodable {
-      var state: String
+      var liveness: String
       var via: String?
       var mtu_bytes: Int
       var mtu_search: String

@@ -24,6 +24,27 @@ struct `Changing the network of a namespace` {
     #expect(try socket.link(named: "lte") == nil)
   }
 
+  @Test func `a route through an interface is there or not, whatever the kernel would do without one`() throws {
+    let scratch = try Scratch()
+    var socket = try NetlinkSocket.open(in: scratch.namespace)
+    let (index, _) = try scratch.makePair(&socket)
+    try socket.perform([
+      .addAddress(InterfaceAddress(IPPrefix("172.16.0.1/24")!, on: index)),
+      .addAddress(InterfaceAddress(IPPrefix("fd48::1/64")!, on: index)),
+    ])
+    let near = try ["172.16.0.9", "fd48::9"].map { try #require(IPAddress($0)) }
+    let far = try ["192.0.2.1", "2001:db8::1"].map { try #require(IPAddress($0)) }
+    for address in near { #expect(try socket.hasRoute(to: address, through: index), "\(address)") }
+    for address in far { #expect(try !socket.hasRoute(to: address, through: index), "\(address)") }
+    try socket.perform([
+      .addRoute(Route(to: .everything(.ipv4), through: index, via: near[0])),
+      .addRoute(Route(to: .everything(.ipv6), through: index, via: near[1])),
+    ])
+    for address in far { #expect(try socket.hasRoute(to: address, through: index), "\(address)") }
+    let all = try socket.addresses().filter { $0.interface == index }.map(\.address.description)
+    #expect(all.contains("172.16.0.1") && all.contains("fd48::1"))
+  }
+
   @Test func `addresses, routes, rules and neighbours are there as ip shows them`() throws {
     let scratch = try Scratch()
     var socket = try NetlinkSocket.open(in: scratch.namespace)

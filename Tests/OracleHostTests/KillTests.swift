@@ -9,6 +9,7 @@ import Crypto
 import Fetch
 import Foundation
 import Glibc
+import HTTP
 import JSON
 import Lab
 @testable import OracleHost

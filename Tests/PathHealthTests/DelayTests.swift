@@ -38,6 +38,16 @@ import Testing
 }
 
 @Suite struct `A round trip` {
+  @Test func `silence for a quarter of a second is enough on a near path, however much it varied once`() {
+    var trip = RoundTrip()
+    trip.note(.milliseconds(40), at: .zero)
+    #expect(trip.timeout == .milliseconds(130))
+    trip.note(.milliseconds(900), at: .zero)
+    trip.note(.milliseconds(40), at: .zero)
+    #expect(trip.variation > .milliseconds(150))
+    #expect(trip.timeout == max(.milliseconds(250), trip.smoothed * 2))
+  }
+
   @Test func `is smoothed as RFC 6298 does it`() {
     var trip = RoundTrip()
     #expect(!trip.isKnown && trip.timeout == .seconds(1) && trip.least(at: .at(0)) == nil)

@@ -138,13 +138,17 @@ final class TwoSites {
       let six = host == .carol ? "fd02:1::1" : "fd0\(via)::1"
       try shell(host, "ip route add default via \(four)\nip -6 route add default via \(six)")
     }
-    for (line, underlay) in lines.enumerated() {
-      let (left, right) = (
-        TwoSites.lineAddress(line, of: .left, underlay), TwoSites.lineAddress(line, of: .right, underlay)
-      )
-      let length = underlay == .ipv4 ? 24 : 64
-      try cable(.left, "line\(line)", "\(left)/\(length)", nil, .right, "\(right)/\(length)", nil, mtu: lineMTU)
-    }
+    for line in lines.indices { try connect(line: line, mtu: lineMTU) }
+  }
+
+  /// A line between the gateways, for the first time or again.
+  func connect(line: Int, mtu: Int = 1500) throws {
+    let underlay = lines[line]
+    let (left, right) = (
+      TwoSites.lineAddress(line, of: .left, underlay), TwoSites.lineAddress(line, of: .right, underlay)
+    )
+    let length = underlay == .ipv4 ? 24 : 64
+    try cable(.left, "line\(line)", "\(left)/\(length)", nil, .right, "\(right)/\(length)", nil, mtu: mtu)
   }
 
   private func cable(

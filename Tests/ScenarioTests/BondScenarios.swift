@@ -26,6 +26,17 @@ import Topology
     #expect(result.bond.pingsLost <= 2)
   }
 
+  /// While a path is still found out, what stands at the gateway is the sender's next round trip: told to slow down
+  /// then, he got a quarter of the line for half a minute.
+  @Test(arguments: ["rate 80mbit delay 60ms", "rate 40mbit delay 100ms"])
+  func `a stream over one long path alone is not stopped while it grows`(line: String) throws {
+    var measurement = BondMeasurement(try topology(line), seed: 1)
+    measurement.time = .seconds(5)
+    let result = try measurement.run()
+    #expect(result.failures.isEmpty, "\(result.failures.joined(separator: "\n"))")
+    #expect(result.bestRatio > 0.8, "\(result.bestRatio) of the path")
+  }
+
   @Test func `what lines lose is all that is missing`() throws {
     let world = try BondWorld(
       topology("rate 20mbit delay 10ms loss 1%", "rate 20mbit delay 10ms loss 1%"), seed: 5)

@@ -1,6 +1,8 @@
+import PathHealth
 import Primitives
 import Testing
 import Topology
+import Wire
 
 @testable import Engine
 @testable import TestWorld
@@ -34,33 +36,84 @@ import Topology
   }
 }
 
+/// A small stream takes the nearest path only.
+@Suite struct `When a path dies that carries nothing just now` {
+  @Test(arguments: 1...4 as ClosedRange<UInt64>)
+  func `both sides know it within a second, before anything is lost on it`(seed: UInt64) throws {
+    let text = """
+      topology idle
+      node branch gateway
+      node hq gateway
+      link near branch -- hq rate 100mbit delay 5ms
+      link far  branch -- hq rate 100mbit delay 30ms
+      event at 6s far down
+      """
+    let world = try BondWorld(try Topology(parsing: Array(text.utf8), file: "idle"), seed: seed)
+    let streams = (0..<2).map {
+      world.addUDP(from: $0, starting: .milliseconds(1_500), rate: BitRate(bitsPerSecond: 4_000_000))
+    }
+    world.run(until: BondWorld.origin + .seconds(6))
+    for gateway in 0..<2 { #expect(silent(at: gateway, of: world) == []) }
+    world.run(for: .seconds(1))
+    for gateway in 0..<2 { #expect(silent(at: gateway, of: world) == [1]) }
+    for stream in streams { stream.finish() }
+    world.run(for: .seconds(1))
+    #expect(streams.allSatisfy { $0.lost == 0 && $0.disordered == 0 })
+    #expect(world.failures.isEmpty, "\(world.failures.joined(separator: "\n"))")
+  }
+
+  /// The sockets of known ways that answered before and are not to be used.
+  private func silent(at gateway: Int, of world: BondWorld) -> [Int] {
+    let gateway = world.gateways[gateway]
+    var sockets: [Int] = []
+    for place in 0..<PeerPath.mostPaths where gateway.engine.peers[0].isUsed(place) {
+      let path = gateway.engine.peers[0].paths[place]
+      if path.liveness.smoothedRoundTrip == .zero { continue }
+      if gateway.engine.peers[0].beliefs[place].isSilent || path.liveness.state != .up {
+        sockets.append(Int(path.route.socket))
+      }
+    }
+    return sockets
+  }
+}
+
+/// The other side asks for less on one of two equal paths while parts wait for it.
 @Suite struct `What waits for a path that falls behind the others` {
-  @Test func `goes over those`() throws { #expect(try moved(in: rough, seed: 1) > 0) }
+  @Test(arguments: 1...4 as ClosedRange<UInt64>)
+  func `goes over those`(seed: UInt64) throws { #expect(try moved(limit: 100_000, seed: seed) > 0) }
 
   @Test func `stays where it is while paths are what they were`() throws {
-    #expect(try moved(in: "rate 40mbit delay 15ms", seed: 1) == 0)
+    #expect(try moved(limit: 0, seed: 1) == 0)
   }
 
   @Test func `stays there when its flow has only this path`() throws {
-    #expect(try moved(in: rough, seed: 1) { $0.rules = [Rule(name: "all", .single(path: 0))] } == 0)
+    #expect(try moved(limit: 100_000, seed: 1) { $0.rules = [Rule(name: "all", .single(path: 0))] } == 0)
   }
 
-  private let rough = "rate 20mbit delay 50ms jitter 20ms loss 2%"
-
-  /// Parts, in five seconds of eight streams over two such lines.
+  /// Parts, of eight streams; `limit` in bits a second.
   private func moved(
-    in line: String, seed: UInt64, _ adjust: @escaping (inout GatewaySettings) -> Void = { _ in }
+    limit: UInt64, seed: UInt64, _ adjust: @escaping (inout GatewaySettings) -> Void = { _ in }
   ) throws -> UInt64 {
     let text = """
       topology behind
       node branch gateway
       node hq gateway
-      link a branch -- hq \(line)
-      link b branch -- hq \(line)
+      link a branch -- hq rate 40mbit delay 15ms
+      link b branch -- hq rate 40mbit delay 15ms
       """
     let world = try BondWorld(try Topology(parsing: Array(text.utf8), file: "behind"), seed: seed) { adjust(&$1) }
     for _ in 0..<8 { _ = world.addTCP(from: 0, starting: .milliseconds(1_500)) }
-    world.run(for: .seconds(7))
+    world.run(until: BondWorld.origin + .seconds(4))
+    let gateway = world.gateways[0]
+    let place = try #require(gateway.engine.peers[0].firstPlace { $0.route.socket == 0 && $0.liveness.state == .up })
+    for _ in 0..<2_000 where gateway.engine.peers[0].paths[place].bulk.bytes < 20_000 {
+      world.run(for: .microseconds(500))
+    }
+    #expect(gateway.engine.peers[0].paths[place].bulk.bytes >= 20_000)
+    let terms = PathTerms(
+      path: gateway.engine.peers[0].paths[place].id, tier: Tier.primary.rawValue, price: 0, limit: limit)
+    gateway.engine.receive(terms, of: 0, at: world.now)
+    world.run(for: .seconds(2))
     #expect(world.failures.isEmpty, "\(world.failures.joined(separator: "\n"))")
     return world.count("engine", "moved", at: 0)
   }

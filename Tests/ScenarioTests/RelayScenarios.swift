@@ -53,7 +53,7 @@ private struct Detour {
   var strays: [String] {
     let gateway = world.gateway(0)
     var strays: [String] = []
-    for relay in gateway.engine.firstRelay..<gateway.engine.peers.count {
+    for relay in gateway.engine.relayPlaces {
       for place in 0..<PeerPath.mostPaths where gateway.engine.peers[relay].isUsed(place) {
         let socket = Int(gateway.engine.peers[relay].paths[place].route.socket)
         let slot = gateway.engine.slots[socket]
@@ -219,6 +219,20 @@ private struct Detour {
     #expect(detour.paths == ["direct", "over relay1"])
     #expect(detour.figures(of: 0) == nil, "nobody needs it any more")
     #expect(detour.world.relay(0).engine.relay.counters.granted == 0)
+    detour.expectNoFailures()
+  }
+
+  /// Keys are not renewed while nobody needs a relay; three minutes after it was needed again it had forgotten us.
+  @Test func `lasts over a relay that nobody needed for a while`() throws {
+    let detour = try Detour(isKnown: false)
+    detour.name([0], used: [], probed: [0])
+    detour.world.run(for: .seconds(10))
+    detour.name([0], used: [0])
+    detour.world.run(for: .seconds(5))
+    for tenth in 0..<40 {
+      #expect(detour.paths == ["direct", "over relay0"], "after \(tenth * 10) s")
+      detour.world.run(for: .seconds(10))
+    }
     detour.expectNoFailures()
   }
 

@@ -21,7 +21,7 @@
 import Crypto
 public import Engine
 import Glibc
-import Handshake
+public import Handshake
 import Packets
 public import Primitives
 import Resequencer
@@ -172,9 +172,11 @@ public final class GatewayWorld {
   }
 
   /// Starts a gateway, or starts it again with the same keys and nothing else of before.
-  public func start(_ gateway: Int) throws {
+  public func start(_ gateway: Int, _ change: (inout GatewaySettings) -> Void = { _ in }) throws {
+    var settings = settings(of: gateway)
+    change(&settings)
     let fresh = try TestGateway(
-      gateway, run: runs[gateway], plan: plans[gateway], settings: settings(of: gateway),
+      gateway, run: runs[gateway], plan: plans[gateway], settings: settings,
       identity: identity(of: gateway))
     runs[gateway] += 1
     gateways[gateway] = fresh
@@ -277,6 +279,25 @@ public final class GatewayWorld {
     let gateway = gateway(number)
     words(&gateway.engine, now)
     turn(gateway)
+  }
+
+  /// Other settings for a running gateway, as a driver brings them. What it objects to is thrown, and nothing changed.
+  public func apply(
+    _ number: Int, identity: Identity? = nil, _ change: (inout GatewaySettings) -> Void
+  ) throws(SettingsConflict) {
+    let gateway = gateway(number)
+    var settings = gateway.settings
+    change(&settings)
+    gateway.engine.apply(try gateway.engine.examine(settings, identity: identity), at: now)
+    gateway.settings = settings
+    turn(gateway)
+  }
+
+  /// With another key than the one that the world gave it.
+  public func freshIdentity() -> Identity {
+    var secret = Secret()
+    secret.withMutableBytes { cryptography.random($0) }
+    return Identity(privateKey: secret, cryptography)
   }
 
   /// What a driver may tell a relay.
@@ -391,6 +412,7 @@ public final class GatewayWorld {
     case .sent(let gateway, let run, let batch):
       guard let gateway = gateways[gateway], gateway.run == run else { return }
       gateway.outstanding -= 1
+      gateway.batchesOf[Int(gateway.engine.batch(batch).route.socket)] -= 1
       gateway.engine.sent(batch, wasTaken: true)
       active.insert(gateway.number)
     case .written(let gateway, let run, let delivery, let bytes):
@@ -422,6 +444,7 @@ public final class GatewayWorld {
     receiveArrivals(gateway)
     if let due = gateway.engine.deadline, due <= now { gateway.engine.expire(at: now) }
     gateway.engine.flush(at: now)
+    gateway.closeSockets(at: now)
     while let number = gateway.engine.nextBatch() { take(number, of: gateway) }
     while let delivery = gateway.engine.nextDelivery() { take(delivery, of: gateway) }
     while let number = gateway.engine.nextFreeBuffer() {
@@ -459,7 +482,8 @@ public final class GatewayWorld {
 
   private func take(_ number: UInt16, of gateway: TestGateway) {
     let batch = gateway.engine.batch(number)
-    let from = Place(gateway.number, Int(batch.route.socket))
+    let from = Place(gateway.number, gateway.socket(ofPlace: Int(batch.route.socket)))
+    if !gateway.engine.isOpen(Int(batch.route.socket)) { return gateway.engine.sent(number, wasTaken: false) }
     let packet = batch.pieceLength + (batch.route.remote.address.family == .ipv6 ? 48 : 28)
     let isTooLarge = packet > interfaceMTU ?? .max
     if isTooLarge { gateway.engine.tooLarge(number, at: now) }
@@ -491,6 +515,7 @@ public final class GatewayWorld {
     }
     if !isRefused && random.unit() < lingering {
       gateway.outstanding += 1
+      gateway.batchesOf[Int(batch.route.socket)] += 1
       agenda.add(.sent(gateway.number, gateway.run, number), at: now + .microseconds(Int64(random.below(3_000))))
     } else {
       gateway.engine.sent(number, wasTaken: !isRefused)
@@ -644,7 +669,7 @@ public final class GatewayWorld {
       gateway.engine.receive(
         Arrival(
           bytes: UnsafeMutableRawBufferPointer(rebasing: all[range]), pieceLength: parcel.pieceLength,
-          route: Route(socket: UInt8(parcel.to.socket), remote: parcel.source, local: local),
+          route: Route(socket: UInt8(gateway.place(ofSocket: parcel.to.socket)), remote: parcel.source, local: local),
           isCongested: parcel.isMarked), at: now)
     }
   }

@@ -89,6 +89,12 @@ public final class TestGateway {
   private(set) var freeBuffers: [UInt16]
   private var isLent: [Bool]
   var arrivals: [Parcel] = []
+  /// What it was told last.
+  public internal(set) var settings: GatewaySettings
+  /// Batches that the driver has, by the place of their socket.
+  var batchesOf = Array(repeating: 0, count: LocalPlaces.count)
+  /// Sockets that are closed as soon as none is left of theirs.
+  var closing: Set<Int> = []
   /// Batches and deliveries that the driver has not given back.
   var outstanding = 0
   /// What its turns were for.
@@ -103,6 +109,7 @@ public final class TestGateway {
     self.number = number
     self.run = run
     self.plan = plan
+    self.settings = settings
     let batches = Memory(plan.batches * 65_536)
     let segments = Memory(plan.segmentBytes)
     let flows = Memory(Engine.Memory.flowBytes(for: plan.mostFlows))
@@ -113,6 +120,25 @@ public final class TestGateway {
     engine = try Engine.make(
       settings, identity: identity, erasure: ReedSolomon.code,
       memory: Engine.Memory(batches: batches.bytes, segments: segments.bytes, flows: flows.bytes))
+  }
+
+  // MARK: Sockets
+
+  /// Ways over relays have places of their own; in a world their sockets come behind those of paths.
+  func socket(ofPlace place: Int) -> Int {
+    place < LocalPlaces.mostPaths ? place : plan.sockets + place - LocalPlaces.mostPaths
+  }
+
+  func place(ofSocket socket: Int) -> Int {
+    socket < plan.sockets ? socket : LocalPlaces.mostPaths + socket - plan.sockets
+  }
+
+  func closeSockets(at now: Instant) {
+    while let place = engine.nextClosing(at: now) { closing.insert(place) }
+    for place in closing.sorted() where batchesOf[place] == 0 {
+      closing.remove(place)
+      engine.closed(place)
+    }
   }
 
   // MARK: Buffers

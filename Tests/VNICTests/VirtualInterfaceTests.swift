@@ -66,6 +66,29 @@ struct `The gateway's interface` {
     #expect(try !scratch.output("ip", "route", "show").contains("10.9.0.0/16"))
   }
 
+  @Test func `has other addresses, another MTU and other routes without being made anew, or all as it was`() throws {
+    var interface = try bringUp(settings)
+    let before = try scratch.output("ip", "address", "show", "hawser")
+    let number = try #require(before.split(separator: ":").first)
+    let addresses = try ["10.8.0.7/24", "10.66.0.1/16"].map { try #require(IPPrefix($0)) }
+    let routes = try ["10.9.0.0/16"].map { try #require(IPPrefix($0)) }
+    try interface.change(addresses: addresses, mtu: 1_400, routes: routes)
+    let after = try scratch.output("ip", "address", "show", "hawser")
+    #expect(after.hasPrefix("\(number):") && after.contains("mtu 1400"), "\(after)")
+    #expect(after.contains("10.8.0.7/24") && after.contains("10.66.0.1/16") && !after.contains("10.8.0.1/"), "\(after)")
+    #expect(try scratch.output("ip", "route", "show").contains("10.9.0.0/16 dev hawser"))
+
+    _ = try scratch.output("ip", "link", "set", "lo", "up")
+    _ = try scratch.output("ip", "route", "add", "10.55.0.0/16", "dev", "lo")
+    let taken = try #require(IPPrefix("10.55.0.0/16"))
+    #expect(throws: InterfaceFailure.self) {
+      try interface.change(addresses: settings.addresses, mtu: 1_300, routes: [taken])
+    }
+    let still = try scratch.output("ip", "address", "show", "hawser")
+    #expect(still.contains("mtu 1400") && still.contains("10.8.0.7/24") && !still.contains("10.8.0.1/"), "\(still)")
+    #expect(try scratch.output("ip", "route", "show").contains("10.9.0.0/16 dev hawser"))
+  }
+
   @Test func `does not take another interface's route`() throws {
     _ = try scratch.output("ip", "link", "set", "lo", "up")
     _ = try scratch.output("ip", "route", "add", "10.9.0.0/16", "dev", "lo")

@@ -1,14 +1,15 @@
 //  Main.swift — paths-bench: does a bond keep its promises, with real TCP and real pings, in the laboratory?
 //
 //  Question.  `netlab bench` says how fast a bond is. Its users ask more: how long until it is fast, whether a call
-//  stays clear beside a download, what they feel when a path dies, what copies are worth, and whether memory stays
-//  bounded.
+//  stays clear beside a download, what they feel when a path dies, what copies are worth, whether memory stays bounded,
+//  and whether what the model says of the resequencing buffer is true.
 //
 //      sudo .build/release/paths-bench ramp topologies/fibre-lte.topo
 //      sudo .build/release/paths-bench latency topologies/matrix/baseline.topo topologies/fibre-lte.topo
 //      sudo .build/release/paths-bench failover topologies/three-uplinks.topo --case down,one-way
 //      sudo .build/release/paths-bench redundancy
 //      sudo .build/release/paths-bench memory topologies/fibre-lte.topo
+//      sudo .build/release/paths-bench occupancy topologies/matrix/jit_5.topo topologies/matrix/jit_20.topo
 //      sudo .build/release/paths-bench document build/report/report.json --mptcp build/report-mptcp/report.json
 //
 //  Method.  A topology is brought up, two gateways are started with new keys for each measurement, and traffic runs
@@ -40,6 +41,8 @@ import Topology
     case Words.sink.name: exit(Sink.run(invocation))
     case Words.send.name: exit(Datagrams.send(invocation))
     case Words.receive.name: exit(Datagrams.receive(invocation))
+    case Words.stripe.name: exit(Parts.stripe(invocation))
+    case Words.resequence.name: exit(Parts.resequence(invocation))
     case Words.paper.name: try Document.write(invocation)
     default:
       try TestStand.require([.gateway])
@@ -48,6 +51,7 @@ import Topology
       case Words.ramp.name: answer = try Ramp(invocation).measure()
       case Words.latency.name: answer = try Latency(invocation).measure()
       case Words.failover.name: answer = try Failover(invocation).measure()
+      case Words.occupancy.name: answer = try Occupancy(invocation).measure()
       case Words.redundancy.name: answer = try Redundancy(invocation).measure()
       default: answer = try Memory(invocation).measure()
       }
@@ -69,14 +73,22 @@ extension TestStand {
   func honestly<Result>(
     _ invocation: Invocation, policy: String = "", _ body: (JoinedSites) throws(LabError) -> Result
   ) throws(LabError) -> Result {
+    try honest(invocation) { () throws(LabError) in
+      let joined = try join(.gateway, policy: policy)
+      defer { joined.takeDown() }
+      try resetLateness()
+      return try body(joined)
+    }
+  }
+
+  /// The same with nothing that joins them.
+  func honest<Result>(_ invocation: Invocation, _ body: () throws(LabError) -> Result) throws(LabError) -> Result {
     let most = Double(invocation[Words.late]) / 1_000
     var share = 0.0
     for attempt in 1...3 {
       if attempt > 1 { tell("too much was late; measuring again") }
-      let joined = try join(.gateway, policy: policy)
-      defer { joined.takeDown() }
       try resetLateness()
-      let result = try body(joined)
+      let result = try body()
       share = try lateShare()
       if share <= most { return result }
     }

@@ -13,9 +13,9 @@ import Primitives
 import Synchronization
 
 /// When somebody told us to end.
-private let isOver = Atomic<Bool>(false)
+let isOver = Atomic<Bool>(false)
 
-private func endOnSignal() {
+func endOnSignal() {
   signal(SIGTERM) { _ in isOver.store(true, ordering: .relaxed) }
 }
 
@@ -25,19 +25,19 @@ func monotonicNanoseconds() -> Int {
   return time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
-private func fail(_ doing: String) -> Int32 {
+func fail(_ doing: String) -> Int32 {
   put("paths-bench: cannot \(doing): \(String(cString: strerror(errno)))\n", to: STDERR_FILENO)
   return 1
 }
 
-private func ipv4(_ text: String, port: Int) -> sockaddr_in? {
+func ipv4(_ text: String, port: Int) -> sockaddr_in? {
   var name = sockaddr_in()
   name.sin_family = sa_family_t(AF_INET)
   name.sin_port = in_port_t(port).bigEndian
   return inet_pton(AF_INET, text, &name.sin_addr) == 1 ? name : nil
 }
 
-private func with<Result>(
+func with<Result>(
   _ name: inout sockaddr_in, _ body: (UnsafeMutablePointer<sockaddr>, socklen_t) -> Result
 ) -> Result {
   withUnsafeMutablePointer(to: &name) {
@@ -46,7 +46,7 @@ private func with<Result>(
 }
 
 /// Whether something can be done now; looked at anew at least ten times a second.
-private func isReady(_ descriptor: Int32, _ event: Int32, for milliseconds: Int32 = 100) -> Bool {
+func isReady(_ descriptor: Int32, _ event: Int32, for milliseconds: Int32 = 100) -> Bool {
   var watched = pollfd(fd: descriptor, events: Int16(event), revents: 0)
   return poll(&watched, 1, milliseconds) > 0
 }

@@ -38,6 +38,11 @@ enum Words {
   // memory
   static let stall = Option("stall", value: "S", .number(in: 1...600), default: 30, "how long the path is down")
 
+  // occupancy
+  static let parts = Option("parts", value: "N", .number(in: 10...20_000), default: 1_000, "parts a second, all lines")
+  static let partSize = Option("part-size", value: "BYTES", .number(in: 24...1_400), default: 1_000, "of a part")
+  static let length = Option("seconds", value: "S", .number(in: 2...36_000), default: 240, "how long parts are sent")
+
   // document
   static let ours = Argument(
     repeated: "REPORT", .file(ending: ".json"), isRequired: true, "what `netlab matrix --report` wrote, each a run")
@@ -68,14 +73,24 @@ enum Words {
   static let paper = Command(
     "document", "writes the document about many paths from the reports of two matrices", [ours, other, document])
 
+  static let occupancy = Command(
+    "occupancy", "what waits in a resequencing buffer, against what the model predicts from the lines' delays",
+    [files, parts, partSize, length, late, json])
+
   static let source = Command("source", "sends over TCP", [target, port, congestionControl], isHidden: true)
   static let sink = Command("sink", "counts what comes over TCP", [port], isHidden: true)
   static let send = Command("send", "sends datagrams", [target, port, size, pace, minute], isHidden: true)
+  static let targets = Argument("ADDRESSES", .text("IPv4 addresses with commas"), "whom to send to, in turn")
+  static let stripe = Command("stripe", "sends parts", [targets, port, size, pace, minute], isHidden: true)
+  static let resequence = Command("resequence", "puts parts in order", [port], isHidden: true)
   static let receive = Command("receive", "counts datagrams", [port], isHidden: true)
 
   static let program = Program(
     "paths-bench", "measures what a bond promises: quick to start, quick under load, and unmoved when a path dies",
-    commands: [ramp, latency, failover, redundancy, memory, paper, source, sink, send, receive],
+    commands: [
+      ramp, latency, failover, redundancy, memory, occupancy, paper, source, sink, send, receive, stripe,
+      resequence,
+    ],
     exitCodes: [
       0: "done", 1: "a measurement failed, or the machine was too busy for figures",
       2: "refused: rights, packages, not built", 64: "wrong usage, or a mistake in a file",

@@ -14,3 +14,7 @@ int hawser_tun_attach(int fd, const char *name, int layer, int is_one_of_many);
 
 /// 0 or -errno.
 int hawser_tun_set_offloads(int fd, unsigned offloads);
+
+/// The name (16 bytes with its end) of the interface that an open descriptor belongs to, and its layer. 0, or a negative
+/// errno: -EBADFD when it belongs to none, -EINVAL when its packets have no offload header in front.
+int hawser_tun_describe(int fd, char name[16], int *layer);

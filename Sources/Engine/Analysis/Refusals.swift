@@ -18,7 +18,8 @@ struct Refusals: ~Copyable {
   private var free = RingBuffer<UInt8>(minimumCapacity: Refusals.mostWaiting)
   private var ready = RingBuffer<UInt8>(minimumCapacity: Refusals.mostWaiting)
   private var nextOnTime = Instant.zero
-  private let addresses: [IPAddress]
+  /// Ours on the virtual NIC.
+  var addresses: [IPAddress]
 
   init(from addresses: [IPAddress]) {
     self.addresses = addresses

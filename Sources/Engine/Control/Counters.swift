@@ -66,6 +66,8 @@ public struct Counters: Sendable {
     case oddGrant
     /// A peer shall be reached over more relays than there are sockets for.
     case noSlot
+    /// It came by a socket that is closed meanwhile.
+    case closedSocket
     /// The kernel refused a send.
     case unsent
     /// The virtual NIC refused a packet.

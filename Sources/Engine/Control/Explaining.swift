@@ -38,6 +38,7 @@ extension Engine {
     path.use = carries ? .carrying : isDropped ? .dropped : .standby
     path.useReason = isDropped ? "the others carry more without it" : reason.description
     if ledger.isSpent(socket) { path.useReason += "; its budget is spent" }
+    path.delays = belief.pointee.tally
     path.loss = steering.pointee.losses[place]
     if belief.pointee.log.delivered > 0 { path.rate = belief.pointee.controller.rate.bitsPerSecond }
     let least = belief.pointee.controller.leastRoundTrip

@@ -23,7 +23,7 @@ extension Engine {
       version: version, uptime: uptime, incarnation: incarnation, publicKey: identity.publicKey, interface: interface,
       suite: suite, suiteImplementation: identity.cryptography.implementation(of: suite))
     let working = workingSockets
-    for index in 0..<firstRelay { snapshot.peers.append(peer(index, working, at: now)) }
+    for index in gatewayPlaces { snapshot.peers.append(peer(index, working, at: now)) }
     for verdict in Counters.Verdict.allCases {
       snapshot.counters.append(StatusSnapshot.Counter("engine", "\(verdict)", counters[verdict]))
     }
@@ -41,6 +41,8 @@ extension Engine {
     }
     snapshot.resequencer.heldBytes = UInt64(resequencer.heldBytes)
     snapshot.resequencer.heldSegments = UInt64(resequencer.heldSegments)
+    snapshot.flows = flows.count
+    snapshot.resequencer.waits = resequencer.waits
     snapshot.resequencer.mostBytes = UInt64(resequencer.limits.memory.count)
     return snapshot
   }
@@ -54,7 +56,7 @@ extension Engine {
   }
 
   /// A bit for each of our sockets over which somebody answers.
-  private var workingSockets: UInt32 {
+  var workingSockets: UInt32 {
     var working: UInt32 = 0
     for index in peers.indices {
       for place in 0..<PeerPath.mostPaths where peers[index].isUp(place) {
@@ -66,7 +68,7 @@ extension Engine {
 
   /// We ask over every pair of our sockets and a peer's addresses, and most pairs of a hub lead nowhere. One that never
   /// answered says something only when nothing else works over its socket, or to its address.
-  private func isWorthTelling(_ place: Int, of index: Int, _ working: UInt32) -> Bool {
+  func isWorthTelling(_ place: Int, of index: Int, _ working: UInt32) -> Bool {
     let path = peers[index].paths[place]
     if path.liveness.state != .probing || working & 1 << UInt32(path.route.socket) == 0 { return true }
     return (0..<PeerPath.mostPaths).allSatisfy {
@@ -91,15 +93,20 @@ extension Engine {
     peer.traffic.receivedPackets = peers[index].received.packets
     peer.traffic.sentBytes = peers[index].sent.bytes
     peer.traffic.sentPackets = peers[index].sent.packets
+    peer.sentRate = peers[index].sentPace.bitsPerSecond(peers[index].sent.bytes, at: now)
+    peer.receivedRate = peers[index].receivedPace.bitsPerSecond(peers[index].received.bytes, at: now)
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) && isWorthTelling(place, of: index, working) {
-      peer.paths.append(path(peers[index].paths[place], peers[index].beliefs[place].size))
+      peer.paths.append(path(peers[index].paths[place], peers[index].beliefs + place, at: now))
       explain(&peer.paths[peer.paths.count - 1], place, of: index, at: now)
     }
     explain(&peer, index, at: now)
     return peer
   }
 
-  private func path(_ path: PeerPath, _ size: PathMTU) -> StatusSnapshot.Path {
+  private func path(
+    _ path: PeerPath, _ belief: UnsafeMutablePointer<PathBelief>, at now: Instant
+  ) -> StatusSnapshot.Path {
+    let size = belief.pointee.size
     let local = localPaths[Int(path.route.socket)]
     let state: StatusSnapshot.Path.State =
       switch path.liveness.state {
@@ -120,6 +127,9 @@ extension Engine {
       }
     described.mtuReason = "\(size.why)"
     described.remote = "\(path.route.remote)"
+    described.lastHeard = path.liveness.lastHeard.map { now - $0 }
+    described.sentRate = belief.pointee.sentPace.bitsPerSecond(path.sent.bytes, at: now)
+    described.receivedRate = belief.pointee.receivedPace.bitsPerSecond(path.received.bytes, at: now)
     described.roundTrip = path.liveness.smoothedRoundTrip == .zero ? nil : path.liveness.smoothedRoundTrip
     described.traffic.receivedBytes = path.received.bytes
     described.traffic.receivedPackets = path.received.datagrams
@@ -134,6 +144,16 @@ extension Engine {
     guard peers[Int(peer)].isUsed(place) else { return nil }
     let route = peers[Int(peer)].paths[place].route
     return "\(name(of: route.socket)) to \(route.remote)"
+  }
+
+  /// Of the path that an event is about, `fibre` or `fibre via r1`; nil: it is about none, or that is gone.
+  public func pathName(of event: Event) -> String? {
+    guard let place = event.path.map({ Int($0) }) else { return nil }
+    switch event.kind {
+    case .budgetSpent, .budgetFresh: return localPaths.indices.contains(place) ? localPaths[place].name : nil
+    case .relayRefused, .connected, .rekeyed, .disconnected, .pathFound, .pathMoved, .pathUp, .pathDown:
+      return peers[Int(event.peer)].isUsed(place) ? name(of: peers[Int(event.peer)].paths[place].route.socket) : nil
+    }
   }
 
   /// `fibre`, or `fibre via r1`.

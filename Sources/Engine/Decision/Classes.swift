@@ -120,7 +120,7 @@ public struct Classes: Sendable {
 /// The pace of a flow: what it did in the windows before this one.
 public struct Rhythm: Equatable, Sendable, BitwiseCopyable {
   /// Four a second: a call has a dozen packets in one, and one second is enough to know it.
-  static let window = Interval.milliseconds(250)
+  static let window = Interval(nanoseconds: Pace.window)
   /// A call's frame with its headers has 100 to 250 bytes.
   public static let mostSmall = 299
   /// In a window. One is no pace; more than 400 a second are no call and no game.
@@ -151,8 +151,13 @@ public struct Rhythm: Equatable, Sendable, BitwiseCopyable {
 
   /// A packet of the flow; a super-packet counts as one that is large. True when its class may have changed.
   @inline(__always)
-  public mutating func note(_ length: Int, at now: Instant) -> Bool {
-    let current = UInt32(truncatingIfNeeded: now.nanoseconds / UInt64(Rhythm.window.nanoseconds))
+  public mutating func note(_ length: Int, at now: Instant) -> Bool { note(length, in: Pace.number(now)) }
+
+  /// Whether the last packet came in this window.
+  @inline(__always) func isIn(_ window: UInt32) -> Bool { window == number }
+
+  @inline(__always)
+  mutating func note(_ length: Int, in current: UInt32) -> Bool {
     let hasChanged = current != number && judge(until: current)
     packets = packets == .max ? .max : packets + 1
     if length > Rhythm.mostSmall { large = large == .max ? .max : large + 1 }

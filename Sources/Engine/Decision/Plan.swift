@@ -21,6 +21,9 @@ public struct Plan: Equatable, Sendable, BitwiseCopyable {
   /// Of the rules that made it; see `Rules.revision`.
   public let revision: UInt32
 
+  /// For a rule that names a path which has no place at the moment: no socket's number.
+  public static let noPath: UInt8 = 0xfe
+
   private let stackAndClass: UInt8
   private let chosenPath: UInt8
   private let ruleNumber: UInt16

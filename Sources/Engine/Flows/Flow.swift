@@ -20,11 +20,22 @@ struct Flow {
   /// The path that a single flow stays on while it can, as its place with the peer; nil: none is chosen.
   var pin: UInt8?
   var rest: FlowTable.Rest
+  /// Of its bytes.
+  var pace: Pace
 
   init(key: FiveTuple, rest: FlowTable.Rest, at now: Instant) {
+    pace = Pace(at: now)
     self.key = key
     self.rest = rest
     lastSeen = now
+  }
+
+  /// A packet that was counted. True when the flow's class may have changed.
+  @inline(__always)
+  mutating func noteRhythm(_ length: Int, at now: Instant) -> Bool {
+    let window = Pace.number(now)
+    if !rhythm.isIn(window) { pace.turn(bytes &- UInt64(length), window: window) }
+    return rhythm.note(length, in: window)
   }
 
   /// Written out, since it is asked for every packet: five words instead of seven comparisons.

@@ -52,6 +52,9 @@ struct FlowQueues: ~Copyable {
   /// Of all flows: 134 ms at 1 Gbit/s. Much less, and a fast flow that starts would meet this bound before CoDel has
   /// seen one interval of it; much more is memory for senders who do not listen anyway.
   static let usualBytes = 16 << 20
+  /// While paths are still found out, a sender doubles what he sends and we double what they carry: what stands between
+  /// is his next round trip, and no reason to stop him at a quarter of the line. But not longer than this.
+  static let growth = Interval.seconds(1)
   /// Of an urgent flow, in nanoseconds: a second, however many wait and however slow their paths are.
   static let mostRest: UInt64 = 1_000_000_000
   /// The longest packet, of IPv6: one always finds room when nothing else waits.
@@ -288,9 +291,10 @@ struct FlowQueues: ~Copyable {
   }
 
   /// What can leave as one segment of `nextFlow`'s flow, at most `mostBytes` long; one packet in any case. `rate`: at
-  /// which packets of this flow's peer leave now, as far as anybody knows.
+  /// which packets of this flow's peer leave now, as far as anybody knows. `isGrowing`: that grows as fast as it can.
   mutating func takeRun(
-    of flow: UInt32, mostBytes: Int, rate: BitRate? = nil, in table: inout FlowTable, at now: Instant
+    of flow: UInt32, mostBytes: Int, rate: BitRate? = nil, isGrowing: Bool = false, in table: inout FlowTable,
+    at now: Instant
   ) -> Run {
     let queue = queues + Int(flow)
     precondition(queue.pointee.count > 0, "a run of a flow that has nothing waiting")
@@ -325,7 +329,8 @@ struct FlowQueues: ~Copyable {
       left -= 1
       gone += Int(packet.pointee.length)
       if packet.pointee.arrived.nanoseconds <= late || !isQuiet {
-        let mayLeave = judge(packet, queue, behind: Int(queue.pointee.bytes) - gone, rate: rate, at: now)
+        let mayLeave = judge(
+          packet, queue, behind: Int(queue.pointee.bytes) - gone, rate: rate, isGrowing: isGrowing, at: now)
         isQuiet = queue.pointee.codel.isQuiet
         if !mayLeave { continue }
       }
@@ -365,10 +370,12 @@ struct FlowQueues: ~Copyable {
   @inline(never)
   private mutating func judge(
     _ packet: UnsafeMutablePointer<WaitingPacket>, _ queue: UnsafeMutablePointer<Queue>, behind: Int, rate: BitRate?,
-    at now: Instant
+    isGrowing: Bool, at now: Instant
   ) -> Bool {
+    var waited = now - packet.pointee.arrived
+    if isGrowing && waited < FlowQueues.growth { waited = .zero }
     let isTold = queue.pointee.codel.judge(
-      waited: now - packet.pointee.arrived, length: Int(packet.pointee.length), behind: behind, rate: rate, at: now)
+      waited: waited, length: Int(packet.pointee.length), behind: behind, rate: rate, at: now)
     if !isTold { return true }
     switch packet.pointee.tellSender() {
     case .marked: counters.marked += 1

@@ -41,7 +41,7 @@ import Packets
 import Primitives
 
 struct FlowTable: ~Copyable {
-  /// As many as a busy site has, and 20 MiB when all of them live.
+  /// As many as a busy site has, and 24 MiB when all of them live.
   static let usualCapacity = 131_072
 
   /// How long a flow may be silent. Nothing is lost when it is forgotten but its counters and its lane's quiet: the
@@ -79,6 +79,19 @@ struct FlowTable: ~Copyable {
     var after: UInt32
   }
 
+  /// What is seldom wanted of a flow, apart from it: what came back (see `Returns`), and since when it is there.
+  struct Back: BitwiseCopyable {
+    var bytes: UInt64 = 0
+    var pace: Pace
+    /// A window of `Pace`.
+    let born: UInt32
+
+    init(at now: Instant) {
+      pace = Pace(at: now)
+      born = Pace.number(now)
+    }
+  }
+
   /// Nobody is woken more often for silent flows.
   static let expiryGrain = Interval.seconds(1)
   /// One call frees so many at most: 0.1 ms. With more due, `deadline` is now.
@@ -97,6 +110,7 @@ struct FlowTable: ~Copyable {
   private let buckets: UnsafeMutablePointer<UInt64>
   private let links: UnsafeMutablePointer<Links>
   private let flows: UnsafeMutablePointer<Flow>
+  private let backs: UnsafeMutablePointer<Back>
   /// First and last of each list.
   private var first = InlineArray<3, UInt32>(repeating: .max)
   private var last = InlineArray<3, UInt32>(repeating: .max)
@@ -108,13 +122,15 @@ struct FlowTable: ~Copyable {
     var buckets: Int
     var links: Int
     var flows: Int
+    var backs: Int
     var total: Int
 
     init(_ capacity: Int) {
       buckets = (SlotMap.bytes(for: capacity) + 127) / 128 * 128
       links = buckets + FlowTable.bucketCount(capacity) * MemoryLayout<UInt64>.stride
       flows = (links + capacity * MemoryLayout<Links>.stride + 127) / 128 * 128
-      total = flows + capacity * FlowTable.stride
+      backs = flows + capacity * FlowTable.stride
+      total = backs + capacity * MemoryLayout<Back>.stride
     }
   }
 
@@ -144,6 +160,7 @@ struct FlowTable: ~Copyable {
     buckets = (start + layout.buckets).assumingMemoryBound(to: UInt64.self)
     links = (start + layout.links).assumingMemoryBound(to: Links.self)
     flows = (start + layout.flows).assumingMemoryBound(to: Flow.self)
+    backs = (start + layout.backs).assumingMemoryBound(to: Back.self)
   }
 
   @inline(__always)
@@ -228,6 +245,7 @@ struct FlowTable: ~Copyable {
     buckets[at] = UInt64(hash) << 32 | UInt64(slot + 1)
     let rest: Rest = Flow.isShort(key.transport) ? .short : .long
     place(slot).initialize(to: Flow(key: key, rest: rest, at: now))
+    (backs + Int(slot)).initialize(to: Back(at: now))
     link(slot, to: rest)
     counters.created += 1
     return slot
@@ -349,6 +367,32 @@ struct FlowTable: ~Copyable {
   }
 
   // MARK: For those who look
+
+  mutating func noteReturn(_ bytes: Int, of slot: UInt32, at now: Instant) {
+    let back = backs + Int(slot)
+    back.pointee.pace.turn(back.pointee.bytes, window: Pace.number(now))
+    back.pointee.bytes &+= UInt64(bytes)
+  }
+
+  func back(_ slot: UInt32) -> Back { backs[Int(slot)] }
+
+  /// The next slots from this one on that have a flow, `most` of them, and where to go on; nil: that was all. A flow
+  /// keeps its slot, so who lives all the time is told once, whoever comes and goes meanwhile.
+  func walk(from first: Int, atMost most: Int, _ body: (UInt32) -> Void) -> Int? {
+    var found = 0
+    var slot = first
+    // Slots are given out lowest first: behind the last flow there are few free ones, and then none to look at.
+    let end = min(capacity, first + 64 * most)
+    while slot < end {
+      if slots.isTaken(slot) {
+        body(UInt32(slot))
+        found += 1
+      }
+      slot += 1
+      if found == most { break }
+    }
+    return slot >= capacity ? nil : slot
+  }
 
   /// Calls `body` for each flow, by slot; for `status` and tests, O(capacity ÷ 64) and more.
   func forEach(_ body: (UInt32) -> Void) {

@@ -28,10 +28,13 @@ extension Engine {
         return refuse(.noRoute, buffer)
       }
       flows[slot].peer = peer
+      let before = flows[slot].plan
       flows[slot].plan = rules.plan(for: packet.facts)
+      decisions.note(flows[slot].plan)
+      if flows[slot].plan.path != before.path { flows[slot].pin = nil }
       classify(slot, packet.key)
     }
-    if flows[slot].rhythm.note(packet.length, at: now) { classify(slot, packet.key) }
+    if flows[slot].noteRhythm(packet.length, at: now) { classify(slot, packet.key) }
     let waiting = WaitingPacket(
       bytes: start + OffloadHeader.length, arrived: now, length: UInt32(packet.length),
       payloadLength: UInt16(clamping: packet.length - packet.view.headerLength), segmentSize: packet.segmentSize,
@@ -54,6 +57,7 @@ extension Engine {
     if flows[slot].plan.revision != rules.revision {
       flows[slot].peer = peer
       flows[slot].plan = rules.planForUnreadable
+      decisions.note(flows[slot].plan)
     }
     let waiting = WaitingPacket(
       bytes: start + OffloadHeader.length, arrived: now, length: UInt32(raw.length), payloadLength: 0,
@@ -89,6 +93,8 @@ extension Engine {
 
   /// Makes segments of what waits and seals them, as long as there are batches.
   public mutating func flush(at now: Instant) {
+    lastTurn = now
+    if now >= nextPaces { measurePaces(at: now) }
     for _ in 0..<loadedPeers.count {
       guard let index = loadedPeers.popFirst() else { break }
       peers[Int(index)].isListed = false
@@ -96,6 +102,8 @@ extension Engine {
     }
     var postponed: UInt32?
     while let slot = queues.nextFlow() {
+      // The rules, or who is where, are others than when it was decided; its next packet decides anew.
+      if flows[slot].plan.revision != rules.revision && !isStillSomebodys(slot, at: now) { continue }
       let index = Int(flows[slot].peer)
       let paths = peers[index].carryingPaths
       if peers[index].current == nil || paths == 0 {
@@ -130,7 +138,9 @@ extension Engine {
       // What leaves must leave whole; the rest waits for batches to come back.
       if batches.freeCount < Engine.batches(for: most, paths: paths) { break }
       guard shipments.hasRoom(), parts.freeCount >= PeerPath.mostPaths else { break }
-      let run = queues.takeRun(of: slot, mostBytes: most, rate: peers[index].rate, in: &flows, at: now)
+      let run = queues.takeRun(
+        of: slot, mostBytes: most, rate: peers[index].rate, isGrowing: peers[index].isGrowing, in: &flows,
+        at: now)
       if run.packets.isEmpty { continue }
       let lane = hasOrder(slot) ? FlowTable.lane(of: slot, lanes: Peer.lanes - Engine.rawLanes) : rawLane()
       if isProtected {
@@ -144,6 +154,17 @@ extension Engine {
     }
     while let buffer = queues.nextGivenUp() { freeBuffers.append(buffer) }
     closeBatches()
+  }
+
+  /// What waits of a flow goes to whom its addresses belong now, and nowhere else.
+  @inline(never)
+  private mutating func isStillSomebodys(_ slot: UInt32, at now: Instant) -> Bool {
+    if let peer = allowed.peer(of: flows[slot].key.destination) {
+      flows[slot].peer = peer
+      return true
+    }
+    drop(slot, .noRoute, at: now)
+    return false
   }
 
   /// What goes first on its path as well: calls and the like, the beginning of every flow, and what is small, since
@@ -185,7 +206,11 @@ extension Engine {
     let wanted = flows[slot].plan.path
     // Who names a path means it, whatever its tier, but for `never`.
     let allowed = wanted == nil ? peers[index].carrying : peers[index].usable
-    if let pin = flows[slot].pin, allowed.has(Int(pin)), mayPin(Int(pin), index) { return pin }
+    if let pin = flows[slot].pin, allowed.has(Int(pin)), mayPin(Int(pin), index),
+      wanted == nil || peers[index].paths[Int(pin)].route.socket == wanted
+    {
+      return pin
+    }
     var best: (place: UInt8, roundTrip: Interval)?
     for place in allowed.places where mayPin(place, index) {
       let path = peers[index].paths[place]

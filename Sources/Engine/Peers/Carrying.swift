@@ -19,7 +19,7 @@ extension Engine {
   func standing(_ place: Int, of index: Int) -> PathStanding {
     let path = peers[index].paths + place
     let local = localPaths[Int(path.pointee.route.socket)]
-    let own = ledger.isSpent(carrier(of: path.pointee.route.socket)) ? local.tier.lower : local.tier
+    let own = tier(of: path.pointee.route.socket)
     var standing = PathStanding(max(own, path.pointee.told.tier), isUp: false)
     let price = local.price.addingReportingOverflow(path.pointee.told.price)
     standing.price = price.overflow ? .max : price.partialValue

@@ -59,7 +59,7 @@ extension Engine {
   /// it that is.
   mutating func hear(session slot: Int, of index: Int, at now: Instant) {
     sessions.noteHeard(slot)
-    if sessions[slot].incarnation != peers[index].incarnation { begin(anew: index, with: slot, at: now) }
+    if isAnew(slot, of: index) { begin(anew: index, with: slot, at: now) }
     peers[index].handshake.confirm(sessions[slot].localIndex, at: now)
     pump(index, from: nil, at: now)
   }
@@ -77,7 +77,9 @@ extension Engine {
     while let message = peers[index].handshake.nextMessage() {
       if message.isAnswer, let route { post(message, on: route) } else { spread(message, to: index, at: now) }
     }
-    let sending = peers[index].handshake.sendingIndex.flatMap { sessions.slot(of: $0) }
+    var sending = peers[index].handshake.sendingIndex.flatMap { sessions.slot(of: $0) }
+    // Keys of before serve until there are new ones.
+    if sending == nil { sending = peers[index].inherited?.slot }
     if sending != peers[index].current {
       let wasConnected = peers[index].current != nil
       closeBatches(of: index)
@@ -115,7 +117,7 @@ extension Engine {
     sessions.install(session, peer: UInt32(index), at: now)
     // An answer to our question is fresh. A question may be an old one that somebody kept: it changes nothing until he
     // who asks has shown that he has the keys.
-    if isAnswer && sessions[slot].incarnation != peers[index].incarnation { begin(anew: index, with: slot, at: now) }
+    if isAnswer && isAnew(slot, of: index) { begin(anew: index, with: slot, at: now) }
   }
 
   /// The other gateway was started since: all of before is void, but for the session with the new run.
@@ -123,6 +125,7 @@ extension Engine {
     closeBatches(of: index)
     dropParts(of: index)
     guarded.reset(peer: index)
+    if peers[index].inherited != nil { endInheritance(of: index, at: now) }
     // Nobody will ever report what was sent before, and his clock is another one.
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       disown(place, of: index)
@@ -177,13 +180,14 @@ extension Engine {
     }
     if isSent { return }
     for endpoint in peers[index].settings.endpoints {
-      for socket in localPaths.indices where mayUse(socket, for: index) {
+      for socket in localPlaces.all where mayUse(socket, for: index) {
         post(message, on: route(from: socket, to: endpoint))
       }
     }
     if isRelay(index) { return }
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       let path = peers[index].paths[place]
+      if !localPlaces.open.has(Int(path.route.socket)) { continue }
       if !path.isOurs || localPaths[Int(path.route.socket)].carrier != nil { post(message, on: path.route) }
     }
   }
@@ -192,19 +196,25 @@ extension Engine {
 
   /// Begins to look for everybody whose address we know.
   mutating func begin(at now: Instant) {
-    for index in peers.indices {
-      lendIndices(to: index)
-      peers[index].since = now
-      // A relay is greeted when somebody needs it.
-      if peers[index].settings.endpoints.isEmpty || isRelay(index) { continue }
-      peers[index].handshake.begin(at: now)
-      pump(index, from: nil, at: now)
-    }
+    for index in peers.indices { begin(index, at: now) }
+  }
+
+  mutating func begin(_ index: Int, at now: Instant) {
+    lendIndices(to: index)
+    peers[index].since = now
+    // A relay is greeted when somebody needs it.
+    if peers[index].settings.endpoints.isEmpty || peers[index].kind != .gateway { return }
+    peers[index].handshake.begin(at: now)
+    pump(index, from: nil, at: now)
   }
 
   /// What is due for one peer.
   mutating func expirePeer(_ index: Int, at now: Instant) {
     peers[index].armed = nil
+    if let until = peers[index].inherited?.until, until <= now {
+      endInheritance(of: index, at: now)
+      pump(index, from: nil, at: now)
+    }
     if let due = peers[index].handshake.deadline, due <= now {
       peers[index].handshake.expire(at: now)
       pump(index, from: nil, at: now)

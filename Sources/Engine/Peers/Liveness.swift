@@ -12,6 +12,8 @@
 //         │ ping: 0, 250 ms, then twice as long each time, 10 s at most          │ ping: the same
 //
 //  So an idle path costs one ping in `keepAlive` on the side that knows the other's address, and nothing on the other.
+//  One that may carry while others do is asked as soon as it is quiet: whoever needs it next finds out before, and not
+//  by what he loses on it.
 //
 //  Rejected.  Heartbeats at a fixed rate: 10 per second are too many when idle and too few for a path that dies under
 //  load. Counting lost pings: a path with 5 % loss would be called dead every few minutes.
@@ -37,6 +39,8 @@ struct Liveness: BitwiseCopyable {
   /// Address translators forget UDP flows after 30 s and more (RFC 4787 asks for 120).
   static let keepAlive = Interval.seconds(20)
   static let firstRetry = Interval.milliseconds(250)
+  /// After a socket came back: what is at the other end of the cable may need a moment more than we do.
+  static let reconnectRetry = Interval.milliseconds(50)
   static let lastRetry = Interval.seconds(10)
   /// Who was there comes back soon, as a rule: for a minute he is asked each second.
   static let soon = Interval.seconds(1)
@@ -49,11 +53,13 @@ struct Liveness: BitwiseCopyable {
   /// A question of ours came back since the path came up: then the other side has heard us on it, too.
   private(set) var isAnswered = false
   private(set) var smoothedRoundTrip = Interval.zero
+  /// Since the last sign of life.
+  private var questions: UInt8 = 0
   private var nextPing: Instant?
   private var retry = Liveness.firstRetry
   /// We know where the other side is, so we keep what is between us awake.
-  private let keepsAlive: Bool
-  private let pause: Interval
+  private var keepsAlive: Bool
+  private var pause: Interval
   /// Somebody wants a question at the next moment, whatever else holds.
   private var isAsked = false
 
@@ -85,6 +91,7 @@ struct Liveness: BitwiseCopyable {
   mutating func heard(at now: Instant) -> Bool {
     lastHeard = now
     unansweredSince = nil
+    questions = 0
     if state == .up { return false }
     return comeUp(at: now)
   }
@@ -111,12 +118,45 @@ struct Liveness: BitwiseCopyable {
     isAsked = true
   }
 
+  /// Its socket is gone: nothing is asked and nothing is expected until it is `reconnected`, or heard all the same.
+  /// True when it was up.
+  mutating func cut() -> Bool {
+    let wasUp = state == .up
+    if wasUp { state = .down }
+    isAnswered = false
+    unansweredSince = nil
+    nextPing = nil
+    isAsked = false
+    return wasUp
+  }
+
+  /// There is a socket again. Who was found asks as well, once: the other side may not know that we are back.
+  mutating func reconnected(at now: Instant) {
+    retry = Liveness.reconnectRetry
+    unansweredSince = nil
+    nextPing = now
+    isAsked = true
+  }
+
+  /// How often it is kept awake, from now on.
+  mutating func setKeepalive(_ keepsAlive: Bool, every pause: Interval?, at now: Instant) {
+    self.keepsAlive = keepsAlive
+    self.pause = pause ?? Liveness.keepAlive
+    if keepsAlive && nextPing.map({ $0 > now + self.pause }) ?? (state != .probing) { nextPing = now + self.pause }
+  }
+
   // MARK: Time
 
   /// `start`: silence before that does not count.
   func isSilent(at now: Instant, countedFrom start: Instant = .zero) -> Bool {
     guard let since = unansweredSince else { return false }
     return now - max(since, start) >= max(Liveness.silentAfter, smoothedRoundTrip * 3)
+  }
+
+  /// It is up, and two questions had time enough: nobody has to be declared dead to be left alone for a while.
+  func isDoubtful(at now: Instant) -> Bool {
+    guard state == .up, questions > 1, let since = unansweredSince else { return false }
+    return now - since >= max(Liveness.askAfter, smoothedRoundTrip * 2)
   }
 
   /// Nothing came for so long that what comes now was hardly overtaken by something on another way.
@@ -134,6 +174,7 @@ struct Liveness: BitwiseCopyable {
   /// What is due.
   mutating func expire(at now: Instant) -> Step {
     guard let due = nextPing, due <= now else { return .wait }
+    questions = min(questions + 1, 2)
     if isAsked {
       isAsked = false
       nextPing = now + (state == .up ? max(Liveness.askAfter, smoothedRoundTrip) : retry)
@@ -148,6 +189,7 @@ struct Liveness: BitwiseCopyable {
     case .up:
       guard let since = unansweredSince else {
         // Idle. Whatever was heard or sent lately has kept the path awake as well.
+        questions = 1
         let awake = keepsAlive ? (lastHeard ?? now) + pause : nil
         if let awake, awake > now {
           nextPing = awake

@@ -16,6 +16,8 @@ struct PathBelief: BitwiseCopyable {
   var log = PathLog()
   /// Of what we sent: forward delays above their least.
   var delays = DelayHistogram()
+  /// The same since the path is there, for monitoring systems.
+  var tally = SpanTally()
   /// How fast it may be used.
   var controller: PathController
   var pacer: Pacer
@@ -32,6 +34,9 @@ struct PathBelief: BitwiseCopyable {
   /// Until then what was found counts, though the path was never full.
   private var triedUntil = Instant.zero
   private var triedFor = PathBelief.firstTried
+  /// Of what is on our side of it: what was sent and came, all in all.
+  var sentPace: Pace
+  var receivedPace: Pace
   /// Parts wait for the pacer.
   var isPaced = false
   /// Nothing was reported of what we sent lately: it carries nothing until something is, or a question is answered.
@@ -55,6 +60,8 @@ struct PathBelief: BitwiseCopyable {
   init(path: UInt8, size: PathMTU, at now: Instant) {
     self.size = size
     receipts = Receipts(path: path)
+    sentPace = Pace(at: now)
+    receivedPace = Pace(at: now)
     controller = PathController(limit: nil, at: now)
     pacer = Pacer(rate: controller.pacingRate, at: now)
   }
@@ -97,6 +104,7 @@ struct PathBelief: BitwiseCopyable {
 
   mutating func learn(from sample: DeliverySample, at now: Instant) {
     delays.note(sample.forwardDelay, at: now)
+    tally.note(max(.zero, sample.forwardDelay - (delays.least(at: now) ?? sample.forwardDelay)))
     controller.receive(sample, at: now)
     pacer.setRate(controller.pacingRate, at: now)
   }

@@ -200,6 +200,7 @@ extension Engine {
     counters.count(.tooLarge)
     let index = Int(batch.peer)
     guard peers.indices.contains(index), let place = peers[index].place(of: batch.path),
+      peers[index].paths[place].route == batch.route,
       batch.pieceLength <= peers[index].beliefs[place].size.payload
     else { return }
     _ = peers[index].beliefs[place].size.tooBig(PathMTU.base, at: now)

@@ -21,10 +21,18 @@ struct Peer: ~Copyable {
     var bytes: UInt64 = 0
   }
 
+  enum Kind: UInt8, BitwiseCopyable {
+    case gateway
+    case relay
+    /// Nobody is here; who was had a key that nobody has any more.
+    case nobody
+  }
+
   let index: UInt32
+  let kind: Kind
   var settings: PeerSettings
   /// We have the greater key, so our names for paths are 0 ... 31 and our paths stay when both sides found the same.
-  let isElder: Bool
+  var isElder: Bool
   var handshake: Handshake
   var striper = Striper()
   /// How many paths the striper has, and which, by their places.
@@ -48,6 +56,8 @@ struct Peer: ~Copyable {
   var proven: UInt32 = 0
   /// What they are believed to carry.
   var rate = BitRate(bitsPerSecond: 1_000)
+  /// Of none that carries anybody knows yet how much it can.
+  var isGrowing = false
   /// For which something waits.
   var loaded: UInt32 = 0
   /// It is in the list of peers for which something waits.
@@ -60,6 +70,8 @@ struct Peer: ~Copyable {
   var current: Int?
   /// Which run of the other gateway our lanes belong to.
   var incarnation: UInt64?
+  /// Keys of before, which serve until there are new ones: see `OwnKey.swift`.
+  var inherited: Inheritance?
 
   /// Loss is not proven before, see `pathsChanged`.
   var provesFrom: Instant?
@@ -73,6 +85,8 @@ struct Peer: ~Copyable {
   var armed: Instant?
   var sent = Traffic()
   var received = Traffic()
+  var sentPace = Pace()
+  var receivedPace = Pace()
 
   let paths: UnsafeMutablePointer<PeerPath>
   /// Of the same places.
@@ -88,8 +102,11 @@ struct Peer: ~Copyable {
   /// Where to look for a name first.
   private var nextID: UInt8 = 0
 
-  init(index: UInt32, settings: PeerSettings, isElder: Bool, handshake: consuming Handshake) {
+  init(
+    index: UInt32, kind: Kind, settings: PeerSettings, isElder: Bool, handshake: consuming Handshake
+  ) {
     self.index = index
+    self.kind = kind
     self.settings = settings
     self.isElder = isElder
     self.handshake = handshake
@@ -196,6 +213,7 @@ struct Peer: ~Copyable {
     var earliest = handshake.deadline
     if let due = steering?.pointee.deadline { earliest = min(earliest ?? due, due) }
     if let slotsDue { earliest = min(earliest ?? slotsDue, slotsDue) }
+    if let inherited { earliest = min(earliest ?? inherited.until, inherited.until) }
     if let provesFrom { earliest = min(earliest ?? provesFrom, provesFrom) }
     for place in 0..<PeerPath.mostPaths where isUsed(place) {
       if let due = paths[place].liveness.deadline { earliest = min(earliest ?? due, due) }

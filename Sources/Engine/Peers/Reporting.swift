@@ -39,12 +39,18 @@ extension Engine {
 
   /// Reports of all paths of a peer that are due.
   mutating func sendReports(of index: Int, at now: Instant) {
-    guard peers[index].current != nil else { return }
     var isDue = false
     for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
       if let due = peers[index].beliefs[place].receipts.deadline, due <= now { isDue = true }
     }
-    guard isDue, let ways = waysBack(to: index, at: now) else { return }
+    if !isDue { return }
+    guard peers[index].current != nil, let ways = waysBack(to: index, at: now) else {
+      // All sockets went at once. A report that is due and cannot leave would be due for ever.
+      for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
+        _ = peers[index].beliefs[place].receipts.nextReport(at: now, joining: true)
+      }
+      return
+    }
     peers[index].reports &+= 1
     keepBooks(of: index, at: now)
     withUnsafeTemporaryAllocation(byteCount: Engine.mostControlText, alignment: 8) { room in
@@ -203,6 +209,11 @@ extension Engine {
         rate *= 2
       }
       belief.pointee.behind = behind
+      // Who may be needed any moment and was not heard for a while is asked, and not found dead by what it lost.
+      if carrying.has(place), path.pointee.liveness.unansweredSince == nil, path.pointee.liveness.isQuiet(at: now) {
+        path.pointee.liveness.askNow(at: now)
+        peerDeadlineChanged(index, at: now)
+      }
       let known = Striper.Path(
         rate: BitRate(bitsPerSecond: max(1_000, rate)), delay: max(.zero, behind) + queue,
         mostBytes: batchesOfPart * pieces * path.pointee.payload, payload: path.pointee.payload,
@@ -220,7 +231,9 @@ extension Engine {
     peers[index].trials = unknown & ~worthy
     peers[index].proven = carrying & ~unknown
     peers[index].striper.setWorthy(worthy)
+    var isGrowing = true
     for place in 0..<PeerPath.mostPaths where worthy & 1 << UInt32(place) != 0 {
+      if peers[index].beliefs[place].controller.state != .startup { isGrowing = false }
       rates += peers[index].beliefs[place].controller.rate.bitsPerSecond
     }
     // What waits for a path that is new to the striper, since it was its flow's only one, or the last resort.
@@ -235,6 +248,7 @@ extension Engine {
     }
     peers[index].striped |= present
     peers[index].rate = BitRate(bitsPerSecond: max(1_000, rates))
+    peers[index].isGrowing = isGrowing
     if peers[index].loaded != 0 { redirectLate(of: index) }
   }
 }

@@ -44,12 +44,13 @@ struct Sessions: ~Copyable {
   /// A key is changed long before GCM's bounds, by bytes or by time.
   static let mostBytes: UInt64 = 1 << 40
 
-  private let table: UnsafeMutablePointer<Session?>
-  private let isLent: UnsafeMutablePointer<Bool>
+  private var table: UnsafeMutablePointer<Session?>
+  private var isLent: UnsafeMutablePointer<Bool>
   /// One for each path's name that was heard with a session's keys.
-  private let windows: UnsafeMutablePointer<Window?>
+  private var windows: UnsafeMutablePointer<Window?>
   private let cryptography: any Cryptography
-  let count: Int
+  private(set) var count: Int
+  private var room: Int
   /// A session that has sealed its fill: its peer must begin a new one.
   private(set) var exhausted: Int?
 
@@ -65,6 +66,7 @@ struct Sessions: ~Copyable {
     views.initialize(repeating: nil, count: room * PeerPath.mostIDs)
     self.cryptography = cryptography
     count = places
+    self.room = room
     table = sessions
     isLent = loans
     windows = views
@@ -75,6 +77,32 @@ struct Sessions: ~Copyable {
     table.deallocate()
     windows.deallocate()
     isLent.deallocate()
+  }
+
+  /// As many peers as fit their numbers.
+  static let mostPeers = (1 << 16) / perPeer
+
+  /// Places for one peer more, behind those of the others.
+  mutating func addPeer() {
+    precondition(count / Sessions.perPeer < Sessions.mostPeers, "a session's number has room for 65,536 of them")
+    if count + Sessions.perPeer > room { makeRoom(2 * max(room, Sessions.perPeer)) }
+    count += Sessions.perPeer
+  }
+
+  private mutating func makeRoom(_ places: Int) {
+    let sessions = UnsafeMutablePointer<Session?>.allocate(capacity: places)
+    sessions.initialize(repeating: nil, count: places)
+    let loans = UnsafeMutablePointer<Bool>.allocate(capacity: places)
+    loans.initialize(repeating: false, count: places)
+    let views = UnsafeMutablePointer<Window?>.allocate(capacity: places * PeerPath.mostIDs)
+    views.initialize(repeating: nil, count: places * PeerPath.mostIDs)
+    sessions.update(from: table, count: count)
+    loans.update(from: isLent, count: count)
+    views.update(from: windows, count: count * PeerPath.mostIDs)
+    table.deallocate()
+    isLent.deallocate()
+    windows.deallocate()
+    (table, isLent, windows, room) = (sessions, loans, views, places)
   }
 
   @inline(__always)
@@ -143,18 +171,17 @@ struct Sessions: ~Copyable {
     }
   }
 
-  mutating func giveBack(_ index: UInt32) {
-    let slot = Int(index & 0xffff)
+  mutating func giveBack(_ index: UInt32) { giveBack(place: Int(index & 0xffff)) }
+
+  mutating func giveBack(place slot: Int) {
     destroy(slot)
     isLent[slot] = false
+    if exhausted == slot { exhausted = nil }
   }
 
   /// All that were lent to a handshake that is no more.
   mutating func giveBack(allOf peer: Int) {
-    for slot in peer * Sessions.perPeer..<(peer + 1) * Sessions.perPeer {
-      destroy(slot)
-      isLent[slot] = false
-    }
+    for slot in peer * Sessions.perPeer..<(peer + 1) * Sessions.perPeer { giveBack(place: slot) }
   }
 
   mutating func noteHeard(_ slot: Int) { table[slot]?.isHeard = true }

@@ -26,12 +26,38 @@ extension Engine {
 
   // MARK: What we tell
 
+  /// What we want of a path that leaves by this socket.
+  func tier(of socket: UInt8) -> Tier {
+    let tier = localPaths[Int(socket)].tier
+    if !localPlaces.open.has(Int(socket)) { return .never }
+    // It goes, but until others are up it is all there is.
+    if localPlaces.leaving.has(Int(socket)) { return max(tier, .backup) }
+    return ledger.isSpent(carrier(of: socket)) ? tier.lower : tier
+  }
+
+  /// A path of ours is not what it was: over another one, since nobody hears it here any more.
+  mutating func withdraw(_ place: Int, of index: Int, at now: Instant) {
+    if peers[index].current == nil { return }
+    hasTerms = true
+    let terms = terms(place, of: index)
+    peers[index].paths[place].hasToldTerms = true
+    let others = (peers[index].carrying & ~place.bit).places.first { peers[index].isUp($0) }
+    guard let other = others ?? (0..<PeerPath.mostPaths).first(where: { $0 != place && peers[index].isUp($0) }) else {
+      return
+    }
+    withUnsafeTemporaryAllocation(byteCount: PathTerms.length, alignment: 8) { room in
+      var writer = ControlWriter(room)
+      guard writer.append(terms) else { return }
+      sendControl(UnsafeRawBufferPointer(room), on: other, of: index, at: now)
+    }
+  }
+
   private func terms(_ place: Int, of index: Int) -> PathTerms {
     let path = peers[index].paths + place
     let local = localPaths[Int(path.pointee.route.socket)]
-    let tier = ledger.isSpent(carrier(of: path.pointee.route.socket)) ? local.tier.lower : local.tier
     return PathTerms(
-      path: path.pointee.id, tier: tier.rawValue, price: local.price, limit: local.limit?.down.bitsPerSecond ?? 0)
+      path: path.pointee.id, tier: tier(of: path.pointee.route.socket).rawValue, price: local.price,
+      limit: local.limit?.down.bitsPerSecond ?? 0)
   }
 
   /// Tells the terms of all paths that have any, when it is time; `isNew`: it is.

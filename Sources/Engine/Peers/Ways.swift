@@ -43,7 +43,7 @@ extension Engine {
   mutating func seekPaths(of index: Int, at now: Instant) {
     let endpoints = peers[index].settings.endpoints
     for turn in endpoints.indices {
-      for socket in localPaths.indices where mayUse(socket, for: index) {
+      for socket in localPlaces.all where mayUse(socket, for: index) {
         // The first with the first, the second with the second: nearly always these are the ones that lead anywhere.
         let route = route(from: socket, to: endpoints[(socket + turn) % endpoints.count])
         if peers[index].firstPlace(where: { $0.route.leadsTo(route) }) != nil { continue }
@@ -79,7 +79,6 @@ extension Engine {
       forget(twin, of: index, at: now)
     }
     let socket = Int(route.socket)
-    precondition(socket < localPaths.count, "the driver names a socket that the engine was told of")
     let size = PathMTU(mtu: localPaths[socket].mtu, to: route.remote)
     let path = PeerPath(
       id: id, peer: UInt32(index), route: route, size: size, isOurs: false,
@@ -201,6 +200,11 @@ extension Engine {
       case .ping:
         ask(place, of: index, at: now)
         if peers[index].paths[place].liveness.unansweredSince != nil { suspectRelay(of: place, index, at: now) }
+        if peers[index].paths[place].liveness.isDoubtful(at: now) && !isRelay(index)
+          && peers[index].beliefs[place].fallSilent(at: now)
+        {
+          isChanged = true
+        }
       case .die:
         isChanged = true
         report(.pathDown, peer: index, path: place)
@@ -215,7 +219,9 @@ extension Engine {
   mutating func ask(_ place: Int, of index: Int, at now: Instant) {
     send(ControlMessage(.ping, mark: now.nanoseconds), on: place, of: index, at: now)
     let path = peers[index].paths[place]
-    guard path.liveness.state == .down, let home = path.home, home.remote != path.route.remote else { return }
+    guard path.liveness.state == .down, let home = path.home, home.remote != path.route.remote,
+      localPlaces.open.has(Int(home.socket))
+    else { return }
     closeBatch(place, of: index)
     peers[index].paths[place].route = home
     send(ControlMessage(.ping, mark: now.nanoseconds), on: place, of: index, at: now)
@@ -235,7 +241,8 @@ extension Engine {
       // was.
       if liveness.isSilent(at: now, countedFrom: start) {
         isAnySilent = true
-      } else if liveness.state == .up {
+      } else if liveness.state == .up && standing(place, of: index).standing != .never {
+        // What may not carry is asked so seldom that it says nothing.
         return false
       }
     }

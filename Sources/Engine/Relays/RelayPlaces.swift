@@ -23,12 +23,7 @@ import Sealing
 extension GatewaySettings {
   mutating func addSpareRelays(_ cryptography: any Cryptography) {
     for _ in 0..<spareRelays {
-      let key = withUnsafeTemporaryAllocation(byteCount: PublicKey.length, alignment: 8) { room in
-        cryptography.random(room)
-        return PublicKey(UnsafeRawBufferPointer(room))
-      }
-      guard let key else { preconditionFailure("that many bytes are a key") }
-      relays.append(PeerSettings(name: "", publicKey: key))
+      relays.append(PeerSettings(name: "", publicKey: cryptography.randomKey()))
     }
   }
 }
@@ -77,7 +72,7 @@ extension Engine {
   /// Lends a place to a relay; to the one that has it already only its addresses are told. False: its key is ours, a
   /// peer's or another relay's, or is no key.
   public mutating func setRelay(_ place: Int, to settings: PeerSettings, at now: Instant) -> Bool {
-    let index = firstRelay + place
+    let index = relayPlaces[place]
     if peers[index].settings.publicKey == settings.publicKey {
       peers[index].settings = settings
       if peers[index].current != nil { seekPaths(of: index, at: now) }
@@ -88,28 +83,18 @@ extension Engine {
         identity, remote: settings.publicKey, presharedKey: settings.presharedKey?.copied(), incarnation: incarnation,
         wallClockAtZero: wallClockAtZero, timing: timing)
     else { return false }
-    for socket in localPaths.indices where !slots[socket].isFree && Int(slots[socket].relay) == index {
-      release(socket, at: now)
-    }
-    for path in 0..<PeerPath.mostPaths where peers[index].isUsed(path) { forget(path, of: index, at: now) }
-    closeBatches(of: index)
-    sessions.giveBack(allOf: index)
-    timers.set(index, nil)
-    peerOfKey[peers[index].settings.publicKey] = nil
-    peerOfKey[settings.publicKey] = index
-    let isElder = settings.publicKey.bytes.lexicographicallyPrecedes(identity.publicKey.bytes)
-    peers[index] = Peer(index: UInt32(index), settings: settings, isElder: isElder, handshake: handshake)
-    peers[index].since = now
+    clear(index, at: now)
+    settle(settings, handshake, as: .relay, in: index, at: now)
     return true
   }
 
-  public func name(ofRelay place: Int) -> String { peers[firstRelay + place].settings.name }
+  public func name(ofRelay place: Int) -> String { peers[relayPlaces[place]].settings.name }
 
   /// Asks how far a relay is, over each path that has a socket left for it.
   public mutating func probe(relay place: Int, until end: Instant, at now: Instant) {
-    let relay = UInt32(firstRelay + place)
-    for path in localPaths.indices where localPaths[path].carrier == nil {
-      let ofPath = localPaths.indices.filter { localPaths[$0].carrier == path }
+    let relay = UInt32(relayPlaces[place])
+    for path in localPlaces.paths {
+      let ofPath = localPlaces.slots.filter { localPaths[$0].carrier == path }
       guard
         let socket = ofPath.first(where: { !slots[$0].isFree && slots[$0].relay == relay })
           ?? ofPath.first(where: { slots[$0].isFree })
@@ -141,7 +126,7 @@ extension Engine {
   public func comes(over place: Int, fromPeer index: Int) -> Bool {
     if peers[index].isElder { return false }
     return (0..<PeerPath.mostPaths).contains { path in
-      peers[index].isUp(path) && relay(of: peers[index].paths[path]) == firstRelay + place
+      peers[index].isUp(path) && relay(of: peers[index].paths[path]) == relayPlaces[place]
         && slots[Int(peers[index].paths[path].route.socket)].isFree
     }
   }
@@ -150,7 +135,7 @@ extension Engine {
   func relay(of path: PeerPath) -> Int? {
     let slot = slots[Int(path.route.socket)]
     if !slot.isFree { return Int(slot.relay) }
-    return (firstRelay..<peers.count).first { relay in
+    return relayPlaces.first { relay in
       peers[relay].settings.endpoints.contains { $0.address == path.route.remote.address }
     }
   }
@@ -161,7 +146,7 @@ extension Engine {
   public func figures(ofPeers indices: [Int], at now: Instant) -> [WayFigures] {
     var figures: [WayFigures] = []
     for index in indices { best(to: index, into: &figures, at: now) }
-    for relay in firstRelay..<peers.count {
+    for relay in relayPlaces {
       if let best = best(toRelay: relay, at: now) { figures.append(best) }
     }
     return figures
@@ -182,7 +167,7 @@ extension Engine {
       if ways[way].best.map({ roundTrip < $0.roundTrip }) ?? true { ways[way].best = (place, roundTrip) }
     }
     for (relay, best) in ways {
-      var way = WayFigures(peer: index, relay: relay.map { $0 - firstRelay }, isUp: best != nil)
+      var way = WayFigures(peer: index, relay: relay.flatMap { relayPlaces.firstIndex(of: $0) }, isUp: best != nil)
       if let best { measure(best.place, of: index, best.roundTrip, into: &way, at: now) }
       figures.append(way)
     }
@@ -205,7 +190,7 @@ extension Engine {
   private func best(toRelay relay: Int, at now: Instant) -> WayFigures? {
     var best: (record: ProbeRecord, least: Interval)?
     var isThere = false
-    for socket in localPaths.indices where !slots[socket].isFree && Int(slots[socket].relay) == relay {
+    for socket in localPlaces.slots where !slots[socket].isFree && Int(slots[socket].relay) == relay {
       isThere = true
       guard let place = place(of: socket, in: relay), peers[relay].isUp(place) else { continue }
       let record = slots[socket].probes
@@ -213,7 +198,7 @@ extension Engine {
       if least > .zero, best.map({ least < $0.least }) ?? true { best = (record, least) }
     }
     guard isThere else { return nil }
-    var figures = WayFigures(peer: nil, relay: relay - firstRelay, isUp: best != nil)
+    var figures = WayFigures(peer: nil, relay: relayPlaces.firstIndex(of: relay), isUp: best != nil)
     guard let (record, least) = best else { return figures }
     figures.roundTrip = least
     figures.excess = record.delays.shares.map { (delay: $0.excess, count: $0.count) }

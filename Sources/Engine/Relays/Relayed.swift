@@ -36,11 +36,12 @@ extension Engine {
   /// Translators forget after 30 s and more, and a relay would not know us any more; and its lease is kept so as well.
   static let relayKeepalive = Interval.seconds(15)
 
-  func isRelay(_ index: Int) -> Bool { index >= firstRelay }
+  func isRelay(_ index: Int) -> Bool { peers[index].kind == .relay }
 
   /// Whether what is for this peer may leave by this socket while nobody knows better.
   func mayUse(_ socket: Int, for index: Int) -> Bool {
-    if localPaths[socket].carrier == nil { return !isRelay(index) }
+    if !localPlaces.open.has(socket) { return false }
+    if localPaths[socket].carrier == nil { return peers[index].kind == .gateway }
     return isRelay(index) && !slots[socket].isFree && Int(slots[socket].relay) == index
   }
 
@@ -53,13 +54,13 @@ extension Engine {
   /// These relays, by their places in the settings, the best first. What is used already stays as it is; who is not
   /// among them any more goes.
   public mutating func setRelays(_ relays: [Int], ofPeer index: Int, at now: Instant) {
-    let wanted = relays.map { UInt32(firstRelay + $0) }
-    for socket in localPaths.indices where serves(socket, index) && !wanted.contains(slots[socket].relay) {
+    let wanted = relays.map { UInt32(relayPlaces[$0]) }
+    for socket in localPlaces.slots where serves(socket, index) && !wanted.contains(slots[socket].relay) {
       release(socket, at: now)
     }
     for relay in wanted {
-      for path in localPaths.indices where localPaths[path].carrier == nil {
-        let ofPath = localPaths.indices.filter { localPaths[$0].carrier == path }
+      for path in localPlaces.paths {
+        let ofPath = localPlaces.slots.filter { localPaths[$0].carrier == path }
         if ofPath.contains(where: { serves($0, index) && slots[$0].relay == relay }) { continue }
         if let socket = ofPath.first(where: { isProbing($0, relay) }) {
           slots[socket].serve(UInt32(index), at: now)
@@ -108,7 +109,12 @@ extension Engine {
 
   /// Greets a relay that somebody needs, or looks for it over sockets that are new.
   mutating func meet(_ relay: Int, at now: Instant) {
-    if peers[relay].current != nil { return seekPaths(of: relay, at: now) }
+    if peers[relay].current != nil {
+      // While nobody needed it, its keys were not to be renewed.
+      peers[relay].handshake.resume(at: now)
+      peerDeadlineChanged(relay, at: now)
+      return seekPaths(of: relay, at: now)
+    }
     lendIndices(to: relay)
     peers[relay].since = now
     peers[relay].handshake.begin(at: now)
@@ -196,7 +202,10 @@ extension Engine {
     let socket = Int(peers[index].paths[place].route.socket)
     guard localPaths[socket].carrier != nil, !isRelay(index), serves(socket, index) else { return }
     let relay = Int(slots[socket].relay)
-    if let place = self.place(of: socket, in: relay), peers[relay].paths[place].liveness.unansweredSince == nil {
+    // At all its addresses together: while one of them was not asked, nobody would think that it has lost our keys.
+    for place in 0..<PeerPath.mostPaths where peers[relay].isUsed(place) {
+      let path = peers[relay].paths[place]
+      if Int(path.route.socket) != socket || path.liveness.unansweredSince != nil { continue }
       peers[relay].paths[place].liveness.askNow(at: now)
       peerDeadlineChanged(relay, at: now)
     }
@@ -207,7 +216,7 @@ extension Engine {
   mutating func slotsChanged(of relay: Int, at now: Instant) {
     var due: Instant?
     var isNeeded = false
-    for socket in localPaths.indices where !slots[socket].isFree && Int(slots[socket].relay) == relay {
+    for socket in localPlaces.slots where !slots[socket].isFree && Int(slots[socket].relay) == relay {
       isNeeded = true
       if let other = slots[socket].deadline { due = min(due ?? other, other) }
     }
@@ -220,7 +229,7 @@ extension Engine {
   /// What is due at the slots of a relay.
   mutating func expireSlots(of relay: Int, at now: Instant) {
     guard let due = peers[relay].slotsDue, due <= now else { return }
-    for socket in localPaths.indices where !slots[socket].isFree && Int(slots[socket].relay) == relay {
+    for socket in localPlaces.slots where !slots[socket].isFree && Int(slots[socket].relay) == relay {
       switch slots[socket].expire(at: now) {
       case .wait: break
       case .ask(let address): ask(socket, address, of: relay, at: now)

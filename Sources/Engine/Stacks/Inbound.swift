@@ -40,6 +40,7 @@ extension Engine {
   /// The bytes are not needed any more when this returns.
   public mutating func receive(_ arrival: Arrival, at now: Instant) {
     guard let start = arrival.bytes.baseAddress, arrival.pieceLength > 0 else { return counters.count(.malformed) }
+    if !localPlaces.open.has(Int(arrival.route.socket)) { return counters.count(.closedSocket) }
     var offset = 0
     while offset < arrival.bytes.count {
       // As many as share a session and fit the scratch room for masks.

@@ -51,6 +51,10 @@ extension Engine {
   /// Losses are measured over hundreds of datagrams: to ask more often costs more than it tells.
   static let adaptivePause = Interval.milliseconds(250)
 
+  static func treatments(of classes: Classes) -> FixedArray<Treatment> {
+    FixedArray(count: 64) { $0 < classes.list.count ? classes.list[$0].treatment : .bulk }
+  }
+
   /// By number, and a bit for each class that has any.
   static func protections(of classes: Classes) -> (InlineArray<64, Protection>, UInt64) {
     var protections = InlineArray<64, Protection>(repeating: .none)

@@ -33,7 +33,24 @@ public struct StandPath: Sendable {
   public let up: BitRate?
 }
 
+/// A path's ends, for who sends over it without a gateway.
+public struct StandLine {
+  public let name: String
+  public let from: JoinedSites.End
+  public let to: JoinedSites.End
+}
+
 extension TestStand {
+  /// Of each path its gateways' own addresses.
+  public func lines() throws(LabError) -> [StandLine] {
+    try ways().map { (way) throws(LabError) in
+      func end(_ site: Int) throws(LabError) -> JoinedSites.End {
+        JoinedSites.End(namespace: try testbed.namespace(of: site), address: way.address(of: site).description)
+      }
+      return StandLine(name: way.name, from: try end(sites.first), to: try end(sites.second))
+    }
+  }
+
   /// What gets through a nat or needs none, in the file's order.
   public func paths() throws(LabError) -> [StandPath] {
     try ways().map { StandPath(name: $0.name, up: $0.rate(.up, traces: testbed.traceRates)) }

@@ -159,12 +159,12 @@ struct Gateways {
   /// What of a gateway's state matters here.
   private struct Answer: Decodable {
     struct Peer: Decodable {
-      struct Path: Decodable { var state: String }
+      struct Path: Decodable { var liveness: String }
       var name: String
       var state: String
       var paths: [Path]
 
-      var isReady: Bool { state == "connected" && paths.contains { $0.state == "up" } }
+      var isReady: Bool { state == "connected" && paths.contains { $0.liveness == "up" } }
     }
     var peers: [Peer]
   }

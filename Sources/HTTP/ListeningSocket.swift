@@ -1,13 +1,13 @@
 //  ListeningSocket.swift — a TCP socket that listens at an address; who reads it takes it over.
 
 import Glibc
-import Primitives
+public import Primitives
 
-enum ListeningSocket {
-  /// As many as may come in one moment: a fleet that reports on the same second.
+public enum ListeningSocket {
+  /// As many as may come in one moment: a fleet that reports to an oracle on the same second.
   private static let backlog: Int32 = 1_024
 
-  static func open(_ endpoint: Endpoint) throws(OracleFailure) -> Int32 {
+  public static func open(_ endpoint: Endpoint) throws(HTTPFailure) -> Int32 {
     let isSix = endpoint.address.family == .ipv6
     let descriptor = socket(
       isSix ? AF_INET6 : AF_INET,
@@ -25,7 +25,7 @@ enum ListeningSocket {
   }
 
   /// The port, where the kernel chose one.
-  static func port(of descriptor: Int32) -> UInt16 {
+  public static func port(of descriptor: Int32) -> UInt16 {
     var place = sockaddr_storage()
     var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
     return withUnsafeMutableBytes(of: &place) { bytes in
@@ -37,7 +37,7 @@ enum ListeningSocket {
     }
   }
 
-  private static func failure(_ what: String, _ endpoint: Endpoint) -> OracleFailure {
+  private static func failure(_ what: String, _ endpoint: Endpoint) -> HTTPFailure {
     let code = errno
     let remedy =
       switch code {
@@ -46,7 +46,7 @@ enum ListeningSocket {
       case EACCES: "; a port below 1024 needs CAP_NET_BIND_SERVICE"
       default: ""
       }
-    return OracleFailure("cannot \(what) \(endpoint): \(String(cString: strerror(code)))\(remedy)")
+    return HTTPFailure("cannot \(what) \(endpoint): \(String(cString: strerror(code)))\(remedy)")
   }
 
   private static func withAddress(

@@ -1,15 +1,14 @@
 //  Worker.swift — a thread that does something now and then, and ends when it is told to.
 
 import Glibc
-import Primitives
-import Synchronization
+public import Primitives
 
 /// Tells threads that wait to end. A byte that nobody ever takes out of a pipe wakes all of them, whenever they come.
-final class StopFlag: Sendable {
+public final class StopFlag: Sendable {
   private let (waiting, telling): (Int32, Int32)
 
   /// nil when the process has no two descriptors more.
-  init?() {
+  public init?() {
     var ends: [Int32] = [-1, -1]
     guard pipe2(&ends, O_CLOEXEC | O_NONBLOCK) == 0 else { return nil }
     (waiting, telling) = (ends[0], ends[1])
@@ -20,20 +19,20 @@ final class StopFlag: Sendable {
     close(telling)
   }
 
-  func raise() {
+  public func raise() {
     var byte: UInt8 = 1
     _ = write(telling, &byte, 1)
   }
 
   /// True when it was raised, before or while we waited.
-  func wait(for interval: Interval) -> Bool {
+  public func wait(for interval: Interval) -> Bool {
     var watched = pollfd(fd: waiting, events: Int16(POLLIN), revents: 0)
     return poll(&watched, 1, Int32(clamping: (interval.nanoseconds + 999_999) / 1_000_000)) > 0
   }
 }
 
 /// A thread; `join` waits for its end.
-struct Worker: ~Copyable {
+public struct Worker: ~Copyable {
   private let thread: pthread_t
 
   private final class Body {
@@ -42,7 +41,7 @@ struct Worker: ~Copyable {
   }
 
   /// nil when the system refuses one.
-  static func start(_ name: String, _ run: @escaping @Sendable () -> Void) -> Worker? {
+  public static func start(_ name: String, _ run: @escaping @Sendable () -> Void) -> Worker? {
     let body = Unmanaged.passRetained(Body(run))
     var thread = pthread_t()
     let error = pthread_create(
@@ -63,5 +62,5 @@ struct Worker: ~Copyable {
 
   private init(thread: pthread_t) { self.thread = thread }
 
-  consuming func join() { pthread_join(thread, nil) }
+  public consuming func join() { pthread_join(thread, nil) }
 }
