@@ -11,12 +11,15 @@ private struct Detour {
   let world: GatewayWorld
   static let near = Place(0, 1)
 
-  /// `isKnown`: the branch knows its relays from the start.
-  init(seed: UInt64 = 1, relays: Int = 1, line: Line = Line(), isKnown: Bool = true) throws {
-    var branch = GatewayPlan(sockets: 1, peers: [.init(1, sockets: [0])])
+  /// `isKnown`: the branch knows its relays from the start. `addresses`: of the other gateway; only the first is one
+  /// that anybody reaches.
+  init(
+    seed: UInt64 = 1, relays: Int = 1, line: Line = Line(), isKnown: Bool = true, addresses: Int = 1
+  ) throws {
+    var branch = GatewayPlan(sockets: 1, peers: [.init(1, sockets: Array(0..<addresses))])
     branch.slots = Array(repeating: 0, count: relays)
     if isKnown { branch.relays = Array(0..<relays) } else { branch.spareRelays = 2 }
-    let hq = GatewayPlan(sockets: 1, peers: [.init(0, sockets: [])])
+    let hq = GatewayPlan(sockets: addresses, peers: [.init(0, sockets: [])])
     let plan = RelayPlan(clients: [0])
     world = try GatewayWorld(seed: seed, [branch, hq], relays: Array(repeating: plan, count: relays))
     var direct = line
@@ -148,6 +151,27 @@ private struct Detour {
     let before = detour.world.flows[flow].deliveredNumbers
     detour.world.run(for: .seconds(2))
     #expect(detour.world.flows[flow].deliveredNumbers - before > 150)
+    detour.expectNoFailures()
+  }
+
+  /// It was, and three seconds later it was looked for at another of the peer's addresses: nobody had seen it down.
+  @Test(arguments: 1...4 as ClosedRange<UInt64>)
+  func `stays where it was when its relay is started anew before anybody notices`(seed: UInt64) throws {
+    let detour = try Detour(seed: seed, addresses: 2)
+    detour.world.run(for: .seconds(8))
+    #expect(detour.paths == ["direct", "over relay0"])
+    detour.call()
+    for _ in 0..<2 {
+      detour.world.run(for: .seconds(5))
+      detour.world.stopRelay(0)
+      detour.world.run(for: .milliseconds(50))
+      try detour.world.startRelay(0)
+      detour.world.run(for: .seconds(2))
+      for second in 2..<12 {
+        #expect(detour.paths == ["direct", "over relay0"], "\(second) s after the start")
+        detour.world.run(for: .seconds(1))
+      }
+    }
     detour.expectNoFailures()
   }
 

@@ -196,6 +196,13 @@ extension Engine {
     if !isUp { suspectRelay(of: place, index, at: now) }
   }
 
+  /// A question came back: the peer's address that the relay forwards to is the right one, also when the path was never
+  /// believed to be down while the relay was started anew.
+  mutating func noteSlotAnswered(_ place: Int, of index: Int) {
+    let socket = Int(peers[index].paths[place].route.socket)
+    if localPaths[socket].carrier != nil, serves(socket, index) { slots[socket].pathIsUp() }
+  }
+
   /// Nothing comes over it. Perhaps the relay does not know us any more: it was started anew, or we have another
   /// address. So it is asked as soon as the peer is.
   mutating func suspectRelay(of place: Int, _ index: Int, at now: Instant) {

@@ -261,7 +261,11 @@ extension Engine {
         let isFirst = peers[index].paths[path].liveness.answered(after: now - sent)
         peers[index].beliefs[path].log.learn(roundTrip: now - sent, at: now)
         peers[index].beliefs[path].log.isAnswered(asked: sent, in: runs)
-        if isRelay(index) { noteProbe(answeredAfter: now - sent, on: path, of: index, at: now) }
+        if isRelay(index) {
+          noteProbe(answeredAfter: now - sent, on: path, of: index, at: now)
+        } else {
+          noteSlotAnswered(path, of: index)
+        }
         let isBack = peers[index].beliefs[path].speak()
         if isFirst || isBack { pathsChanged(of: index, at: now) } else { roundTripsChanged(of: index) }
         if isFirst && hasTerms && !isRelay(index) { tellTerms(path, of: index, at: now) }
