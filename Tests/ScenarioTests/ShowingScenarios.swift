@@ -123,27 +123,6 @@ import Testing
     #expect(text.contains("there is none now") && text.contains("rule   \"web\" holds"), "\(text)")
   }
 
-  @Test func `a rule may name a path that waits for a place`() throws {
-    let world = try BondWorld(policyTopology(Self.lines), seed: 13)
-    _ = world.addTCP(from: 0)
-    world.run(for: .seconds(1))
-    let peer = try #require(Self.flows(of: world, at: 0).rows.first?.key)
-    // The places of the two that go are not free yet.
-    try world.apply(0) { settings in
-      settings.paths = (0..<LocalPlaces.mostPaths).map { LocalPath(name: "other\($0)") }
-      settings.rules = [Rule(name: "one", .single(path: UInt8(LocalPlaces.mostPaths - 1)))]
-    }
-    var (list, why) = (RuleList(), FlowExplanation(key: peer))
-    var unknown = peer
-    unknown.sourcePort = 9
-    world.tell(0) { engine, now in
-      list = engine.ruleList
-      why = engine.explain(unknown, at: now)
-    }
-    #expect(list.rules.map(\.path) == ["?"])
-    #expect(why.stackReason == "over the path with the shortest round trip, its rule says so", "\(why.stackReason)")
-  }
-
   @Test func `a path says why it rests, and a flow to nobody that it is refused`() throws {
     let world = try BondWorld(policyTopology(Self.lines), seed: 11) { _, settings in settings.paths[1].tier = .backup }
     world.run(for: .seconds(1))
