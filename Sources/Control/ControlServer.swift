@@ -25,7 +25,7 @@ import Status
 
 public struct ControlServer: ~Copyable {
   /// TCP, for whoever shows the token.
-  public struct Remote: Sendable {
+  public struct Remote: Equatable, Sendable {
     public var listen: [Endpoint]
     public var token: TokenHash
     /// Then it is HTTPS.
@@ -51,80 +51,58 @@ public struct ControlServer: ~Copyable {
     let events: EventBoard
     /// nil: nobody here changes anything.
     let actions: ControlActions?
+    /// Somebody has shown a token that is not the one; where he came from.
+    let refused: @Sendable (IPAddress?) -> Void
 
-    public init(board: StatusBoard, events: EventBoard, actions: ControlActions? = nil) {
+    public init(
+      board: StatusBoard, events: EventBoard, actions: ControlActions? = nil,
+      refused: @escaping @Sendable (IPAddress?) -> Void = { _ in }
+    ) {
       self.board = board
       self.events = events
       self.actions = actions
+      self.refused = refused
     }
   }
 
+  /// The one at the socket.
   private let servers: HTTPServers
   private let path: String
-  /// Where it listens over TCP, with the ports that the kernel chose.
-  public let remoteEndpoints: [Endpoint]
-  public let metricsEndpoints: [Endpoint]
+  /// Over TCP.
+  public let doors: ControlDoors
 
-  private init(servers: HTTPServers, path: String, remote: [Endpoint], metrics: [Endpoint]) {
+  private init(servers: HTTPServers, path: String, doors: ControlDoors) {
     self.servers = servers
     self.path = path
-    remoteEndpoints = remote
-    metricsEndpoints = metrics
+    self.doors = doors
   }
 
   /// Serves on this path until the value is gone; a second gateway is refused, a dead one's socket is replaced.
   public static func start(
     at path: String, _ house: House, remote: Remote? = nil, metrics: [Endpoint] = []
   ) throws(ControlFailure) -> ControlServer {
-    let servers = HTTPServers()
-    var remoteEndpoints: [Endpoint] = []
-    var metricsEndpoints: [Endpoint] = []
     // TCP first: a port that is taken must not cost another gateway's socket.
-    do throws(HTTPFailure) {
-      if let remote {
-        for endpoint in remote.listen {
-          remoteEndpoints.append(try serve(endpoint, .remote(remote.token), remote.identity, house, servers))
-        }
-      }
-      for endpoint in metrics { metricsEndpoints.append(try serve(endpoint, .metrics, nil, house, servers)) }
-    } catch {
-      servers.end()
-      throw .remote("\(error)")
-    }
+    let doors = try ControlDoors(ControlDoors.Wish(remote: remote, metrics: metrics), house)
     let descriptor = try ControlSocket.listen(at: path)
     let server = HTTPServer.start(listening: descriptor, isSlow: isSlow, handler: { answer($0, at: .socket, house) })
     guard let server else {
       unlink(path)
       throw .noServer(path: path)
     }
+    let servers = HTTPServers()
     servers.add(server)
-    return ControlServer(servers: servers, path: path, remote: remoteEndpoints, metrics: metricsEndpoints)
+    return ControlServer(servers: servers, path: path, doors: doors)
   }
 
   // The name goes before the server does, so that nobody finds a socket without a gateway.
   deinit {
     unlink(path)
     servers.end()
-  }
-
-  private static func serve(
-    _ endpoint: Endpoint, _ door: Door, _ identity: HTTPIdentity?, _ house: House, _ servers: HTTPServers
-  ) throws(HTTPFailure) -> Endpoint {
-    let descriptor = try ListeningSocket.open(endpoint)
-    let bound = Endpoint(endpoint.address, port: ListeningSocket.port(of: descriptor), scope: endpoint.scope)
-    if let identity {
-      servers.add(
-        try HTTPServer.start(listening: descriptor, identity: identity, isSlow: isSlow) { answer($0, at: door, house) })
-      return bound
-    }
-    guard let server = HTTPServer.start(listening: descriptor, isSlow: isSlow, handler: { answer($0, at: door, house) })
-    else { throw HTTPFailure("cannot serve \(bound): no thread or no descriptor is left; raise the limits (ulimit)") }
-    servers.add(server)
-    return bound
+    doors.end()
   }
 
   /// To write ten thousand flows takes a tenth of a second, and to ask a name server some: others do not wait for it.
-  private static let isSlow: HTTPServer.Slowness = { ["/v1/flows", "/v1/why", "/v1/reload"].contains($0.path) }
+  static let isSlow: HTTPServer.Slowness = { ["/v1/flows", "/v1/why", "/v1/reload"].contains($0.path) }
 
   // MARK: Answering
 
@@ -136,7 +114,7 @@ public struct ControlServer: ~Copyable {
       return HTTPResponse(status: status, type: "application/json", body: body + "\n")
     }
     let page = ControlPages.all.first { $0.path == request.path && $0.isBehind(door) }
-    if let objection = objection(to: request, at: door, page) {
+    if let objection = objection(to: request, at: door, page, house) {
       var response = refusal(401, objection)
       response.headers = [("WWW-Authenticate", "Bearer")]
       return response
@@ -172,13 +150,17 @@ public struct ControlServer: ~Copyable {
   }
 
   /// Why whoever asks is not let in; nil: he is. What is not there is not told to strangers either.
-  private static func objection(to request: HTTPRequest, at door: Door, _ page: ControlPage?) -> String? {
+  private static func objection(
+    to request: HTTPRequest, at door: Door, _ page: ControlPage?, _ house: House
+  ) -> String? {
     guard case .remote(let token) = door, page?.isOpen != true else { return nil }
     guard let shown = BearerToken.bytes(request.authorization) else {
       return "a token is needed: Authorization: Bearer TOKEN, with the Token of [Control]"
     }
     let hash = shown.withUnsafeBytes { TokenHash(SHA256.hash($0)) }
-    return hash?.isSame(as: token) == true ? nil : "this token is not the one of [Control]"
+    if hash?.isSame(as: token) == true { return nil }
+    house.refused(request.client)
+    return "this token is not the one of [Control]"
   }
 
   private static func shortened(_ text: String) -> String { text.count > 60 ? text.prefix(60) + "…" : text }

@@ -21,7 +21,6 @@
 //
 //  Always true.  The data thread holds the lock for an exchange of two references and never waits for a reader.
 
-import Glibc
 import POSIX
 import Primitives
 public import Status
@@ -77,21 +76,12 @@ public final class StatusBoard: Sendable {
   private let turn = Locked(())
   private let isOpen = Atomic<Bool>(false)
   private let wake: @Sendable () -> Void
-  /// A pipe: a byte in it says that the answer is there.
-  private let (answered, answering): (Int32, Int32)
+  /// The answer is there.
+  private let answered = Signal.atStart()
 
   /// `wake` makes the loop turn once, from any thread: it is called after the flag went up.
   public init(wake: @escaping @Sendable () -> Void) {
     self.wake = wake
-    var ends: [Int32] = [-1, -1]
-    precondition(
-      pipe2(&ends, O_CLOEXEC | O_NONBLOCK) == 0, "a process has room for two more descriptors when it starts")
-    (answered, answering) = (ends[0], ends[1])
-  }
-
-  deinit {
-    close(answered)
-    close(answering)
   }
 
   // MARK: The data thread
@@ -120,9 +110,7 @@ public final class StatusBoard: Sendable {
         state.answer = answer
       }
     }
-    // A full pipe holds more answers than anybody waits for.
-    var byte: UInt8 = 1
-    _ = write(answering, &byte, 1)
+    answered.raise()
   }
 
   // MARK: Threads that answer others
@@ -164,10 +152,7 @@ public final class StatusBoard: Sendable {
       if let answer { return answer }
       let left = asked + StatusBoard.patience - MonotonicClock.now
       if left <= .zero { return nil }
-      var watched = pollfd(fd: answered, events: Int16(POLLIN), revents: 0)
-      poll(&watched, 1, Int32((left.nanoseconds + 999_999) / 1_000_000))
-      var bytes: (UInt64, UInt64) = (0, 0)
-      _ = read(answered, &bytes, MemoryLayout.size(ofValue: bytes))
+      _ = answered.wait(for: left)
     }
   }
 }

@@ -1,5 +1,8 @@
 //  ConfigurationDifference.swift — what another configuration changes, in sentences for who asked for it.
 //
+//  What listens over TCP is compared where it is opened, since a certificate can be another under the same name
+//  (ControlDoors).
+//
 //  A peer or a relay is who has its key, a path what has its name and its interface: so another name for the same key
 //  is a renaming, and another interface under the same name is a path that goes and one that comes.
 
@@ -23,12 +26,6 @@ struct ConfigurationDifference {
     }
     if old.controlSocket != new.controlSocket {
       needsRestart.append("[Control] Socket = \(new.controlSocket) needs a restart; it is \(old.controlSocket) now")
-    }
-    if old.remoteControl != new.remoteControl {
-      needsRestart.append("[Control] Listen, its Token and its certificate need a restart: they are others now")
-    }
-    if old.metricsListen != new.metricsListen {
-      needsRestart.append("[Metrics] Listen needs a restart; it is \(list(old.metricsListen)) now")
     }
     if hasOtherKey {
       sentences.append("this gateway has another key: the others must know it, keys of before serve until then")

@@ -62,11 +62,11 @@ final class Consultation: Sendable {
   private let url: String
   private let state = Mutex(State())
   private let wake: @Sendable () -> Void
-  private let doorbell: Doorbell
+  private let doorbell: Signal
   private let cancellation: FetchCancellation
 
   private init(
-    _ url: String, _ doorbell: Doorbell, _ cancellation: FetchCancellation, wake: @escaping @Sendable () -> Void
+    _ url: String, _ doorbell: Signal, _ cancellation: FetchCancellation, wake: @escaping @Sendable () -> Void
   ) {
     self.url = url
     self.doorbell = doorbell
@@ -79,7 +79,7 @@ final class Consultation: Sendable {
     _ client: OracleClient, _ settings: AdviceSettings, at now: Instant, wake: @escaping @Sendable () -> Void
   ) throws(GatewayFailure) -> Consultation {
     guard let secret = client.token.secret else { preconditionFailure("whoever runs a gateway has read its token") }
-    guard let doorbell = Doorbell() else { throw GatewayFailure("no descriptor is left: raise `ulimit -n`") }
+    guard let doorbell = Signal() else { throw GatewayFailure("no descriptor is left: raise `ulimit -n`") }
     let fetcher: Fetcher
     do throws(FetchFailure) {
       fetcher = try Fetcher(trusting: client.authorities)
@@ -87,22 +87,11 @@ final class Consultation: Sendable {
       throw GatewayFailure("\(error)")
     }
     let consultation = Consultation(client.url, doorbell, fetcher.cancellation, wake: wake)
-    let work = Unmanaged.passRetained(
-      Work(consultation, Advisor(settings, at: now), fetcher, client, token: secret.text))
-    var thread = pthread_t()
-    let error = pthread_create(
-      &thread, nil,
-      { raw in
-        guard let raw else { return nil }
-        Unmanaged<Work>.fromOpaque(raw).takeRetainedValue().run()
-        return nil
-      }, work.toOpaque())
-    if error != 0 {
-      work.release()
+    let work = Work(consultation, Advisor(settings, at: now), fetcher, client, token: secret.text)
+    guard let worker = Worker.start("oracle", { work.run() }) else {
       throw GatewayFailure("no thread is left: raise `ulimit -u`")
     }
-    pthread_setname_np(thread, "oracle")
-    pthread_detach(thread)
+    worker.detach()
     return consultation
   }
 
@@ -110,7 +99,7 @@ final class Consultation: Sendable {
   func end() {
     state.withLock { $0.isEnded = true }
     cancellation.cancel()
-    doorbell.ring()
+    doorbell.raise()
   }
 
   // MARK: The loop
@@ -123,7 +112,7 @@ final class Consultation: Sendable {
       state.isAsked = false
       state.figures = figures
     }
-    doorbell.ring()
+    doorbell.raise()
   }
 
   /// What is new since the last call.
@@ -172,7 +161,7 @@ final class Consultation: Sendable {
       while !office.state.withLock({ $0.isEnded }) {
         let now = MonotonicClock.now
         guard let question = advisor.question(at: now) else {
-          office.doorbell.wait(for: max(advisor.deadline - now, .milliseconds(1)))
+          _ = office.doorbell.wait(for: max(advisor.deadline - now, .milliseconds(1)))
           continue
         }
         var figures = Figures()
@@ -198,7 +187,7 @@ final class Consultation: Sendable {
         let (figures, isEnded) = office.state.withLock { ($0.figures, $0.isEnded) }
         if let figures { return figures }
         if now >= end || isEnded { return nil }
-        office.doorbell.wait(for: end - now)
+        _ = office.doorbell.wait(for: end - now)
       }
     }
 
@@ -254,37 +243,6 @@ final class Consultation: Sendable {
     private func addresses(_ text: String) -> [Endpoint] {
       guard let parsed = try? EndpointText(text) else { return [] }
       return (try? Resolution.endpoints(of: parsed)) ?? []
-    }
-  }
-}
-
-/// Wakes one thread that waits.
-private final class Doorbell: Sendable {
-  private let (waiting, ringing): (Int32, Int32)
-
-  /// nil when the process has no two descriptors more.
-  init?() {
-    var ends: [Int32] = [-1, -1]
-    guard pipe2(&ends, O_CLOEXEC | O_NONBLOCK) == 0 else { return nil }
-    (waiting, ringing) = (ends[0], ends[1])
-  }
-
-  deinit {
-    close(waiting)
-    close(ringing)
-  }
-
-  func ring() {
-    // A full pipe wakes him as well.
-    var byte: UInt8 = 1
-    _ = write(ringing, &byte, 1)
-  }
-
-  func wait(for interval: Interval) {
-    var watched = pollfd(fd: waiting, events: Int16(POLLIN), revents: 0)
-    if poll(&watched, 1, Int32(clamping: (interval.nanoseconds + 999_999) / 1_000_000)) <= 0 { return }
-    withUnsafeTemporaryAllocation(byteCount: 64, alignment: 1) { room in
-      while read(waiting, room.baseAddress, room.count) > 0 {}
     }
   }
 }

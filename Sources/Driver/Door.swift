@@ -35,11 +35,15 @@ final class Door {
 }
 
 extension GatewayLoop {
-  mutating func open(_ door: Door) throws(GatewayFailure) {
-    var pool: BufferPool?
-    if !sockets[door.place].hasBuffers {
-      pool = try Gateway.buffers(GatewayLoop.socketBuffers, ReceivedDatagrams.bufferLength, in: &ring)
-    }
-    sockets[door.place].open(door.take(), buffers: pool)
+  /// A place has something to read into: all that a socket which is open already can still be refused.
+  mutating func makeRoom(for door: Door) throws(GatewayFailure) {
+    if sockets[door.place].hasBuffers { return }
+    sockets[door.place].buffers = try Gateway.buffers(
+      GatewayLoop.socketBuffers, ReceivedDatagrams.bufferLength, in: &ring)
+  }
+
+  mutating func open(_ door: Door) {
+    precondition(sockets[door.place].hasBuffers, "there is room for it")
+    sockets[door.place].open(door.take())
   }
 }

@@ -106,26 +106,30 @@ public enum Gateway {
     let control = try attempt { () throws(ControlFailure) in
       try ControlServer.start(
         at: setup.configuration.controlSocket,
-        ControlServer.House(board: board, events: events, actions: ControlActions(reload)),
+        ControlServer.House(
+          board: board, events: events, actions: ControlActions(reload),
+          refused: { who in log(.tokenRefused, "control: \(who.map { "\($0)" } ?? "somebody") shows a wrong token") }),
         remote: setup.remoteControl, metrics: setup.configuration.metricsListen)
     }
+    reload.keep(control.doors)
     loop.watch(waker)
     loop.engine.start(at: loop.now)
     useRelays(setup, &loop)
     var house = try Household(
       setup, as: written.configuration, uplinking, events, at: loop.now, wake: { waker.wake() })
     house.clerk.tellStart(of: loop)
-    for endpoint in control.remoteEndpoints {
+    for endpoint in control.doors.remoteEndpoints {
       let scheme = setup.remoteControl?.identity == nil ? "http" : "https"
       log(.socketOpened, "control: \(scheme)://\(endpoint), with a token")
     }
-    for endpoint in control.metricsEndpoints { log(.socketOpened, "metrics: http://\(endpoint)/metrics") }
+    for endpoint in control.doors.metricsEndpoints { log(.socketOpened, "metrics: http://\(endpoint)/metrics") }
     var keeper = BudgetKeeper(interface: setup.configuration.interface, log: { log(.budgetNotKept, $0) })
     var heartbeat = Heartbeat(at: loop.now)
     ServiceManager.ready("\(setup.configuration.interface): up")
     while !stop.isRequested {
       heartbeat.beat(at: loop.now)
       loop.alarm = heartbeat.deadline
+      if let due = house.deadline, loop.alarm.map({ due < $0 }) ?? true { loop.alarm = due }
       let isWoken = loop.turn()
       if loop.engine.hasBudgets { keeper.keep(&loop) }
       if isWoken {
@@ -205,7 +209,10 @@ public enum Gateway {
     }
     let packets = try buffers(GatewayLoop.packetBuffers, GatewayLoop.packetLength, in: &ring)
     var loop = GatewayLoop(ring: ring, engine: engine, device: device, packets: packets, memory: memory, at: now)
-    for door in doors { try loop.open(door) }
+    for door in doors {
+      try loop.makeRoom(for: door)
+      loop.open(door)
+    }
     return loop
   }
 

@@ -76,6 +76,9 @@ struct Household {
 
   // MARK: Sockets
 
+  /// When the loop has to turn for us.
+  var deadline: Instant? { uplinking.deadline }
+
   /// In each turn: those that nobody wants go, and who waited for their places comes.
   mutating func keepSockets(_ loop: inout GatewayLoop) {
     let isFree = loop.releaseSockets()
@@ -126,7 +129,7 @@ struct Household {
     plan.configuration = wanted.expanded(over: uplinking.facts, before: setup.configuration.paths)
     let difference = ConfigurationDifference(from: setup.configuration, to: plan.configuration)
     if !difference.needsRestart.isEmpty { return .refused(difference.needsRestart) }
-    if difference.sentences.isEmpty && plan.endpoints == setup.endpoints { return .applied(["nothing is different"]) }
+    if difference.sentences.isEmpty && plan.endpoints == setup.endpoints { return .applied([]) }
     let before = written
     written = wanted
     let outcome = change(to: plan, &loop)
@@ -157,7 +160,9 @@ struct Household {
         guard let path = plan.configuration.paths.first(where: { $0.name == settings.paths[number].name }),
           uplinking.canOpen(path)
         else { continue }
-        doors.append(try Door(place, of: path, plan.configuration, patience: .zero))
+        let door = try Door(place, of: path, plan.configuration, patience: .zero)
+        try loop.makeRoom(for: door)
+        doors.append(door)
       }
       try Gateway.attempt { () throws(InterfaceFailure) in
         try loop.device.change(
@@ -166,7 +171,7 @@ struct Household {
       }
       loop.engine.apply(change, at: loop.now)
       for door in doors {
-        try loop.open(door)
+        loop.open(door)
         let name = loop.engine.nameOfPath(door.place)
         if let path = plan.configuration.paths.first(where: { $0.name == name }) { uplinking.note(door.place, path) }
       }

@@ -16,6 +16,7 @@
 //  for each name.
 
 import Glibc
+import POSIX
 import Primitives
 import Synchronization
 import Underlay
@@ -41,20 +42,9 @@ final class Inquiry: Sendable {
   static func start(_ names: [Gateway.EndpointName], wake: @escaping @Sendable () -> Void) -> Inquiry? {
     if names.isEmpty { return nil }
     let inquiry = Inquiry(wake: wake)
-    let work = Unmanaged.passRetained(Work(inquiry, names))
-    var thread = pthread_t()
-    let error = pthread_create(
-      &thread, nil,
-      { raw in
-        guard let raw else { return nil }
-        Unmanaged<Work>.fromOpaque(raw).takeRetainedValue().run()
-        return nil
-      }, work.toOpaque())
-    if error != 0 {
-      work.release()
-      return nil
-    }
-    pthread_detach(thread)
+    let work = Work(inquiry, names)
+    guard let worker = Worker.start("names", { work.run() }) else { return nil }
+    worker.detach()
     return inquiry
   }
 

@@ -31,13 +31,12 @@ struct PathSocket: ~Copyable {
   var hasBuffers: Bool { if buffers == nil { false } else { true } }
   var isOpen: Bool { descriptor >= 0 && !isClosing }
 
-  mutating func open(_ socket: consuming UDPSocket, buffers: consuming BufferPool?) {
+  mutating func open(_ socket: consuming UDPSocket) {
     precondition(descriptor < 0, "a place has one socket at a time")
     descriptor = socket.descriptor
     port = socket.port
     limitations = socket.limitations
     self.socket = consume socket
-    if let pool = consume buffers { self.buffers = consume pool }
     segmentation = SegmentationOffload()
     lastError = nil
   }

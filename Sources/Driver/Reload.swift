@@ -17,8 +17,8 @@
 //  Always true.  (1) One plan at a time. (2) A plan is answered once, or its asker has stopped waiting and takes it
 //  back: what the loop has not taken by then is never applied.
 
+import Configuration
 import Control
-import Glibc
 import POSIX
 import Primitives
 import Service
@@ -45,7 +45,9 @@ final class Reload: Sendable {
   private let read: (@Sendable () -> Gateway.Reading)?
   private let log: Log
   private let wake: @Sendable () -> Void
-  private let (answered, answering): (Int32, Int32)
+  private let doors = Locked<ControlDoors?>(nil)
+  /// The loop has answered.
+  private let answered = Signal.atStart()
 
   /// `wake` makes the loop turn once, from any thread.
   init(
@@ -55,16 +57,10 @@ final class Reload: Sendable {
     self.read = read
     self.log = log
     self.wake = wake
-    var ends: [Int32] = [-1, -1]
-    precondition(
-      pipe2(&ends, O_CLOEXEC | O_NONBLOCK) == 0, "a process has room for two more descriptors when it starts")
-    (answered, answering) = (ends[0], ends[1])
   }
 
-  deinit {
-    close(answered)
-    close(answering)
-  }
+  /// They follow the file too.
+  func keep(_ doors: ControlDoors) { self.doors.withLock { $0 = doors } }
 
   // MARK: Whoever asks
 
@@ -76,11 +72,12 @@ final class Reload: Sendable {
       defer { ServiceManager.ready("reloaded by \(who)") }
       switch read() {
       case .mistakes(let sentences): return .refused(sentences)
-      case .plan(let plan): return hand(over: plan)
+      case .plan(let plan): return carryOut(plan)
       }
     }
     switch outcome {
     case .applied(let changes):
+      if changes.isEmpty { log(.configuration, "reload by \(who): nothing is different") }
       for change in changes { log(.configuration, "reload by \(who): \(change)") }
     case .refused(let mistakes):
       log(.configuration, "reload by \(who): refused, nothing has changed")
@@ -91,25 +88,27 @@ final class Reload: Sendable {
 
   /// The same on a thread of its own, for who cannot wait.
   func begin(for who: String) {
-    let work = Unmanaged.passRetained(Work { [self] in _ = perform(for: who) })
-    var thread = pthread_t()
-    let error = pthread_create(
-      &thread, nil,
-      { raw in
-        guard let raw else { return nil }
-        Unmanaged<Work>.fromOpaque(raw).takeRetainedValue().run()
-        return nil
-      }, work.toOpaque())
-    if error != 0 {
-      work.release()
+    guard let worker = Worker.start("reload", { [self] in _ = perform(for: who) }) else {
       return log(.problem, "reload by \(who): refused, the system has no thread for it")
     }
-    pthread_detach(thread)
+    worker.detach()
   }
 
-  private final class Work {
-    let run: () -> Void
-    init(_ run: @escaping () -> Void) { self.run = run }
+  /// Doors are opened before anything is handed over, and used when it was taken: so a port that somebody has changes
+  /// nothing, and the loop waits for no certificate.
+  private func carryOut(_ plan: Gateway.Setup) -> Outcome {
+    guard let doors = doors.withLock({ $0 }) else { return hand(over: plan) }
+    let wish = ControlDoors.Wish(remote: plan.remoteControl, metrics: plan.configuration.metricsListen)
+    let news = doors.differences(to: wish)
+    do throws(ControlFailure) {
+      let opened = try news.isEmpty ? nil : doors.open(wish)
+      let outcome = hand(over: plan)
+      guard case .applied(let sentences) = outcome else { return outcome }
+      if let opened { doors.use(opened) }
+      return .applied(sentences + news)
+    } catch {
+      return .refused(["\(error)"])
+    }
   }
 
   private func hand(over plan: Gateway.Setup) -> Outcome {
@@ -128,10 +127,7 @@ final class Reload: Sendable {
           return .refused(["the gateway has not answered for ten seconds; it is overloaded, or it hangs"])
         }
       }
-      var watched = pollfd(fd: answered, events: Int16(POLLIN), revents: 0)
-      poll(&watched, 1, Int32(max(left.nanoseconds, 100_000_000) / 1_000_000))
-      var byte: UInt8 = 0
-      _ = Glibc.read(answered, &byte, 1)
+      _ = answered.wait(for: max(left, .milliseconds(100)))
     }
   }
 
@@ -141,8 +137,7 @@ final class Reload: Sendable {
 
   func answer(_ outcome: Outcome) {
     state.withLock { $0.outcome = outcome }
-    var byte: UInt8 = 1
-    _ = write(answering, &byte, 1)
+    answered.raise()
   }
 }
 
@@ -150,7 +145,8 @@ extension ControlActions {
   init(_ reload: Reload) {
     self.init { who in
       switch reload.perform(for: who) {
-      case .applied(let changes): ControlOutcome(isApplied: true, sentences: changes)
+      case .applied(let changes):
+        ControlOutcome(isApplied: true, sentences: changes.isEmpty ? ["nothing is different"] : changes)
       case .refused(let mistakes): ControlOutcome(isApplied: false, sentences: mistakes)
       }
     }

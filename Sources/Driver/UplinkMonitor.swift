@@ -52,27 +52,17 @@ final class UplinkMonitor: Sendable {
   private struct State {
     var wish = Wish()
     var facts: [Uplinks.Interface]?
-    var isOver = false
     var failure: String?
   }
 
   private let state = Mutex(State())
   private let wake: @Sendable () -> Void
-  /// A pipe: a byte in it makes the thread look again.
-  private let (asked, asking): (Int32, Int32)
+  /// Makes the thread look again.
+  private let asked = Signal.atStart()
 
   private init(_ wish: Wish, wake: @escaping @Sendable () -> Void) {
     self.wake = wake
-    var ends: [Int32] = [-1, -1]
-    precondition(
-      pipe2(&ends, O_CLOEXEC | O_NONBLOCK) == 0, "a process has room for two more descriptors when it starts")
-    (asked, asking) = (ends[0], ends[1])
     state.withLock { $0.wish = wish }
-  }
-
-  deinit {
-    close(asked)
-    close(asking)
   }
 
   /// The state of now, and the thread that follows it. `wake` is called on it, after facts were laid down.
@@ -84,20 +74,11 @@ final class UplinkMonitor: Sendable {
     let watch = try Gateway.attempt { () throws(NetlinkError) in try NetworkWatch.open() }
     var network = try Gateway.attempt { () throws(NetlinkError) in try NetlinkSocket.open() }
     let facts = try Gateway.attempt { () throws(NetlinkError) in try look(wish, &network) }
-    let work = Unmanaged.passRetained(Work(monitor, watch, network, facts))
-    var thread = pthread_t()
-    let error = pthread_create(
-      &thread, nil,
-      { raw in
-        guard let raw else { return nil }
-        Unmanaged<Work>.fromOpaque(raw).takeRetainedValue().run()
-        return nil
-      }, work.toOpaque())
-    if error != 0 {
-      work.release()
+    let work = Work(monitor, watch, network, facts)
+    guard let worker = Worker.start("uplinks", { work.run() }) else {
       throw GatewayFailure("the system refuses a thread: raise the limits (ulimit -u)")
     }
-    pthread_detach(thread)
+    worker.detach()
     return (monitor, facts)
   }
 
@@ -113,17 +94,11 @@ final class UplinkMonitor: Sendable {
       defer { state.wish = wish }
       return state.wish != wish
     }
-    if isOther { ring() }
+    if isOther { asked.raise() }
   }
 
   func end() {
-    state.withLock { $0.isOver = true }
-    ring()
-  }
-
-  private func ring() {
-    var byte: UInt8 = 1
-    _ = write(asking, &byte, 1)
+    asked.end()
   }
 
   // MARK: The thread
@@ -149,7 +124,7 @@ final class UplinkMonitor: Sendable {
       while true {
         var watched = [
           pollfd(fd: watch.descriptor, events: Int16(POLLIN), revents: 0),
-          pollfd(fd: monitor.asked, events: Int16(POLLIN), revents: 0),
+          pollfd(fd: monitor.asked.descriptor, events: Int16(POLLIN), revents: 0),
         ]
         let mayBeLate = MonotonicClock.now < hurriesUntil
         let timeout = mayBeLate ? Int32(UplinkMonitor.hurry.nanoseconds / 1_000_000) : -1
@@ -158,11 +133,10 @@ final class UplinkMonitor: Sendable {
         if count > 0 { hurriesUntil = MonotonicClock.now + UplinkMonitor.hurriesFor }
         var time = timespec(tv_sec: 0, tv_nsec: Int(UplinkMonitor.pause.nanoseconds))
         nanosleep(&time, nil)
-        var bytes: UInt64 = 0
-        _ = read(monitor.asked, &bytes, MemoryLayout.size(ofValue: bytes))
+        monitor.asked.drain()
         watch.drain()
-        let (wish, isOver) = monitor.state.withLock { ($0.wish, $0.isOver) }
-        if isOver { return }
+        if monitor.asked.isOver { return }
+        let wish = monitor.state.withLock { $0.wish }
         do throws(NetlinkError) {
           let facts = try UplinkMonitor.look(wish, &network)
           if facts == before { continue }

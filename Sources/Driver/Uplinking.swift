@@ -14,8 +14,16 @@ struct Uplinking {
   private var uplinks = Uplinks()
   /// Of the interface that the sockets of a place are bound to.
   private var bound = [Int32](repeating: 0, count: LocalPlaces.count)
-  /// Paths whose sockets are to be opened as soon as the kernel has given the old ones back.
-  private var pending: [String] = []
+  /// A path that waits for its socket: until the kernel has given the old one back, or until it grants a new one.
+  private struct Pending {
+    let path: String
+    var tryAt = Instant.zero
+    /// Told already.
+    var complaint: String?
+  }
+  private var pending: [Pending] = []
+  /// What the kernel refuses (a port that somebody has, no descriptor) is seldom granted sooner.
+  private static let retryAfter = Interval.seconds(1)
   private var indices: [String: Int32] = [:]
   private let own: String
   private(set) var facts: [Uplinks.Interface]
@@ -85,9 +93,10 @@ struct Uplinking {
       case .up(let index):
         indices[change.path] = index
         hasOtherSizes = true
-        if !pending.contains(change.path) { pending.append(change.path) }
+        pending.removeAll { $0.path == change.path }
+        pending.append(Pending(path: change.path))
       case .down(let reason):
-        pending.removeAll { $0 == change.path }
+        pending.removeAll { $0.path == change.path }
         for place in places {
           loop.engine.closePath(place, at: loop.now)
           if reason == .gone { loop.close(place) }
@@ -107,27 +116,43 @@ struct Uplinking {
   /// Those that wait for a socket get one, unless the kernel still has the one of before.
   mutating func open(_ configuration: GatewayConfiguration, _ loop: inout GatewayLoop, log: (String) -> Void) {
     if pending.isEmpty { return }
-    pending.removeAll { name in
-      guard let path = configuration.paths.first(where: { $0.name == name }), let index = indices[name] else {
-        return true
+    var waiting: [Pending] = []
+    for one in pending {
+      do throws(GatewayFailure) {
+        let isDone = if loop.now < one.tryAt { false } else { try open(one.path, configuration, &loop) }
+        if !isDone { waiting.append(one) }
+      } catch {
+        let complaint = error.description
+        if complaint != one.complaint { log("\(complaint); it is tried again every second") }
+        waiting.append(Pending(path: one.path, tryAt: loop.now + Uplinking.retryAfter, complaint: complaint))
       }
-      for place in loop.engine.places(ofPath: name) {
-        if loop.sockets[place].isOpen && bound[place] != index { loop.close(place) }
-        if loop.sockets[place].isClosing { return false }
-        if !loop.sockets[place].isOpen {
-          do throws(GatewayFailure) {
-            try loop.open(try Door(place, of: path, configuration, patience: .zero))
-          } catch {
-            log("\(error)")
-            return true
-          }
-        }
-        bound[place] = index
-        loop.engine.openPath(place, at: loop.now)
-      }
+    }
+    pending = waiting
+  }
+
+  /// False: the kernel has not given the old one back.
+  private mutating func open(
+    _ name: String, _ configuration: GatewayConfiguration, _ loop: inout GatewayLoop
+  ) throws(GatewayFailure) -> Bool {
+    guard let path = configuration.paths.first(where: { $0.name == name }), let index = indices[name] else {
       return true
     }
+    for place in loop.engine.places(ofPath: name) {
+      if loop.sockets[place].isOpen && bound[place] != index { loop.close(place) }
+      if loop.sockets[place].isClosing { return false }
+      if !loop.sockets[place].isOpen {
+        let door = try Door(place, of: path, configuration, patience: .zero)
+        try loop.makeRoom(for: door)
+        loop.open(door)
+      }
+      bound[place] = index
+      loop.engine.openPath(place, at: loop.now)
+    }
+    return true
   }
+
+  /// When a refused socket is tried again.
+  var deadline: Instant? { pending.lazy.map(\.tryAt).filter { $0 > .zero }.min() }
 
   /// A socket that was opened for a path that is up; where it is not up, it need not be opened.
   func canOpen(_ path: GatewayConfiguration.Path) -> Bool {

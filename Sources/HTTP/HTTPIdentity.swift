@@ -6,7 +6,7 @@
 import CMicrohttpd
 import Glibc
 
-public struct HTTPIdentity: Sendable {
+public struct HTTPIdentity: Equatable, Sendable {
   /// PEM: the server's certificate first, then those between it and an authority.
   public let certificate: [UInt8]
   /// PEM, of the first certificate.

@@ -149,10 +149,17 @@ public struct HTTPServer: ~Copyable {
 
   private let daemon: OpaquePointer
   private let context: Unmanaged<Context>
+  /// A socket that it does not read any more, and does not close either.
+  private var unread: Int32 = -1
 
   private init(daemon: OpaquePointer, context: Unmanaged<Context>) {
     self.daemon = daemon
     self.context = context
+  }
+
+  /// Nobody is let in any more; who is there is served.
+  public mutating func stopListening() {
+    if unread < 0 { unread = MHD_quiesce_daemon(daemon) }
   }
 
   /// Takes over a listening socket, which does not block. nil when the system refuses a thread or a descriptor.
@@ -222,6 +229,7 @@ public struct HTTPServer: ~Copyable {
     context.takeUnretainedValue().endStreams()
     // Waits until the thread has ended, so nobody uses the context any more.
     MHD_stop_daemon(daemon)
+    if unread >= 0 { close(unread) }
     context.release()
   }
 

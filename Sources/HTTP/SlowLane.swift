@@ -34,7 +34,7 @@ final class SlowLane: Sendable {
   /// One for each job, and one for the end.
   nonisolated(unsafe) private let bell: UnsafeMutablePointer<sem_t>
   private let work: @Sendable (Job, Bool) -> Void
-  private let thread = Locked<pthread_t?>(nil)
+  private let thread = Locked<Worker?>(nil)
 
   /// `work` answers a job, and resumes its connection; false: without asking the handler. nil when the system refuses a
   /// thread.
@@ -43,18 +43,9 @@ final class SlowLane: Sendable {
     bell = .allocate(capacity: 1)
     bell.initialize(to: sem_t())
     sem_init(bell, 0, 0)
-    var made = pthread_t()
-    let place = Unmanaged.passUnretained(self).toOpaque()
-    let error = pthread_create(
-      &made, nil,
-      { place in
-        if let place { Unmanaged<SlowLane>.fromOpaque(place).takeUnretainedValue().run() }
-        return nil
-      }, place)
-    if error != 0 { return nil }
-    pthread_setname_np(made, "http-slow")
-    let thread = made
-    self.thread.withLock { $0 = thread }
+    var worker = Worker.start("http-slow", { [self] in run() })
+    if worker == nil { return nil }
+    thread.withLock { $0 = worker.take() }
   }
 
   deinit {
@@ -79,11 +70,7 @@ final class SlowLane: Sendable {
   func end() {
     state.withLock { $0.isEnding = true }
     sem_post(bell)
-    let thread = thread.withLock { thread in
-      defer { thread = nil }
-      return thread
-    }
-    if let thread { pthread_join(thread, nil) }
+    thread.withLock { if let worker = $0.take() { worker.join() } }
   }
 
   private func run() {

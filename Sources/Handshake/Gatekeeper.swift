@@ -83,6 +83,8 @@ import Wire
     public var initiations: UInt64 = 0
     public var responses: UInt64 = 0
     public var cookies: UInt64 = 0
+
+    public init() {}
   }
 
   public enum Admission: ~Copyable {

@@ -3,36 +3,24 @@
 import Glibc
 public import Primitives
 
-/// Tells threads that wait to end. A byte that nobody ever takes out of a pipe wakes all of them, whenever they come.
+/// Tells threads that wait to end. It stays raised, and wakes all of them, whenever they come.
 public final class StopFlag: Sendable {
-  private let (waiting, telling): (Int32, Int32)
+  private let signal: Signal
 
   /// nil when the process has no two descriptors more.
   public init?() {
-    var ends: [Int32] = [-1, -1]
-    guard pipe2(&ends, O_CLOEXEC | O_NONBLOCK) == 0 else { return nil }
-    (waiting, telling) = (ends[0], ends[1])
+    guard let signal = Signal() else { return nil }
+    self.signal = signal
   }
 
-  deinit {
-    close(waiting)
-    close(telling)
-  }
-
-  public func raise() {
-    var byte: UInt8 = 1
-    _ = write(telling, &byte, 1)
-  }
+  public func raise() { signal.raise() }
 
   /// True when it was raised, before or while we waited.
-  public func wait(for interval: Interval) -> Bool {
-    var watched = pollfd(fd: waiting, events: Int16(POLLIN), revents: 0)
-    return poll(&watched, 1, Int32(clamping: (interval.nanoseconds + 999_999) / 1_000_000)) > 0
-  }
+  public func wait(for interval: Interval) -> Bool { signal.isRaised(within: interval) }
 }
 
-/// A thread; `join` waits for its end.
-public struct Worker: ~Copyable {
+/// A thread; `join` waits for its end, and who does not want to wait detaches it.
+public struct Worker: ~Copyable, Sendable {
   private let thread: pthread_t
 
   private final class Body {
@@ -41,7 +29,7 @@ public struct Worker: ~Copyable {
   }
 
   /// nil when the system refuses one.
-  public static func start(_ name: String, _ run: @escaping @Sendable () -> Void) -> Worker? {
+  public static func start(_ name: String, _ run: sending @escaping () -> Void) -> Worker? {
     let body = Unmanaged.passRetained(Body(run))
     var thread = pthread_t()
     let error = pthread_create(
@@ -63,4 +51,7 @@ public struct Worker: ~Copyable {
   private init(thread: pthread_t) { self.thread = thread }
 
   public consuming func join() { pthread_join(thread, nil) }
+
+  /// It ends when it ends, and nobody waits.
+  public consuming func detach() { pthread_detach(thread) }
 }

@@ -43,13 +43,14 @@ public enum LogEvent: UInt16, CaseIterable, Sendable {
   case interface = 19
   case notice = 20
   case problem = 21
+  case tokenRefused = 22
 
   public var level: LogLevel {
     switch self {
     case .started, .ended, .configuration, .budgetFresh, .notice, .pathUp, .peerConnected: .notice
     case .socketOpened, .limitation, .nameResolved, .pathFound, .pathMoved, .oracle, .interface: .information
     case .peerRekeyed: .debug
-    case .peerDisconnected, .pathDown, .relayRefused, .budgetSpent, .budgetNotKept: .warning
+    case .peerDisconnected, .pathDown, .relayRefused, .budgetSpent, .budgetNotKept, .tokenRefused: .warning
     case .problem: .error
     }
   }

@@ -26,17 +26,10 @@ final class LogWriter: Sendable {
     ready = .allocate(capacity: 1)
     ready.initialize(to: sem_t())
     sem_init(ready, 0, 0)
-    var thread = pthread_t()
-    let me = Unmanaged.passRetained(self)
-    let failed = pthread_create(
-      &thread, nil,
-      { context in
-        guard let context else { return nil }
-        Unmanaged<LogWriter>.fromOpaque(context).takeRetainedValue().run()
-        return nil
-      }, me.toOpaque())
-    precondition(failed == 0, "a process that starts can have a thread more")
-    pthread_detach(thread)
+    guard let worker = Worker.start("log", { [self] in run() }) else {
+      preconditionFailure("a process that starts can have a thread more")
+    }
+    worker.detach()
   }
 
   deinit {

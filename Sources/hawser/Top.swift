@@ -9,6 +9,7 @@ import Configuration
 import Control
 import Glibc
 import JSON
+import POSIX
 import Primitives
 import Status
 import Synchronization
@@ -34,23 +35,23 @@ extension Hawser {
     isOver.store(false, ordering: .relaxed)
     let terminal = Terminal()
     defer { terminal.restore() }
-    for number in [SIGTERM, SIGHUP] { signal(number) { _ in isOver.store(true, ordering: .relaxed) } }
+    for number in [SIGTERM, SIGHUP, SIGINT] { signal(number) { _ in isOver.store(true, ordering: .relaxed) } }
     // poll returns when it comes, and the next frame has the new size.
     signal(SIGWINCH) { _ in }
-    var next = MonotonicMilliseconds.now + 1_000
+    var next = MonotonicClock.now + .seconds(1)
     while !isOver.load(ordering: .relaxed) {
       terminal.draw(screen)
       var watched = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
-      let left = next - MonotonicMilliseconds.now
-      if left > 0, poll(&watched, 1, Int32(left)) > 0 {
+      let left = next - MonotonicClock.now
+      if left > .zero, poll(&watched, 1, Int32((left.nanoseconds + 999_999) / 1_000_000)) > 0 {
         var keys = [UInt8](repeating: 0, count: 64)
         let count = read(STDIN_FILENO, &keys, keys.count)
         // The end of input, q, Q, Ctrl-C.
         if count <= 0 || keys[..<count].contains(where: { [113, 81, 3].contains($0) }) { return 0 }
         continue
       }
-      if MonotonicMilliseconds.now < next { continue }
-      next = MonotonicMilliseconds.now + 1_000
+      if MonotonicClock.now < next { continue }
+      next = MonotonicClock.now + .seconds(1)
       do throws(Refusal) {
         try look(at: path, &screen)
       } catch {
@@ -78,14 +79,6 @@ extension Hawser {
     var look = TopScreen.Look(said)
     look.flowLines = flows.body.split(separator: "\n").map(String.init)
     screen.add(look)
-  }
-}
-
-private enum MonotonicMilliseconds {
-  static var now: Int {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
   }
 }
 

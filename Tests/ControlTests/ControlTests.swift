@@ -430,8 +430,7 @@ final class Standing: Sendable {
   private let folder: Folder?
   private let board: StatusBoard
   let events: EventBoard
-  let remote: [Endpoint]
-  let metrics: [Endpoint]
+  let doors: ControlDoors
   private let server: Mutex<ControlServer?>
   private let state: Shared
 
@@ -459,8 +458,7 @@ final class Standing: Sendable {
     events = try #require(EventBoard())
     let server = try ControlServer.start(
       at: path, ControlServer.House(board: board, events: events), remote: remote, metrics: metrics)
-    self.remote = server.remoteEndpoints
-    self.metrics = server.metricsEndpoints
+    doors = server.doors
     self.server = Mutex(server)
     let made = snapshot
     Thread.detachNewThread {
@@ -485,6 +483,8 @@ final class Standing: Sendable {
     state.wakes.signal()
   }
 
+  var remote: [Endpoint] { doors.remoteEndpoints }
+  var metrics: [Endpoint] { doors.metricsEndpoints }
   var snapshots: Int { state.made.load(ordering: .relaxed) }
   var answers: Bool {
     get { state.answers.load(ordering: .relaxed) }

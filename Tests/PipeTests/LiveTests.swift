@@ -63,6 +63,35 @@ struct `A gateway whose file changes` {
     #expect(try sites.run(.left, ["cat", "/sys/class/net/hawser0/ifindex"]).text == before)
   }
 
+  @Test func `listens elsewhere and with another token, without a restart`() throws {
+    let sites = try TwoSites([.ipv4])
+    let base = try #require(sides(sites))
+    let tokens = ["A", "B"].map { String(repeating: $0, count: 42) + "A=" }
+    func ask(_ token: String, _ page: String = "8470/v1/status") throws -> String {
+      let words = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Authorization: Bearer \(token)"]
+      return try sites.run(.left, words + ["http://127.0.0.1:\(page)"]).text
+    }
+    func reload(_ token: String, metrics: Int) throws -> String {
+      try sites.rewrite(
+        .left,
+        base.replacingOccurrences(of: "[Control]\n", with: "[Control]\nListen = 127.0.0.1:8470\nToken = \(token)\n")
+          + "[Metrics]\nListen = 127.0.0.1:\(metrics)\n")
+      let answer = try sites.reload(.left)
+      #expect(answer.isSuccess, "\(answer.text)")
+      return answer.text
+    }
+    let pulse = try Pulse(sites, every: .milliseconds(5))
+    let first = try reload(tokens[0], metrics: 9_470)
+    #expect(first.contains("[Control]: Listen is 127.0.0.1:8470 now, it was nothing"), "\(first)")
+    #expect(try ask(tokens[0]) == "200" && ask(tokens[1]) == "401" && ask("", "9470/metrics") == "200")
+    let second = try reload(tokens[1], metrics: 9_471)
+    #expect(second.contains("[Control]: the token is another"), "\(second)")
+    #expect(!tokens.contains { second.contains($0) })
+    #expect(try ask(tokens[0]) == "401" && ask(tokens[1]) == "200" && ask("", "9471/metrics") == "200")
+    #expect(sites.log(.left).contains("control: 127.0.0.1 shows a wrong token"))
+    #expect(pulse.end().allSatisfy { $0.returned != nil })
+  }
+
   @Test func `is told what needs a restart, and keeps all as it was`() throws {
     let sites = try TwoSites([.ipv4])
     let base = try #require(sides(sites))

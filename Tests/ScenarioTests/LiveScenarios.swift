@@ -2,6 +2,7 @@ import Engine
 import Handshake
 import Primitives
 import Sealing
+import Status
 import TestWorld
 import Testing
 
@@ -215,6 +216,25 @@ import Testing
     world.run(for: .seconds(1))
     #expect(world.flows[flow].missing == 0 && world.flows[flow].sentPackets == 100)
     end(world)
+  }
+
+  @Test func `a rule may name a path that waits for a place, and whoever asks why is told`() throws {
+    let world = try GatewayWorld.pair()
+    try startAll(world)
+    // The places of those that go are not free yet.
+    try world.apply(0) { settings in
+      settings.paths = (0..<LocalPlaces.mostPaths).map { LocalPath(name: "other\($0)") }
+      settings.rules = [Rule(name: "one", .single(path: UInt8(LocalPlaces.mostPaths - 1)))]
+    }
+    let host = try #require(world.gateway(0).settings.peers[0].allowed.first?.address)
+    let key = FlowKey(source: host, sourcePort: 1, destination: host, destinationPort: 2, transport: 17)
+    var (list, why) = (RuleList(), FlowExplanation(key: key))
+    world.tell(0) { engine, now in
+      list = engine.ruleList
+      why = engine.explain(key, at: now)
+    }
+    #expect(list.rules.map(\.path) == ["?"])
+    #expect(why.stackReason == "over the path with the shortest round trip, its rule says so", "\(why.stackReason)")
   }
 
   @Test func `two peers exchange their addresses in one step`() throws {

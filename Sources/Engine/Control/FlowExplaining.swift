@@ -66,7 +66,9 @@ extension Engine {
     case .striped: return "over all paths that carry, \(by)"
     case .raw: return "as it comes and without order, \(by)"
     case .single:
-      let wanted = plan.path.map { "over \(localPaths[Int($0)].name)" } ?? "over the path with the shortest round trip"
+      // A rule may name a path that waits for a place: then the shortest round trip decides meanwhile.
+      let path = plan.path.flatMap { localPaths.indices.contains(Int($0)) ? localPaths[Int($0)] : nil }
+      let wanted = path.map { "over \($0.name)" } ?? "over the path with the shortest round trip"
       let now = pin.flatMap { peers[index].isUsed($0) ? ", now \(name(of: peers[index].paths[$0].route.socket))" : nil }
       return "\(wanted)\(now ?? ""), \(by)"
     }
