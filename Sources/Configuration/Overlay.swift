@@ -15,7 +15,7 @@
 //  Whoever sets a key has typed no line: messages name the section in place of file, line and column.
 //
 //  Not here.  Secrets, since command lines and shells' histories show what was typed; and the doors by which a change
-//  comes in ([Control], [Metrics]), which only a restart moves.
+//  comes in ([Control], [Metrics]): who was let in must not open more of them.
 //
 //  Always true.  (1) Section and key are written as the schema has them, each key of a section is there once. (2) No
 //  name and no value can end its line, or begin a comment or a section. (3) At most `most` keys. (4) No value is a
@@ -203,7 +203,7 @@ public struct Overlay: Equatable, Sendable {
       return nil
     }
     if Schema.settable.contains(where: { $0.name == form.name }) { return form }
-    sentences.append("[\(form.name)] cannot be set: write it to the file or a drop-in, and restart the gateway")
+    sentences.append("[\(form.name)] cannot be set: write it to the file or a drop-in, and run hawser reload")
     return nil
   }
 

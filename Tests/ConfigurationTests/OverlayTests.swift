@@ -134,7 +134,7 @@ import Testing
     }
     for section in ["Control", "metrics"] {
       let told = Self.sentences(.set(section, nil, ("Listen", "127.0.0.1:1")))
-      #expect(told.count == 1 && told[0].hasSuffix("write it to the file or a drop-in, and restart the gateway"))
+      #expect(told.count == 1 && told[0].hasSuffix("write it to the file or a drop-in, and run hawser reload"))
     }
     // Every secret of the schema, those that come later too.
     for form in Schema.sections {
