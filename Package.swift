@@ -122,7 +122,8 @@ let package = Package(
     edge("Service", ["CSystemd", "POSIX", "Primitives"]),
     edge("Store", ["CPostgres", "CSQLite", "POSIX", "Primitives", "Sealing"]),
     // E2
-    edge("Control", ["Crypto", "HTTP", "POSIX", "Primitives", "Sealing", "Status"]),
+    edge(
+      "Control", ["Configuration", "Crypto", "HTTP", "JSON", "POSIX", "Primitives", "Sealing", "Status"]),
     edge("Underlay", ["POSIX", "Primitives", "Ring"]),
     edge("VNIC", ["CLinux", "Netlink", "POSIX", "Primitives"]),
     // L4
@@ -219,7 +220,7 @@ let package = Package(
     tests("StoreTests", ["CPostgres", "CSQLite", "Lab", "Primitives", "Sealing", "Store"]),
     tests("FetchTests", ["Crypto", "Fetch", "HTTP", "Primitives"]),
     tests("HTTPTests", ["Crypto", "HTTP", "Primitives"]),
-    tests("ControlTests", ["Control", "Crypto", "HTTP", "Primitives", "Sealing", "Status"]),
+    tests("ControlTests", ["Configuration", "Control", "Crypto", "HTTP", "Primitives", "Sealing", "Status"]),
     tests("UnderlayTests", ["Primitives", "Ring", "Underlay"]),
     tests("VNICTests", ["CLinux", "Netlink", "Packets", "Primitives", "VNIC"]),
     tests("PlatformTests", ["CLinux", "Netlink", "Packets", "Primitives", "Ring", "Underlay", "VNIC"]),
@@ -250,7 +251,7 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "ALTO", "Configuration", "Consulting", "Crypto", "Handshake", "JSON", "Oracle", "Packets", "Parity",
+        "ALTO", "Configuration", "Consulting", "Control", "Crypto", "Handshake", "JSON", "Oracle", "Packets", "Parity",
         "PathOracle", "Primitives", "Redundancy", "Relay", "Sealing", "Simulation", "TestWorld", "Topology", "Wire",
       ],
       path: "Tests/FuzzTargets",

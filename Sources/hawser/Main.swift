@@ -39,6 +39,7 @@ import Status
           "/v1/flows", invocation, [("sort", invocation[Words.sort].rawValue), ("top", "\(invocation[Words.top])")])
       case Words.rules.name: return try ask("/v1/rules", invocation)
       case Words.why.name: return try why(invocation)
+      case Words.set.name: return try set(invocation)
       case Words.reload.name: return try reload(invocation)
       case Words.topCommand.name: return try top(invocation)
       case Words.doctor.name:

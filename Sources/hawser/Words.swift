@@ -82,6 +82,28 @@ enum Words {
       Flows that the change does not concern lose nothing. SIGHUP does the same.
       """,
     exitCodes: [0: "done; what has changed is told", 2: "refused, or no gateway runs: nothing has changed"])
+  static let section = Argument(
+    optional: "SECTION",
+    .text("a section's name", candidates: .words(Schema.settable.map { $0.name.lowercased() })),
+    "a section of hawser.conf(5)")
+  static let setting = Argument(
+    repeated: "SETTING", .text("a name or KEY=VALUE"),
+    "the section's name, where it has one, and KEY=VALUE; behind --back the name and a key")
+  static let list = Flag("list", "show what is set, as a drop-in would have it")
+  static let back = Flag("back", "take back what is named, or all: the file decides again")
+  static let set = Command(
+    "set", "changes a running gateway until its next reload or restart",
+    [section, setting, list, back, flowInterface, socket, json], exclusive: [[list, back]],
+    details: """
+      What is set is laid over the file and its drop-ins, and not written into them. All of it holds, or with a \
+      mistake in it nothing changes. Flows that the change does not concern lose nothing. Secrets, [Control] and \
+      [Metrics] cannot be set. For example:
+
+        hawser set path lte Tier=backup Limit=10mbit/50mbit
+        hawser set class calls Treatment=realtime
+        hawser set --back path lte
+      """,
+    exitCodes: [0: "done; what has changed is told", 2: "refused, or no gateway runs: nothing has changed"])
   static let topCommand = Command(
     "top", "shows a running gateway again each second, until q is pressed", [interface, socket],
     details: "Throughput, paths with their last minute, and the fastest flows, as much as the terminal has room for.",
@@ -103,7 +125,7 @@ enum Words {
     "hawser", "lays many network paths into one",
     commands: [
       gateway, relay, begin, sampleConfig, checkConfig, genkey, genpsk, pubkey, status, peers, paths, flows, rules, why,
-      topCommand, reload, doctor,
+      topCommand, set, reload, doctor,
     ],
     exitCodes: [0: "fine", 1: "degraded", 2: "down or refused", 64: "wrong usage, or a mistake in a file"])
 }

@@ -221,9 +221,9 @@ struct `A gateway whose interfaces come and go` {
 
 extension TwoSites {
   /// What is in a running gateway's file from now on.
-  fileprivate func rewrite(_ host: Host, _ text: String) throws { _ = try folder.write("\(host).conf", text) }
+  func rewrite(_ host: Host, _ text: String) throws { _ = try folder.write("\(host).conf", text) }
 
-  fileprivate func reload(_ host: Host) throws -> (text: String, isSuccess: Bool) {
+  func reload(_ host: Host) throws -> (text: String, isSuccess: Bool) {
     try run(host, [program, "reload", "--socket", "\(folder.path)/\(host).sock"])
   }
 
