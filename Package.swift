@@ -126,7 +126,12 @@ let package = Package(
     edge("Underlay", ["POSIX", "Primitives", "Ring"]),
     edge("VNIC", ["CLinux", "Netlink", "POSIX", "Primitives"]),
     // L4
-    edge("Doctor", ["CLinux", "POSIX", "Primitives"]),
+    edge(
+      "Doctor",
+      [
+        "CLinux", "Crypto", "Handshake", "JSON", "Netlink", "POSIX", "Primitives", "Sealing", "Underlay", "Uplinks",
+        "Wire",
+      ]),
     edge(
       "Driver",
       [
@@ -223,7 +228,7 @@ let package = Package(
     tests("UnderlayTests", ["Primitives", "Ring", "Underlay"]),
     tests("VNICTests", ["CLinux", "Netlink", "Packets", "Primitives", "VNIC"]),
     tests("PlatformTests", ["CLinux", "Netlink", "Packets", "Primitives", "Ring", "Underlay", "VNIC"]),
-    tests("DoctorTests", ["Doctor", "Primitives"]),
+    tests("DoctorTests", ["Doctor", "JSON", "Primitives", "Sealing", "Uplinks"]),
     tests(
       "LabTests",
       [
@@ -232,7 +237,9 @@ let package = Package(
       ]),
     tests("HawserTests", ["Configuration"], data: ["BrokenFiles.txt"]),
     tests("PathOracleCommandTests", ["Crypto", "Fetch", "HTTP", "JSON", "Primitives"]),
-    tests("PipeTests", ["CLinux", "COpenSSL", "Crypto", "Handshake", "Lab", "Primitives", "Sealing", "Wire"]),
+    tests(
+      "PipeTests",
+      ["CLinux", "COpenSSL", "Crypto", "Handshake", "Lab", "Netlink", "Primitives", "Sealing", "Wire"]),
     tests("PackageTests", [], data: ["install.sh", "machine.sh", "two-sites.sh"]),
     tests("HouseTests", ["Configuration", "Topology"]),
     .executableTarget(

@@ -39,6 +39,8 @@ struct ConfigurationFiles {
 
   var texts: [ConfigurationText] { files.map { ConfigurationText($0.contents.bytes, named: $0.path) } }
 
+  var paths: [String] { files.map(\.path) }
+
   /// A mistake for each that others may read and that has a secret in it.
   func readableSecrets(_ holdsSecrets: (Int) -> Bool) -> [Mistake] {
     files.enumerated().compactMap { index, file in

@@ -8,6 +8,8 @@ import Status
 enum Words {
   static let json = Flag("json", "print one JSON object")
   static let config = Option(required: "config", .file(ending: ".conf"), "the configuration; see hawser.conf(5)")
+  static let configFile = Option(
+    "config", .file(ending: ".conf"), "the configuration of the site; see hawser.conf(5)")
   static let file = Argument("FILE", .file(ending: ".conf"), "the configuration; see hawser.conf(5)")
   static let kind = Argument(
     "KIND", .choice(of: Sample.self), default: .branch, "the side with several uplinks, the one it calls, or others")
@@ -87,12 +89,17 @@ enum Words {
     details: "Throughput, paths with their last minute, and the fastest flows, as much as the terminal has room for.",
     exitCodes: [0: "q or Ctrl-C was pressed", 2: "no gateway runs", 64: "this is no terminal"])
   static let doctor = Command(
-    "doctor", "tells whether this machine can carry a gateway", [json],
+    "doctor", "tells what keeps a gateway from running, or a site's paths from working",
+    [configFile, flowInterface, socket, json],
     details: """
       Tries what a gateway will do, changes nothing, and prints a line for each check: ok, warn or FAIL, \
-      what was found, and what to do about it.
+      what was found, and what to do about it. Where a gateway runs, or with --config, the paths of the site are \
+      looked at as well: interfaces, routes, filters, sizes, translators, and whether the peers answer. Without a \
+      running gateway they are asked with the key of the file, for three seconds at most.
       """,
-    exitCodes: [0: "fine", 1: "degraded: a gateway runs, but see the warnings", 2: "a gateway cannot run here"])
+    exitCodes: [
+      0: "fine", 1: "degraded: see the warnings", 2: "a gateway cannot run here, or none of its paths works",
+    ])
 
   private static let answers: KeyValuePairs<Int32, String> = [
     0: "fine", 1: "degraded: not everything that is configured works",
