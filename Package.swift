@@ -152,12 +152,18 @@ let package = Package(
         "ALTO", "Configuration", "Crypto", "HTTP", "JSON", "Oracle", "POSIX", "PathOracle", "Primitives", "Sealing",
         "Service", "Store",
       ]),
+    edge(
+      "Speed",
+      [
+        "CLinux", "Crypto", "Engine", "Handshake", "Netlink", "POSIX", "Packets", "Parity", "Primitives",
+        "Resequencer", "Sealing", "Underlay", "VNIC", "Wire",
+      ]),
     // X
     program(
       "hawser",
       [
         "Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "HTTP", "JSON", "POSIX", "Primitives",
-        "Sealing", "Service", "Status", "Underlay",
+        "Sealing", "Service", "Speed", "Status", "Underlay",
       ]),
     program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
     program(
@@ -167,9 +173,7 @@ let package = Package(
     yardstick("floor", seals: true),
     yardstick("relay-floor"),
     benchmark("bond-bench", ["Commands", "Primitives", "Simulation", "TestWorld", "Topology"]),
-    benchmark(
-      "engine-bench",
-      ["Crypto", "Engine", "Handshake", "Packets", "Parity", "Primitives", "Resequencer", "Sealing", "Wire"]),
+    benchmark("engine-bench", ["Crypto", "Primitives", "Sealing", "Speed"]),
     benchmark("gateway-seeds", ["AllocationCount", "TestWorld"]),
     benchmark("map-bench", ["PathOracle", "Primitives"]),
     benchmark("oracle-bench", ["Commands", "PathOracle", "Primitives", "Resequencer", "TestWorld", "Topology"]),
@@ -228,6 +232,7 @@ let package = Package(
     tests("UnderlayTests", ["Primitives", "Ring", "Underlay"]),
     tests("VNICTests", ["CLinux", "Netlink", "Packets", "Primitives", "VNIC"]),
     tests("PlatformTests", ["CLinux", "Netlink", "Packets", "Primitives", "Ring", "Underlay", "VNIC"]),
+    tests("SpeedTests", ["Crypto", "JSON", "Primitives", "Speed"]),
     tests("DoctorTests", ["Doctor", "JSON", "Primitives", "Sealing", "Uplinks"]),
     tests(
       "LabTests",

@@ -100,7 +100,8 @@ public struct Report: Sendable {
         return "A gateway can run here, and \(site.all) work\(site.paths.count == 1 ? "s" : "")\(told)."
       }
       return
-        "A gateway can run here, but \(broken) of \(site.paths.count) paths \(broken == 1 ? "does" : "do") not work\(told)."
+        "A gateway can run here, but \(broken) of \(site.paths.count) paths "
+        + "\(broken == 1 ? "does" : "do") not work\(told)."
     }
   }
 }

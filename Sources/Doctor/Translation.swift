@@ -28,8 +28,8 @@ enum Translation {
     if let other = others.first(where: { $0.1 != seen }) {
       return .warning(
         "nat",
-        "\(home) is heard as \(seen) by \(witness) and as \(other.1) by \(other.0): each destination sees another port, "
-          + "so nobody reaches it who was not asked",
+        "\(home) is heard as \(seen) by \(witness) and as \(other.1) by \(other.0): each destination sees another "
+          + "port, so nobody reaches it who was not asked",
         remedy:
           "let this side do the asking: an Endpoint of the other in [Peer] here; two sites like this want a [Relay]"
       ).about(path.name)

@@ -41,6 +41,7 @@ import Status
       case Words.reload.name: return try reload(invocation)
       case Words.topCommand.name: return try top(invocation)
       case Words.doctor.name: return try doctor(invocation)
+      case Words.bench.name: return try bench(invocation)
       default: preconditionFailure("'\(invocation.command)' is declared, but nothing runs it")
       }
     } catch {

@@ -101,6 +101,15 @@ enum Words {
       0: "fine", 1: "degraded: see the warnings", 2: "a gateway cannot run here, or none of its paths works",
     ])
 
+  static let seconds = Option("seconds", .number(in: 1...60), default: 2, "how long it measures")
+  static let bench = Command(
+    "bench", "measures what a gateway costs here, and says which rate to expect", [seconds, json],
+    details: """
+      On one core: sealing and opening, copying, the engine, the kernel's datagrams, and as root a virtual interface \
+      in a network namespace that is gone afterwards. It changes nothing.
+      """,
+    exitCodes: [0: "measured", 2: "there is no cryptography here"])
+
   private static let answers: KeyValuePairs<Int32, String> = [
     0: "fine", 1: "degraded: not everything that is configured works",
     2: "down: no peer can be reached, or no gateway runs",
@@ -110,7 +119,7 @@ enum Words {
     "hawser", "lays many network paths into one",
     commands: [
       gateway, relay, begin, sampleConfig, checkConfig, genkey, genpsk, pubkey, status, peers, paths, flows, rules, why,
-      topCommand, reload, doctor,
+      topCommand, reload, doctor, bench,
     ],
     exitCodes: [0: "fine", 1: "degraded", 2: "down or refused", 64: "wrong usage, or a mistake in a file"])
 }

@@ -82,7 +82,8 @@ private let byRule = Firewall.Outcome.dropped(place: "inet filter input", reason
     #expect(try firewall(rules).outcome(of: answer) == .passes)
     #expect(try firewall(rules).outcome(of: call) == byPolicy)
     let map = #"""
-      {"vmap": {"key": {"ct": {"key": "state"}}, "data": {"set": [["invalid", {"drop": null}], ["established", {"accept": null}]]}}}
+      {"vmap": {"key": {"ct": {"key": "state"}},
+       "data": {"set": [["invalid", {"drop": null}], ["established", {"accept": null}]]}}}
       """#
     #expect(try firewall([map]).outcome(of: answer) == .passes)
     #expect(try firewall([map]).outcome(of: call) == byPolicy)
@@ -117,7 +118,8 @@ private let byRule = Firewall.Outcome.dropped(place: "inet filter input", reason
 
   @Test func `knows what is in its sets`() throws {
     let set =
-      #"{"set": {"family": "inet", "name": "ports", "table": "filter", "type": "inet_service", "elem": [{"range": [51000, 52000]}, 53]}}"#
+      #"{"set": {"family": "inet", "name": "ports", "table": "filter", "#
+      + #""type": "inet_service", "elem": [{"range": [51000, 52000]}, 53]}}"#
     let rule = match(port, #""@ports""#) + ", " + accept
     #expect(try firewall([rule], more: set).outcome(of: call) == .passes)
     var other = call

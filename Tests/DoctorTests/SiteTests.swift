@@ -281,7 +281,8 @@ private let fibre = Site.Path(name: "fibre", interface: "eth0", port: 51_820)
     let status = try JSONValue(
       reading: """
         {"interface": "hawser0", "public_key": "\(key(7))", "peers": [{"name": "hq", "public_key": "\(key(8))",
-         "state": "connected", "paths": [{"name": "fibre", "interface": "eth0", "via": null, "remote": "192.0.2.1:51820",
+         "state": "connected", "paths": [{"name": "fibre", "interface": "eth0", "via": null,
+         "remote": "192.0.2.1:51820",
          "seen_as": "203.0.113.7:4242", "state": "up", "state_reason": "", "liveness": "up", "rtt_ms": 8.125,
          "mtu_bytes": 1500, "mtu_search": "complete", "offload": true}]}]}
         """)

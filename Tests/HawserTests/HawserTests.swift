@@ -20,7 +20,9 @@ import Testing
 
   @Test(
     .enabled(if: shell("python3 -c 'import jsonschema'").status == 0, "needs python3-jsonschema"),
-    arguments: [("doctor --json", "doctor"), ("check-config --json", "check-config")])
+    arguments: [
+      ("doctor --json", "doctor"), ("bench --seconds 1 --json", "bench"), ("check-config --json", "check-config"),
+    ])
   func `what it says as JSON is what its schema has`(words: String, schema: String) throws {
     let root = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
     let hold = "\(root)/scripts/hold-against-schema \(root)/docs/api/schemas/\(schema).json -"
@@ -28,10 +30,10 @@ import Testing
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
     let files = ["[Gateway]\nPrivatKey = x\n", "[Gateway]\nPrivateKeyFile = none.key\nAddress = 10.0.0.1/24\n"]
-    for (number, text) in (schema == "doctor" ? [""] : files).enumerated() {
+    for (number, text) in (schema == "check-config" ? files : [""]).enumerated() {
       let file = folder.appendingPathComponent("\(number).conf").path
       try text.write(toFile: file, atomically: false, encoding: .utf8)
-      let answer = shell("\(program) \(words) \(schema == "doctor" ? "" : file) | \(hold)")
+      let answer = shell("\(program) \(words) \(schema == "check-config" ? file : "") | \(hold)")
       #expect(answer.status == 0, "\(answer.output)")
     }
   }

@@ -59,7 +59,8 @@ struct `Gateways of a topology that is up` {
       }
       let program = try Gateways.program(beside: BuiltProgram.netlab)
       let line =
-        "\(program) doctor --json | /\(checkout)/scripts/hold-against-schema /\(checkout)/docs/api/schemas/doctor.json -"
+        "\(program) doctor --json "
+        + "| /\(checkout)/scripts/hold-against-schema /\(checkout)/docs/api/schemas/doctor.json -"
       let answer = try lab.run("branch", ["sh", "-c", line])
       #expect(answer.status.isSuccess, "doctor: \(answer)")
     }
