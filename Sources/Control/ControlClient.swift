@@ -102,7 +102,8 @@ public enum ControlClient {
     }
   }
 
-  private static func sockets(in directory: String) -> [String] {
+  /// Of all gateways of this machine, those that are gone included.
+  public static func sockets(in directory: String) -> [String] {
     guard let listing = opendir(directory) else { return [] }
     defer { closedir(listing) }
     var names: [String] = []

@@ -46,6 +46,8 @@ struct ConfigurationFiles {
     files.map { ConfigurationText($0.contents.bytes, named: $0.path) } + (overlay.isEmpty ? [] : [overlay.text])
   }
 
+  var paths: [String] { files.map(\.path) }
+
   /// A mistake for each that others may read and that has a secret in it.
   func readableSecrets(_ holdsSecrets: (Int) -> Bool) -> [Mistake] {
     files.enumerated().compactMap { index, file in

@@ -17,6 +17,8 @@ struct LoadedConfiguration {
   /// The same with every secret held, those from other files too.
   let gateway: GatewayConfiguration
   let publicKey: PublicKey
+  /// The file, what is dropped in beside it, and the files that hold its secrets.
+  let filePaths: [String]
   /// Who may ask over TCP.
   let remoteControl: ControlServer.Remote?
 
@@ -81,6 +83,7 @@ struct LoadedConfiguration {
     guard objections.isEmpty, let own else { throw objections }
     self.file = file
     self.gateway = gateway
+    filePaths = files.paths + file.gateway.secretFiles.map { $0.hasPrefix("/") ? $0 : directory + $0 }
     publicKey = own
     remoteControl = remote
   }
@@ -110,6 +113,15 @@ struct LoadedConfiguration {
     }
     guard let hash = TokenHash(digest) else { preconditionFailure("SHA-256 has 32 bytes") }
     return ControlServer.Remote(listen: wanted.listen, token: hash, identity: identity)
+  }
+}
+
+extension GatewayConfiguration {
+  /// As they are written.
+  fileprivate var secretFiles: [String] {
+    ([privateKey] + peers.compactMap(\.presharedKey) + relays.compactMap(\.presharedKey)).compactMap {
+      if case .file(let name) = $0 { name } else { nil }
+    }
   }
 }
 

@@ -307,11 +307,16 @@ public struct RelayEngine: ~Copyable {
       switch message {
       case .probe(let probe):
         switch probe.kind {
-        case .ping: tell(index, on: path, way) { $0.append(ControlMessage(.pong, mark: probe.mark)) }
+        case .ping:
+          tell(index, on: path, way) {
+            $0.append(ControlMessage(.pong, mark: probe.mark)) && $0.append(Sighting(way.remote))
+          }
         case .pong: proved(probe.mark, by: index, on: path, from: way, at: now)
         }
       case .relay(.bind(let bind)): consider(bind, of: index, on: path, from: way, at: now)
       case .relay(.unbind(let unbind)): relay.unbind(unbind, client: index)
+      // A gateway says so to everybody whom it answers; a relay's own address is its operator's business.
+      case .sighting: break
       // What gateways tell each other: paths over us are theirs.
       case .report, .size, .terms, .plan, .giveUp, .relay(.granted), .relay(.refused): counters.malformed &+= 1
       }
