@@ -172,18 +172,13 @@ public final class ControlDoors: Sendable {
     let descriptor = try copy(of: place.descriptor)
     let handler: HTTPServer.Handler = { ControlServer.answer($0, at: door, house) }
     let limits = ControlServer.limits(door)
-    do throws(HTTPFailure) {
-      if let identity {
-        return try HTTPServer.start(
-          listening: descriptor, limits: limits, identity: identity, isSlow: ControlServer.isSlow, handler: handler)
-      }
-      let server = HTTPServer.start(
-        listening: descriptor, limits: limits, isSlow: ControlServer.isSlow, handler: handler)
-      if let server { return server }
-      throw HTTPFailure("cannot serve \(place.bound): no thread or no descriptor is left; raise the limits (ulimit)")
-    } catch {
-      close(descriptor)
-      throw error
+    if let identity {
+      return try HTTPServer.start(
+        listening: descriptor, limits: limits, identity: identity, isSlow: ControlServer.isSlow, handler: handler)
     }
+    let server = HTTPServer.start(
+      listening: descriptor, limits: limits, isSlow: ControlServer.isSlow, handler: handler)
+    if let server { return server }
+    throw HTTPFailure("cannot serve \(place.bound): no thread or no descriptor is left; raise the limits (ulimit)")
   }
 }
