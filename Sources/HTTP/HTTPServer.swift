@@ -162,8 +162,8 @@ public struct HTTPServer: ~Copyable {
     if unread < 0 { unread = MHD_quiesce_daemon(daemon) }
   }
 
-  /// Takes over a listening socket, which does not block, also when it fails. nil when the system refuses a thread or a descriptor.
-  /// Slow requests are answered on a thread of their own: then two threads call the handler.
+  /// Takes over a listening socket, which does not block, also when it fails. nil when the system refuses a thread or a
+  /// descriptor. Slow requests are answered on a thread of their own: then two threads call the handler.
   public static func start(
     listening descriptor: Int32, limits: HTTPLimits = HTTPLimits(), isSlow: Slowness? = nil, handler: @escaping Handler
   ) -> HTTPServer? {

@@ -40,8 +40,16 @@ enum DocumentedCommands {
     ("hawser paths --json | jq -r '.paths[] | select(.liveness != \"up\") | .name'", .runs(isSilent: true)),
     ("hawser flows --top 10", .runs()),
     ("hawser why 10.1.0.2:443 10.2.0.7:51234 tcp", .runs(instead: "hawser why 10.0.0.2:443 10.1.0.2:51234 tcp")),
+    ("hawser set path lte Tier=backup", .runs()),
+    ("hawser set --back", .runs()),
+    ("hawser set path NAME Tier=never", .runs(instead: "hawser set path lte Tier=never")),
     ("hawser reload", .runs()),
+    ("hawser bench", .runs(instead: "hawser bench --seconds 1")),
     ("hawser doctor", .runs()),
+    (
+      "hawser doctor --config /etc/hawser/branch.conf",
+      .tested(by: "nothing, where all is well, with and without a file")
+    ),
     ("hawser doctor --json | jq -r '.checks[] | select(.state != \"ok\") | .remedy'", .runs(isSilent: true)),
     ("curl --unix-socket /run/hawser/hawser0.sock http://./v1/status", .runs()),
     ("curl --unix-socket /run/hawser/hawser0.sock http://hawser/v1/paths", .runs()),

@@ -23,7 +23,8 @@
 //  (the two ends have one already, and this would be paid for in their MTU and our CPU).
 //
 //  Always true.  (1) Only who is configured gets an answer, but for cookies. (2) An answer is never longer than what it
-//  answers, but for grants inside a session. (3) What waits to be sent is bounded, and what does not fit is counted.
+//  answers, but for grants and pongs inside a session. (3) What waits to be sent is bounded, and what does not fit is
+//  counted.
 //
 //  Not here.  Bindings, leases and limits (Relay); sockets (RelayLoop in Driver).
 
