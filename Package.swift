@@ -122,11 +122,17 @@ let package = Package(
     edge("Service", ["CSystemd", "POSIX", "Primitives"]),
     edge("Store", ["CPostgres", "CSQLite", "POSIX", "Primitives", "Sealing"]),
     // E2
-    edge("Control", ["Crypto", "HTTP", "POSIX", "Primitives", "Sealing", "Status"]),
+    edge(
+      "Control", ["Configuration", "Crypto", "HTTP", "JSON", "POSIX", "Primitives", "Sealing", "Status"]),
     edge("Underlay", ["POSIX", "Primitives", "Ring"]),
     edge("VNIC", ["CLinux", "Netlink", "POSIX", "Primitives"]),
     // L4
-    edge("Doctor", ["CLinux", "POSIX", "Primitives"]),
+    edge(
+      "Doctor",
+      [
+        "CLinux", "Crypto", "Handshake", "JSON", "Netlink", "POSIX", "Primitives", "Sealing", "Underlay", "Uplinks",
+        "Wire",
+      ]),
     edge(
       "Driver",
       [
@@ -147,12 +153,18 @@ let package = Package(
         "ALTO", "Configuration", "Crypto", "HTTP", "JSON", "Oracle", "POSIX", "PathOracle", "Primitives", "Sealing",
         "Service", "Store",
       ]),
+    edge(
+      "Speed",
+      [
+        "CLinux", "Crypto", "Engine", "Handshake", "Netlink", "POSIX", "Packets", "Parity", "Primitives",
+        "Resequencer", "Sealing", "Underlay", "VNIC", "Wire",
+      ]),
     // X
     program(
       "hawser",
       [
         "Commands", "Configuration", "Control", "Crypto", "Doctor", "Driver", "HTTP", "JSON", "POSIX", "Primitives",
-        "Sealing", "Service", "Status", "Underlay",
+        "Sealing", "Service", "Speed", "Status", "Underlay",
       ]),
     program("netlab", ["Commands", "Lab", "POSIX", "Primitives", "Simulation", "Topology"]),
     program(
@@ -162,9 +174,7 @@ let package = Package(
     yardstick("floor", seals: true),
     yardstick("relay-floor"),
     benchmark("bond-bench", ["Commands", "Primitives", "Simulation", "TestWorld", "Topology"]),
-    benchmark(
-      "engine-bench",
-      ["Crypto", "Engine", "Handshake", "Packets", "Parity", "Primitives", "Resequencer", "Sealing", "Wire"]),
+    benchmark("engine-bench", ["Crypto", "Primitives", "Sealing", "Speed"]),
     benchmark("gateway-seeds", ["AllocationCount", "TestWorld"]),
     benchmark("map-bench", ["PathOracle", "Primitives"]),
     benchmark("oracle-bench", ["Commands", "PathOracle", "Primitives", "Resequencer", "TestWorld", "Topology"]),
@@ -219,11 +229,12 @@ let package = Package(
     tests("StoreTests", ["CPostgres", "CSQLite", "Lab", "Primitives", "Sealing", "Store"]),
     tests("FetchTests", ["Crypto", "Fetch", "HTTP", "Primitives"]),
     tests("HTTPTests", ["Crypto", "HTTP", "Primitives"]),
-    tests("ControlTests", ["Control", "Crypto", "HTTP", "Primitives", "Sealing", "Status"]),
+    tests("ControlTests", ["Configuration", "Control", "Crypto", "HTTP", "Primitives", "Sealing", "Status"]),
     tests("UnderlayTests", ["Primitives", "Ring", "Underlay"]),
     tests("VNICTests", ["CLinux", "Netlink", "Packets", "Primitives", "VNIC"]),
     tests("PlatformTests", ["CLinux", "Netlink", "Packets", "Primitives", "Ring", "Underlay", "VNIC"]),
-    tests("DoctorTests", ["Doctor", "Primitives"]),
+    tests("SpeedTests", ["Crypto", "JSON", "Primitives", "Speed"]),
+    tests("DoctorTests", ["Doctor", "JSON", "Primitives", "Sealing", "Uplinks"]),
     tests(
       "LabTests",
       [
@@ -232,7 +243,9 @@ let package = Package(
       ]),
     tests("HawserTests", ["Configuration"], data: ["BrokenFiles.txt"]),
     tests("PathOracleCommandTests", ["Crypto", "Fetch", "HTTP", "JSON", "Primitives"]),
-    tests("PipeTests", ["CLinux", "COpenSSL", "Crypto", "Handshake", "Lab", "Primitives", "Sealing", "Wire"]),
+    tests(
+      "PipeTests",
+      ["CLinux", "COpenSSL", "Crypto", "Handshake", "Lab", "Netlink", "Primitives", "Sealing", "Wire"]),
     tests("PackageTests", [], data: ["install.sh", "machine.sh", "two-sites.sh"]),
     tests("HouseTests", ["Configuration", "Topology"]),
     .executableTarget(
@@ -250,7 +263,7 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "ALTO", "Configuration", "Consulting", "Crypto", "Handshake", "JSON", "Oracle", "Packets", "Parity",
+        "ALTO", "Configuration", "Consulting", "Control", "Crypto", "Handshake", "JSON", "Oracle", "Packets", "Parity",
         "PathOracle", "Primitives", "Redundancy", "Relay", "Sealing", "Simulation", "TestWorld", "Topology", "Wire",
       ],
       path: "Tests/FuzzTargets",

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timex.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -205,4 +206,9 @@ int hawser_tun_make(int fd) {
 
 int hawser_tun_offload(int fd, unsigned offloads) {
   return ioctl(fd, TUNSETOFFLOAD, (unsigned long)offloads) ? errno : 0;
+}
+
+int hawser_clock_is_synchronised(void) {
+  struct timex state = {.modes = 0};
+  return adjtimex(&state) < 0 ? -errno : !(state.status & STA_UNSYNC);
 }

@@ -174,8 +174,7 @@ extension GatewayConfiguration {
     let (first, second) = onePlace < twoPlace ? (one, two) : (two, one)
     let firstPlace = min(onePlace, twoPlace)
     let lastPlace = max(onePlace, twoPlace)
-    // The column tells apart what is on one line of one text.
-    let where_ = "in \(places.line(firstPlace, from: lastPlace)), column \(firstPlace.column)"
+    let where_ = "in \(places.lineAndColumn(firstPlace, from: lastPlace))"
     let message: String
     if one.peer == two.peer {
       message = "it is given \(where_) already: expected it once"

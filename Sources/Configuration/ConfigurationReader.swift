@@ -24,7 +24,7 @@ public struct ConfigurationFile: Sendable {
     let gateway = reader.read()
     self.gateway = try reader.whole(gateway)
     places = reader.places
-    name = places.names[0]
+    name = places.name
   }
 
   /// Whether there is a secret in this one of its texts, so that nobody else may read it.
@@ -59,12 +59,14 @@ struct Places: Sendable {
     let item: Int
   }
   private var spots: [Spot: Place] = [:]
-  /// Of the texts.
-  let names: [String]
+  let labels: [TextLabel]
   /// In rising order.
   private(set) var textsWithSecrets: [Int] = []
 
-  init(names: [String]) { self.names = names }
+  init(_ texts: [ConfigurationText]) { labels = texts.map(\.label) }
+
+  /// Of the file itself.
+  var name: String { labels[0].name }
 
   mutating func note(_ part: ConfigurationFile.Part, _ key: String, _ item: Int, _ place: Place) {
     spots[Spot(part: part, key: key, item: item)] = place
@@ -76,13 +78,23 @@ struct Places: Sendable {
   }
 
   func mistake(_ part: ConfigurationFile.Part, _ key: String, _ item: Int, _ message: String) -> Mistake {
-    let place = place(part, key, item)
-    return Mistake(file: names[place.text], place: place, message: message)
+    mistake(at: place(part, key, item), message)
+  }
+
+  func mistake(at place: Place, _ message: String) -> Mistake {
+    let text = labels[place.text]
+    return Mistake(file: text.name, place: place, message: message, title: text.title(ofLine: place.line))
   }
 
   /// "line 3", or "line 3 of branch.conf" where that is another text than the one of the message.
   func line(_ other: Place, from place: Place) -> String {
-    other.text == place.text ? "line \(other.line)" : "line \(other.line) of \(names[other.text])"
+    TextLabel.line(other, from: place.text, of: labels)
+  }
+
+  /// "line 3, column 5": the column tells apart what is on one line of one text.
+  func lineAndColumn(_ other: Place, from place: Place) -> String {
+    let isNumbered = labels[other.text].titles.isEmpty
+    return line(other, from: place) + (isNumbered ? ", column \(other.column)" : "")
   }
 
   mutating func noteSecret(inText text: Int) {
@@ -103,7 +115,7 @@ struct ConfigurationReader {
   init(_ texts: [ConfigurationText]) {
     precondition(!texts.isEmpty, "a configuration is a file at least")
     self.texts = texts
-    places = Places(names: texts.map(\.name))
+    places = Places(texts)
   }
 
   mutating func note(_ place: Place, _ message: String) { noted.append((place, message)) }
@@ -113,7 +125,7 @@ struct ConfigurationReader {
     if let value, noted.isEmpty { return value }
     var mistakes = Mistakes()
     for (place, message) in noted {
-      mistakes.add(Mistake(file: places.names[place.text], place: place, message: message))
+      mistakes.add(places.mistake(at: place, message))
     }
     mistakes.sort()
     throw mistakes

@@ -24,13 +24,31 @@
 //  it is another. All texts together have at most `Schema.mostBytes`.
 
 public struct ConfigurationText: Sendable {
-  /// As it is called in messages.
-  public let name: String
+  let label: TextLabel
   public let bytes: [UInt8]
 
-  public init(_ bytes: [UInt8], named name: String) {
-    self.name = name
+  public init(_ bytes: [UInt8], named name: String) { self.init(bytes, TextLabel(name: name)) }
+
+  init(_ bytes: [UInt8], _ label: TextLabel) {
+    self.label = label
     self.bytes = bytes
+  }
+}
+
+/// What messages call a text and its lines: no secret is in it, so it may live longer than the text.
+struct TextLabel: Sendable {
+  let name: String
+  /// What each line is of, where nobody has written lines; empty: they have numbers.
+  var titles: [String] = []
+
+  /// What a line is called that has no number.
+  func title(ofLine line: Int) -> String? { titles.isEmpty ? nil : titles[min(line, titles.count) - 1] }
+
+  /// "line 3", or "line 3 of branch.conf" where that is another text than `current`.
+  static func line(_ place: Place, from current: Int, of texts: [TextLabel]) -> String {
+    let text = texts[place.text]
+    if let title = text.title(ofLine: place.line) { return "what is set of \(title)" }
+    return place.text == current ? "line \(place.line)" : "line \(place.line) of \(text.name)"
   }
 }
 
@@ -38,6 +56,9 @@ public struct ConfigurationText: Sendable {
 public enum DropIns {
   /// More than an operator and every program of his write; a folder of backups should not become a gateway.
   public static let most = 100
+
+  /// Where an operator is told to write what was set and should stay: it is read behind most others.
+  public static let ofWhatWasSet = "90-set.conf"
 
   /// The folder of this file.
   public static func folder(of file: String) -> String { file + ".d" }

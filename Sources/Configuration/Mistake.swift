@@ -21,14 +21,25 @@ public struct Mistake: Equatable, Sendable, CustomStringConvertible {
   public let place: Place
   /// What is wrong: what would be right. Never a secret, never a control character.
   public let message: String
+  /// The section that it is in, where nobody has written lines.
+  let title: String?
 
   public init(file: String, place: Place, message: String) {
+    self.init(file: file, place: place, message: message, title: nil)
+  }
+
+  init(file: String, place: Place, message: String, title: String?) {
     self.file = file
     self.place = place
     self.message = message
+    self.title = title
   }
 
-  public var description: String { "\(file):\(place.line):\(place.column): \(message)" }
+  public var description: String {
+    guard let title else { return "\(file):\(place.line):\(place.column): \(message)" }
+    // Some messages begin with it.
+    return message.hasPrefix("[") ? message : "\(title): \(message)"
+  }
 }
 
 /// Everything that is wrong with a file, in its order.
@@ -59,7 +70,7 @@ public struct Mistakes: Error, Equatable, Sendable, CustomStringConvertible {
 }
 
 /// What somebody wrote, fit for one line of a message.
-func shown(_ bytes: some Collection<UInt8>) -> String {
+public func shown(_ bytes: some Collection<UInt8>) -> String {
   let scalars = String(decoding: bytes.prefix(200), as: UTF8.self).unicodeScalars
   var text = ""
   for scalar in scalars.prefix(60) {

@@ -117,7 +117,7 @@ public struct OracleFile: Sendable {
     let oracle = reader.readOracle()
     self.oracle = try reader.whole(oracle)
     places = reader.places
-    name = places.names[0]
+    name = places.name
   }
 
   /// Whether there is a secret in this one of its texts, so that nobody else may read it.

@@ -60,7 +60,7 @@ public struct RelayFile: Sendable {
     let relay = reader.readRelay()
     self.relay = try reader.whole(relay)
     places = reader.places
-    name = places.names[0]
+    name = places.name
   }
 
   /// Whether there is a secret in this one of its texts, so that nobody else may read it.

@@ -24,6 +24,8 @@ public struct SettingForm: Sendable {
   /// What others call it.
   let elsewhere: [String]
   let isKey: Bool
+  /// Its value must not be shown to anybody.
+  let isSecret: Bool
 
   public var isList: Bool { most > 1 }
 
@@ -43,6 +45,11 @@ public struct SectionForm: Sendable {
   public let summary: String
   public let settings: [SettingForm]
   let elsewhere: [String]
+
+  /// Whether a key of it is a secret, or the file of one.
+  public func isAboutSecret(_ form: SettingForm) -> Bool {
+    settings.contains { $0.isSecret && $0.subject == form.subject }
+  }
 
   /// As one would write it.
   public var example: String { hasName ? "[\(name) \"NAME\"]" : "[\(name)]" }
@@ -72,7 +79,7 @@ struct Setting<Value: Sendable>: Sendable {
     self.kind = kind
     form = SettingForm(
       name: name, expectation: kind.expectation, isRequired: isRequired, most: most, defaultText: `default`,
-      summary: summary, elsewhere: elsewhere, isKey: kind.isKey)
+      summary: summary, elsewhere: elsewhere, isKey: kind.isKey, isSecret: Value.self == KeptSecret.self)
   }
 }
 

@@ -103,9 +103,7 @@ struct SectionScanner {
   }
 
   /// "line 3", or "line 3 of branch.conf" where that is another text.
-  private func line(_ other: Place) -> String {
-    other.text == current ? "line \(other.line)" : "line \(other.line) of \(texts[other.text].name)"
-  }
+  private func line(_ other: Place) -> String { TextLabel.line(other, from: current, of: texts.map(\.label)) }
 
   private mutating func line(_ range: Range<Int>, number: Int) {
     let current = current

@@ -26,8 +26,7 @@ public enum ControlClient {
   public static func get(
     _ page: String, _ query: [(name: String, value: String)] = [], at path: String, asText: Bool
   ) throws(ControlFailure) -> ControlAnswer {
-    let members = query.map { "\($0.name)=\(Query.encoded($0.value))" }.joined(separator: "&")
-    return try ask("GET", members.isEmpty ? page : "\(page)?\(members)", at: path, asText: asText, patienceSeconds)
+    try ask("GET", address(page, query), at: path, asText: asText, patienceSeconds)
   }
 
   /// POST of a wish, `/v1/reload`, without a body. It may take as long as a name server needs to be given up.
@@ -35,8 +34,27 @@ public enum ControlClient {
     try ask("POST", page, at: path, asText: asText, slowPatienceSeconds)
   }
 
+  /// PATCH of a page with JSON.
+  public static func patch(
+    _ page: String, _ json: String, at path: String, asText: Bool
+  ) throws(ControlFailure) -> ControlAnswer {
+    try ask("PATCH", page, json: json, at: path, asText: asText, slowPatienceSeconds)
+  }
+
+  /// DELETE of a page, or of what its query chooses.
+  public static func delete(
+    _ page: String, _ query: [(name: String, value: String)] = [], at path: String, asText: Bool
+  ) throws(ControlFailure) -> ControlAnswer {
+    try ask("DELETE", address(page, query), at: path, asText: asText, slowPatienceSeconds)
+  }
+
+  private static func address(_ page: String, _ query: [(name: String, value: String)]) -> String {
+    let members = query.map { "\($0.name)=\(Query.encoded($0.value))" }.joined(separator: "&")
+    return members.isEmpty ? page : "\(page)?\(members)"
+  }
+
   private static func ask(
-    _ method: String, _ page: String, at path: String, asText: Bool, _ patienceSeconds: Int
+    _ method: String, _ page: String, json: String? = nil, at path: String, asText: Bool, _ patienceSeconds: Int
   ) throws(ControlFailure) -> ControlAnswer {
     let descriptor = try ControlSocket.connect(to: path)
     defer { close(descriptor) }
@@ -44,7 +62,9 @@ public enum ControlClient {
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
     setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
     let accept = asText ? "text/plain" : "application/json"
-    let request = "\(method) \(page) HTTP/1.0\r\nHost: hawser\r\nAccept: \(accept)\r\n\r\n"
+    let kind = json.map { "Content-Type: application/json\r\nContent-Length: \($0.utf8.count)\r\n" } ?? ""
+    let request =
+      "\(method) \(page) HTTP/1.0\r\nHost: hawser\r\nAccept: \(accept)\r\n\(kind)\r\n" + (json ?? "")
     guard send(descriptor, request, request.utf8.count, Int32(MSG_NOSIGNAL)) == request.utf8.count else {
       throw .failed("ask the gateway at", path: path, errno: errno)
     }
@@ -82,7 +102,8 @@ public enum ControlClient {
     }
   }
 
-  private static func sockets(in directory: String) -> [String] {
+  /// Of all gateways of this machine, those that are gone included.
+  public static func sockets(in directory: String) -> [String] {
     guard let listing = opendir(directory) else { return [] }
     defer { closedir(listing) }
     var names: [String] = []

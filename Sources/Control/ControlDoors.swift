@@ -171,18 +171,14 @@ public final class ControlDoors: Sendable {
   ) throws(HTTPFailure) -> HTTPServer {
     let descriptor = try copy(of: place.descriptor)
     let handler: HTTPServer.Handler = { ControlServer.answer($0, at: door, house) }
-    do throws(HTTPFailure) {
-      if let identity {
-        return try HTTPServer.start(
-          listening: descriptor, identity: identity, isSlow: ControlServer.isSlow, handler: handler)
-      }
-      if let server = HTTPServer.start(listening: descriptor, isSlow: ControlServer.isSlow, handler: handler) {
-        return server
-      }
-      throw HTTPFailure("cannot serve \(place.bound): no thread or no descriptor is left; raise the limits (ulimit)")
-    } catch {
-      close(descriptor)
-      throw error
+    let limits = ControlServer.limits(door)
+    if let identity {
+      return try HTTPServer.start(
+        listening: descriptor, limits: limits, identity: identity, isSlow: ControlServer.isSlow, handler: handler)
     }
+    let server = HTTPServer.start(
+      listening: descriptor, limits: limits, isSlow: ControlServer.isSlow, handler: handler)
+    if let server { return server }
+    throw HTTPFailure("cannot serve \(place.bound): no thread or no descriptor is left; raise the limits (ulimit)")
   }
 }

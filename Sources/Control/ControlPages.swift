@@ -13,15 +13,18 @@ struct ControlPage: Sendable {
   let methods: [String]
   /// It tells nothing of this gateway, so nobody has to show a token for it.
   let isOpen: Bool
+  /// Methods whose requests have a body.
+  let takesBody: [String]
   let answer: @Sendable (ControlRequest) -> ControlResult
 
   init(
-    _ path: String, _ methods: [String] = ["GET", "HEAD"], isOpen: Bool = false,
+    _ path: String, _ methods: [String] = ["GET", "HEAD"], isOpen: Bool = false, takesBody: [String] = [],
     _ answer: @escaping @Sendable (ControlRequest) -> ControlResult
   ) {
     self.path = path
     self.methods = methods
     self.isOpen = isOpen
+    self.takesBody = takesBody
     self.answer = answer
   }
 
@@ -33,10 +36,13 @@ struct ControlPage: Sendable {
 
 /// What a page is told.
 struct ControlRequest: Sendable {
+  let method: String
   let query: Query
   let accept: String?
   let asText: Bool
-  let isHead: Bool
+  /// What its body is, as whoever asks says, and the body; empty where none is taken.
+  let type: String?
+  let body: [UInt8]
   /// For the log, when something is to change.
   let who: String
   /// What who listens has seen.
@@ -44,6 +50,7 @@ struct ControlRequest: Sendable {
   let house: ControlServer.House
 
   var board: StatusBoard { house.board }
+  var isHead: Bool { method == "HEAD" }
 }
 
 /// What a page says.
@@ -58,10 +65,10 @@ enum ControlResult {
 }
 
 enum ControlPages {
-  static let all = [status, peers, paths, flows, rules, why, events, reload, metrics, health, dashboard]
+  static let all = [status, peers, paths, flows, rules, why, events, reload, settings, metrics, health, dashboard]
 
   private static let reload = ControlPage("/v1/reload", ["POST"]) { asked in
-    guard let actions = asked.house.actions else { return .refused(404, "this gateway was not started from a file") }
+    guard let actions = asked.house.actions else { return notFromAFile }
     return .other(ControlActions.said(actions.reload(asked.who), asText: asked.asText))
   }
 

@@ -84,7 +84,8 @@ public struct ControlServer: ~Copyable {
     // TCP first: a port that is taken must not cost another gateway's socket.
     let doors = try ControlDoors(ControlDoors.Wish(remote: remote, metrics: metrics), house)
     let descriptor = try ControlSocket.listen(at: path)
-    let server = HTTPServer.start(listening: descriptor, isSlow: isSlow, handler: { answer($0, at: .socket, house) })
+    let server = HTTPServer.start(
+      listening: descriptor, limits: limits(.socket), isSlow: isSlow, handler: { answer($0, at: .socket, house) })
     guard let server else {
       unlink(path)
       throw .noServer(path: path)
@@ -101,8 +102,19 @@ public struct ControlServer: ~Copyable {
     doors.end()
   }
 
+  /// Nobody who only reads figures has anything to tell.
+  static func limits(_ door: Door) -> HTTPLimits {
+    var limits = HTTPLimits()
+    if case .metrics = door { return limits }
+    limits.mostBody = SettingsBody.mostBytes
+    return limits
+  }
+
   /// To write ten thousand flows takes a tenth of a second, and to ask a name server some: others do not wait for it.
-  static let isSlow: HTTPServer.Slowness = { ["/v1/flows", "/v1/why", "/v1/reload"].contains($0.path) }
+  static let isSlow: HTTPServer.Slowness = { request in
+    ["/v1/flows", "/v1/why", "/v1/reload"].contains(request.path)
+      || request.path == "/v1/settings" && ["PATCH", "DELETE"].contains(request.method)
+  }
 
   // MARK: Answering
 
@@ -124,15 +136,22 @@ public struct ControlServer: ~Copyable {
       return refusal(404, "there is no \(shortened(request.path)) here; there are \(known)")
     }
     guard page.methods.contains(request.method) else {
-      let use = page.methods.first ?? "GET"
-      let sentence = "\(shortened(request.method)) \(use == "GET" ? "changes" : "shows") nothing here; use \(use)"
+      let use = page.methods.filter { $0 != "HEAD" }
+      let sentence =
+        "\(shortened(request.method)) \(use.first == "GET" ? "changes" : "shows") nothing here; use "
+        + use.joined(separator: ", ")
       var response = refusal(405, sentence)
       response.headers = [("Allow", page.methods.joined(separator: ", "))]
       return response
     }
-    if request.hasBody { return refusal(413, "a request has no body here") }
+    if !page.takesBody.contains(request.method) {
+      if request.hasBody { return refusal(413, "a request has no body here") }
+    } else if request.isTooLong {
+      return refusal(413, "a body of more than \(SettingsBody.mostBytes) bytes: expected at most so many")
+    }
     let asked = ControlRequest(
-      query: Query(request.query), accept: request.accept, asText: asText, isHead: request.method == "HEAD",
+      method: request.method, query: Query(request.query), accept: request.accept, asText: asText, type: request.type,
+      body: request.body,
       who: request.client.map { "\($0)" } ?? "the control socket",
       lastEvent: request.lastEventID.flatMap { UInt64($0) }, house: house)
     switch page.answer(asked) {

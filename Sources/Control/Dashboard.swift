@@ -29,7 +29,7 @@ enum Dashboard {
     <style>
     :root { --back: #fff; --card: #f4f5f7; --text: #16181d; --dim: #667; --line: #d5d8de; --good: #1a7f4b;
       --bad: #c62f2f;
-      --warn: #a86500; --rest: #2b6cb0; }
+      --warn: #945800; --rest: #2b6cb0; }
     @media (prefers-color-scheme: dark) { :root { --back: #101216; --card: #191c22; --text: #e7e9ee; --dim: #98a0ad;
       --line: #2d323b; --good: #4cc38a; --bad: #ff6b6b; --warn: #f0a53a; --rest: #6db3f2; } }
     * { box-sizing: border-box; }
@@ -41,7 +41,7 @@ enum Dashboard {
     section { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 10px 12px;
       grid-column: span 12; min-width: 0; overflow-x: auto; }
     @media (min-width: 900px) { .half { grid-column: span 6; } }
-    .sum { font-size: 22px; font-weight: 650; } .dim { color: var(--dim); }
+    .sum { font-size: 22px; font-weight: 650; } #flowcount { white-space: nowrap; } .dim { color: var(--dim); }
     canvas { width: 100%; height: 160px; display: block; }
     table { border-collapse: collapse; width: 100%; white-space: nowrap; }
     th { text-align: left; color: var(--dim); font-weight: 500; font-size: 12px; }
@@ -52,6 +52,12 @@ enum Dashboard {
     .lossy, .congested, .over-budget, .degraded, .probing, .connecting { color: var(--warn); }
     .standby, .idle { color: var(--rest); }
     .why { white-space: normal; min-width: 14em; color: var(--dim); }
+    @media (max-width: 620px) { thead { display: none; } tbody { display: block; } table { white-space: normal; }
+      tr { display: flex; flex-wrap: wrap; gap: 2px 14px; padding: 6px 0; }
+      tr + tr { border-top: 1px solid var(--line); }
+      td, tr + tr td { border: 0; padding: 0; overflow-wrap: anywhere; } .why { flex-basis: 100%; }
+      td.n::before, td[data-name=Rule]::before { content: attr(data-name) " "; color: var(--dim); font-size: 12px; }
+      td[data-name=To]::before { content: "\2192\a0"; color: var(--dim); } }
     #events div { border-top: 1px solid var(--line); padding: 3px 0; } #events div:first-child { border: 0; }
     #meter { height: 10px; border-radius: 5px; background: var(--line); overflow: hidden; }
     #meter div { height: 100%; width: 0; background: var(--rest); }
@@ -65,7 +71,7 @@ enum Dashboard {
     <form id="ask"><input id="token" type="password" autocomplete="off" placeholder="the Token of [Control]">
     <button>Show</button></form>
     <main>
-      <section><h2>Throughput by path, in and out, stacked to the sum</h2>
+      <section><h2>Throughput by path, in and out together, last two minutes</h2>
         <div><span class="sum" id="in" data-bps="0">-</span> in &nbsp;
           <span class="sum" id="out" data-bps="0">-</span> out
         &nbsp; <span class="dim" id="flowcount"></span></div>
@@ -73,7 +79,7 @@ enum Dashboard {
       <section><h2>Paths</h2><table id="paths">
         <thead><tr><th>Peer<th>Path<th>State<th>Tier<th class="n">In<th class="n">Out
         <th class="n">Round trip<th class="n">Loss<th class="n">Share<th>Why</thead><tbody></tbody></table></section>
-      <section class="half"><h2>Round trip by path</h2>
+      <section class="half"><h2>Round trip by path, last two minutes</h2>
         <canvas id="trips" role="img" aria-label="Round trips of the last two minutes"></canvas></section>
       <section class="half"><h2>Resequencing buffer</h2>
         <div><span class="sum" id="held">-</span> <span class="dim" id="most"></span></div>
@@ -112,6 +118,7 @@ enum Dashboard {
     }
     const rate = bps => scaled(bps, ["bit/s", "kbit/s", "Mbit/s", "Gbit/s"]);
     const bytes = count => scaled(count, ["B", "kB", "MB", "GB", "TB"]);
+    const counted = (count, noun) => count + " " + noun + (count === 1 ? "" : "s");
     const trip = ms => ms === null ? "-" : ms.toFixed(1) + " ms";
     function age(ms) {
       const s = Math.floor(ms / 1000), d = Math.floor(s / 86400), h = Math.floor(s / 3600) % 24, m = Math.floor(
@@ -119,11 +126,12 @@ enum Dashboard {
       return d ? d + " d " + h + " h" : h ? h + " h " + m + " min" : m ? m + " min " + s % 60 + " s" : s + " s";
     }
     function fillTable(id, rows) {
-      const body = at(id).tBodies[0];
+      const body = at(id).tBodies[0], names = [...at(id).tHead.rows[0].cells].map(head => head.textContent.trim());
       body.replaceChildren(...rows.map(cells => {
         const row = document.createElement("tr");
         for (const cell of cells) {
           const td = row.insertCell();
+          td.dataset.name = names[td.cellIndex];
           const { text, kind, key } = typeof cell === "object" ? cell : { text: cell };
           if (key) { const mark = td.appendChild(document.createElement("span")); mark.className = "key";
             mark.style.background = key; }
@@ -176,10 +184,10 @@ enum Dashboard {
       for (const [id, key] of [["in", "received_rate_bps"], ["out", "sent_rate_bps"]]) {
         at(id).textContent = rate(status[key]); at(id).dataset.bps = status[key];
       }
-      at("flowcount").textContent = status.flows + " flows";
+      at("flowcount").textContent = counted(status.flows, "flow");
       at("held").textContent = bytes(status.resequencer.held_bytes);
       at("most").textContent = "of " + bytes(status.resequencer.most_bytes) + ", in " +
-        status.resequencer.held_segments + " segments";
+        counted(status.resequencer.held_segments, "segment");
       at("meter").firstElementChild.style.width = 100 * status.resequencer.held_bytes / Math.max(1,
         status.resequencer.most_bytes) + "%";
       const paths = status.peers.flatMap(peer => peer.paths.map(path => ({ peer: peer.name, path, title: title(
@@ -226,7 +234,9 @@ enum Dashboard {
       if (event.id <= last) return;
       last = event.id;
       const line = document.createElement("div");
-      line.textContent = new Date(event.time_ms).toLocaleTimeString() + "  " + event.text;
+      const time = line.appendChild(document.createElement("span"));
+      time.className = "dim"; time.textContent = new Date(event.time_ms).toLocaleTimeString() + " ";
+      line.append(event.text);
       at("events").prepend(line);
       while (at("events").childElementCount > 50) at("events").lastElementChild.remove();
     }

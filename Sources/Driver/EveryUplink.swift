@@ -4,15 +4,15 @@
 //  not one that another path names. What became a path once stays one, as long as there is room: a modem that is away
 //  for a minute keeps its name and what its path has used.
 
-import Configuration
+public import Configuration
 import Engine
-import Uplinks
+public import Uplinks
 
 extension GatewayConfiguration {
   var hasEvery: Bool { paths.contains { $0.isEvery } }
 
   /// `before`: the paths that there are.
-  func expanded(over interfaces: [Uplinks.Interface], before: [Path] = []) -> GatewayConfiguration {
+  public func expanded(over interfaces: [Uplinks.Interface], before: [Path] = []) -> GatewayConfiguration {
     if !hasEvery { return self }
     var expanded = self
     expanded.paths = paths.filter { !$0.isEvery }

@@ -41,21 +41,39 @@ public enum Gateway {
     public var version: String
     /// Who may ask over TCP, and who we are there.
     public var remoteControl: ControlServer.Remote?
-    /// Reads all of it again; nil: there is nothing to read.
-    public var reread: (@Sendable () -> Reading)?
+    /// Where all of it comes from; nil: from no file.
+    public var origin: Origin?
     /// One line an event.
     public var log: Log
 
     public init(
       _ configuration: GatewayConfiguration, endpoints: [[Endpoint]], unresolved: [EndpointName] = [], version: String,
-      reread: (@Sendable () -> Reading)? = nil, log: Log
+      origin: Origin? = nil, log: Log
     ) {
       self.configuration = configuration
       self.endpoints = endpoints
       self.unresolved = unresolved
       self.version = version
-      self.reread = reread
+      self.origin = origin
       self.log = log
+    }
+  }
+
+  /// Where a configuration comes from.
+  public struct Origin: Sendable {
+    /// Reads all of it again.
+    public var reread: @Sendable () -> Reading
+    /// What was read, with this laid over it; nothing of the rest is read again.
+    public var overlaid: @Sendable (Overlay) -> Reading
+    /// The drop-in that would keep what is laid over.
+    public var dropIn: String
+
+    public init(
+      reread: @escaping @Sendable () -> Reading, overlaid: @escaping @Sendable (Overlay) -> Reading, dropIn: String
+    ) {
+      self.reread = reread
+      self.overlaid = overlaid
+      self.dropIn = dropIn
     }
   }
 
@@ -102,7 +120,7 @@ public enum Gateway {
     guard let events = EventBoard() else {
       throw GatewayFailure("there is no thread or no descriptor left: raise the limits (ulimit -u, -n)")
     }
-    let reload = Reload(setup.reread, log: setup.log, wake: { waker.wake() })
+    let reload = Reload(setup.origin, events, log: setup.log, wake: { waker.wake() })
     let control = try attempt { () throws(ControlFailure) in
       try ControlServer.start(
         at: setup.configuration.controlSocket,
@@ -134,9 +152,9 @@ public enum Gateway {
       if loop.engine.hasBudgets { keeper.keep(&loop) }
       if isWoken {
         if stop.takeHangup() { reload.begin(for: "SIGHUP") }
-        if let plan = reload.takePlan() {
+        if let plan = reload.handover.takePlan() {
           house.clerk.tellEvents(of: &loop)
-          reload.answer(house.follow(plan, &loop))
+          reload.handover.answer(house.follow(plan, &loop))
         }
         house.look(&loop)
         house.advised?.serve(&loop, log: { log(.oracle, $0) })

@@ -28,6 +28,7 @@ struct Household {
   private var setup: Gateway.Setup
   private var written: GatewayConfiguration
   private var inquiry: Inquiry?
+  private var names = FoundNames()
   private var uplinking: Uplinking
   private let wake: @Sendable () -> Void
   /// Some paths have no place yet.
@@ -60,8 +61,7 @@ struct Household {
   /// Names that have an address now.
   mutating func takeAddresses(_ loop: inout GatewayLoop) {
     for answer in inquiry?.take() ?? [] {
-      setup.endpoints[answer.name.peer] += answer.endpoints
-      setup.unresolved.removeAll { $0 == answer.name }
+      names.note(answer, in: &setup)
       let count = setup.configuration.peers.count
       let key =
         answer.name.peer < count
@@ -124,7 +124,8 @@ struct Household {
 
   mutating func follow(_ plan: Gateway.Setup, _ loop: inout GatewayLoop) -> Reload.Outcome {
     var plan = plan
-    keepAddresses(of: &plan)
+    let asked = plan.unresolved
+    names.fill(&plan, before: setup)
     let wanted = plan.configuration
     plan.configuration = wanted.expanded(over: uplinking.facts, before: setup.configuration.paths)
     let difference = ConfigurationDifference(from: setup.configuration, to: plan.configuration)
@@ -133,17 +134,8 @@ struct Household {
     let before = written
     written = wanted
     let outcome = change(to: plan, &loop)
-    if case .refused = outcome { written = before }
+    if case .refused = outcome { written = before } else { names.keep(only: asked) }
     return outcome
-  }
-
-  /// A name that had an address, and has none at the moment, keeps it.
-  private func keepAddresses(of plan: inout Gateway.Setup) {
-    let before = setup.configuration.endpointsByKey(setup.endpoints)
-    let keys = plan.configuration.peers.map(\.publicKey) + plan.configuration.relays.map(\.publicKey)
-    for name in plan.unresolved where plan.endpoints[name.peer].isEmpty {
-      plan.endpoints[name.peer] = before[keys[name.peer]] ?? []
-    }
   }
 
   private mutating func change(to plan: Gateway.Setup, _ loop: inout GatewayLoop) -> Reload.Outcome {
@@ -202,13 +194,6 @@ struct Household {
       }
     }
     return .applied(sentences)
-  }
-}
-
-extension GatewayConfiguration {
-  func endpointsByKey(_ endpoints: [[Endpoint]]) -> [PublicKey: [Endpoint]] {
-    let keys = peers.map(\.publicKey) + relays.map(\.publicKey)
-    return Dictionary(zip(keys, endpoints), uniquingKeysWith: { first, _ in first })
   }
 }
 

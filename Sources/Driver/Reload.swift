@@ -3,25 +3,27 @@
 //  Why.  Reading a file, its secrets, and the names in it takes milliseconds, and seconds when a name server is gone.
 //  The loop has none of them to spare; and only the loop may touch the engine.
 //
-//  How.  Whoever asks does the slow part on his own thread, one after the other, and lays the plan down:
+//  How.  Whoever asks does the slow part on his own thread, one after the other, and hands the plan over:
 //
-//      SIGHUP ──▶ loop ──▶ a thread ─┐
-//      POST /v1/reload ──▶ its own ──┴▶ read, audit, resolve ──▶ plan ──▶ wake the loop ──▶ between two turns: apply
-//                                            │ a mistake                                          │
-//                                            ▼                                                    ▼
-//                                      all sentences, to who asked and to the log ◀────── what changed, or why not
+//      SIGHUP ──▶ loop ──▶ a thread ──┐
+//      POST /v1/reload ──▶ its own ───┼▶ read, audit, resolve ──▶ plan ──▶ wake the loop ──▶ between two turns: apply
+//      PATCH /v1/settings ──▶ its own ┘      │ a mistake                                         │
+//                                            ▼                                                   ▼
+//                                  all sentences, to who asked, the log and the events ◀── what changed, or why not
+//
+//  What is set (Setting.swift) is laid over what was read last, without reading it again: a file that somebody is just
+//  editing is not followed by the way. A reload takes the file's word, and then nothing is laid over it any more.
 //
 //  Rejected.  To hand over single changes (two of them may be right together and wrong alone); to let the loop read the
 //  file (a disk that hangs would stop the traffic).
 //
-//  Always true.  (1) One plan at a time. (2) A plan is answered once, or its asker has stopped waiting and takes it
-//  back: what the loop has not taken by then is never applied.
+//  Always true.  (1) One change at a time. (2) What is laid over is what was applied last, or nothing.
 
 import Configuration
 import Control
 import POSIX
-import Primitives
 import Service
+import Status
 import Synchronization
 
 final class Reload: Sendable {
@@ -31,32 +33,26 @@ final class Reload: Sendable {
     case refused([String])
   }
 
-  /// A turn takes microseconds. What is not taken in this time will not be.
-  static let patience = Interval.seconds(10)
-
-  private struct State {
-    var plan: Gateway.Setup?
-    var outcome: Outcome?
+  /// What the gateway follows now.
+  struct Standing: Sendable {
+    var origin: Gateway.Origin?
+    var overlay = Overlay()
   }
 
-  /// Held while somebody's reload goes on.
-  private let turn = Mutex<Void>(())
-  private let state = Mutex(State())
-  private let read: (@Sendable () -> Gateway.Reading)?
+  /// Held while somebody's change goes on. Whoever only looks takes `standing`, and does not wait for a name server.
+  let turn = Mutex<Void>(())
+  let standing: Mutex<Standing>
+  let handover: Handover
   private let log: Log
-  private let wake: @Sendable () -> Void
+  private let events: EventBoard
   private let doors = Locked<ControlDoors?>(nil)
-  /// The loop has answered.
-  private let answered = Signal.atStart()
 
   /// `wake` makes the loop turn once, from any thread.
-  init(
-    _ read: (@Sendable () -> Gateway.Reading)?, log: Log,
-    wake: @escaping @Sendable () -> Void
-  ) {
-    self.read = read
+  init(_ origin: Gateway.Origin?, _ events: EventBoard, log: Log, wake: @escaping @Sendable () -> Void) {
+    standing = Mutex(Standing(origin: origin))
+    handover = Handover(wake: wake)
     self.log = log
-    self.wake = wake
+    self.events = events
   }
 
   /// They follow the file too.
@@ -67,23 +63,31 @@ final class Reload: Sendable {
   /// Returns when it is done; it may take as long as a name server needs to be given up.
   func perform(for who: String) -> Outcome {
     let outcome = turn.withLock { _ -> Outcome in
-      guard let read else { return .refused(["this gateway was not started from a file"]) }
+      guard let origin = standing.withLock({ $0.origin }) else { return Reload.notFromAFile }
       ServiceManager.reloading(at: MonotonicClock.now)
       defer { ServiceManager.ready("reloaded by \(who)") }
-      switch read() {
-      case .mistakes(let sentences): return .refused(sentences)
-      case .plan(let plan): return carryOut(plan)
-      }
+      let gone = standing.withLock { $0.overlay.settings.count }
+      let outcome = follow(origin.reread(), under: Overlay())
+      guard case .applied(let changes) = outcome, gone > 0 else { return outcome }
+      let what = gone == 1 ? "1 setting of hawser set is gone" : "\(gone) settings of hawser set are gone"
+      return .applied((changes.isEmpty ? [Reload.nothing] : changes) + ["\(what): the file decides"])
     }
-    switch outcome {
-    case .applied(let changes):
-      if changes.isEmpty { log(.configuration, "reload by \(who): nothing is different") }
-      for change in changes { log(.configuration, "reload by \(who): \(change)") }
-    case .refused(let mistakes):
-      log(.configuration, "reload by \(who): refused, nothing has changed")
-      for mistake in mistakes { log(.configuration, mistake) }
-    }
+    tell(outcome, of: "reload by \(who)")
     return outcome
+  }
+
+  static let notFromAFile = Outcome.refused(["this gateway was not started from a file"])
+  static let nothing = "nothing is different"
+
+  /// What was read is handed over; when it is applied, this is laid over the file. The caller has its turn.
+  func follow(_ reading: Gateway.Reading, under overlay: Overlay) -> Outcome {
+    switch reading {
+    case .mistakes(let sentences): return .refused(sentences)
+    case .plan(let plan):
+      let outcome = carryOut(plan)
+      if case .applied = outcome { standing.withLock { $0 = Standing(origin: plan.origin, overlay: overlay) } }
+      return outcome
+    }
   }
 
   /// The same on a thread of its own, for who cannot wait.
@@ -97,12 +101,12 @@ final class Reload: Sendable {
   /// Doors are opened before anything is handed over, and used when it was taken: so a port that somebody has changes
   /// nothing, and the loop waits for no certificate.
   private func carryOut(_ plan: Gateway.Setup) -> Outcome {
-    guard let doors = doors.withLock({ $0 }) else { return hand(over: plan) }
+    guard let doors = doors.withLock({ $0 }) else { return handover.hand(over: plan) }
     let wish = ControlDoors.Wish(remote: plan.remoteControl, metrics: plan.configuration.metricsListen)
     let news = doors.differences(to: wish)
     do throws(ControlFailure) {
       let opened = try news.isEmpty ? nil : doors.open(wish)
-      let outcome = hand(over: plan)
+      let outcome = handover.hand(over: plan)
       guard case .applied(let sentences) = outcome else { return outcome }
       if let opened { doors.use(opened) }
       return .applied(sentences + news)
@@ -111,44 +115,49 @@ final class Reload: Sendable {
     }
   }
 
-  private func hand(over plan: Gateway.Setup) -> Outcome {
-    state.withLock { $0 = State(plan: plan) }
-    wake()
-    let end = MonotonicClock.now + Reload.patience
-    while true {
-      if let outcome = state.withLock({ $0.outcome }) { return outcome }
-      let left = end - MonotonicClock.now
-      if left <= .zero {
-        let wasTaken = state.withLock { state -> Bool in
-          defer { state.plan = nil }
-          return state.plan == nil
-        }
-        if !wasTaken {
-          return .refused(["the gateway has not answered for ten seconds; it is overloaded, or it hangs"])
-        }
-      }
-      _ = answered.wait(for: max(left, .milliseconds(100)))
+  // MARK: What is told
+
+  /// Of a change of a thousand peers the log has all.
+  private static let mostTold = 4
+
+  /// To the log a line each, and one event of all together. `reasons` is what was asked for.
+  func tell(_ outcome: Outcome, of what: String, _ reasons: [String] = []) {
+    let sentences: [String]
+    switch outcome {
+    case .applied(let changes):
+      sentences = reasons + changes
+      // Whoever says the same each minute must not push out what happened.
+      if sentences.isEmpty { return log(.configuration, "\(what): \(Reload.nothing)") }
+      for sentence in sentences { log(.configuration, "\(what): \(sentence)") }
+    case .refused(let mistakes):
+      sentences = ["refused, nothing has changed"] + mistakes
+      log(.configuration, "\(what): refused, nothing has changed")
+      for mistake in mistakes { log(.configuration, mistake) }
     }
-  }
-
-  // MARK: The loop
-
-  func takePlan() -> Gateway.Setup? { state.withLock { $0.plan.take() } }
-
-  func answer(_ outcome: Outcome) {
-    state.withLock { $0.outcome = outcome }
-    answered.raise()
+    let more = sentences.count - Reload.mostTold
+    let told = sentences.prefix(Reload.mostTold) + (more > 0 ? ["and \(more) more"] : [])
+    events.tell(.configuration, "\(what): \(told.joined(separator: "; "))")
   }
 }
 
 extension ControlActions {
   init(_ reload: Reload) {
-    self.init { who in
-      switch reload.perform(for: who) {
-      case .applied(let changes):
-        ControlOutcome(isApplied: true, sentences: changes.isEmpty ? ["nothing is different"] : changes)
-      case .refused(let mistakes): ControlOutcome(isApplied: false, sentences: mistakes)
-      }
+    self.init(
+      settings: Settings(
+        list: { reload.standing.withLock { $0.overlay } },
+        set: { reload.set($0, for: $1) },
+        takeBack: { reload.takeBack($0, for: $1) }
+      ),
+      reload: { ControlOutcome(reload.perform(for: $0)) })
+  }
+}
+
+extension ControlOutcome {
+  init(_ outcome: Reload.Outcome, keep: Keep? = nil) {
+    switch outcome {
+    case .applied(let changes):
+      self.init(isApplied: true, sentences: changes.isEmpty ? [Reload.nothing] : changes, keep: keep)
+    case .refused(let mistakes): self.init(isApplied: false, sentences: mistakes)
     }
   }
 }

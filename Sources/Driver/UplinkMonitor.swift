@@ -13,6 +13,10 @@
 //  The kernel tells of a carrier once a second, when it has just told of one. Whoever asks for one interface by name
 //  makes it look at once; so after an event those without a carrier are asked for a while.
 //
+//  What leaves in the moments between the loss of a carrier and our word of it makes the kernel ask for its neighbour
+//  on a line that is cut. It asks again after a second, and holds back what is sent until then: so when the carrier is
+//  back, such questions are forgotten, and the first datagram asks anew.
+//
 //  Rejected.  To look from the loop (a dump of interfaces is 100 µs, and 256 routes are a millisecond); a timer (200 ms
 //  late, or a machine that never sleeps).
 //
@@ -140,12 +144,24 @@ final class UplinkMonitor: Sendable {
         do throws(NetlinkError) {
           let facts = try UplinkMonitor.look(wish, &network)
           if facts == before { continue }
+          forgetQuestions(facts)
           before = facts
           monitor.state.withLock { $0.facts = facts }
         } catch {
           monitor.state.withLock { $0.failure = "interfaces are not followed for a moment: \(error)" }
         }
         monitor.wake()
+      }
+    }
+
+    /// Those that were asked on lines which were cut until now. Whoever may not, waits.
+    private func forgetQuestions(_ facts: [Uplinks.Interface]) {
+      for interface in facts where interface.hasCarrier {
+        guard before.contains(where: { $0.index == interface.index && !$0.hasCarrier }) else { continue }
+        let index = InterfaceIndex(interface.index)
+        let asked = (try? network.unansweredNeighbours(on: index)) ?? []
+        let nowhere = HardwareAddress(bytes: [0, 0, 0, 0, 0, 0])
+        for address in asked { try? network.perform(.removeNeighbour(Neighbour(address, at: nowhere, on: index))) }
       }
     }
   }

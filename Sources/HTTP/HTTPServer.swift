@@ -162,8 +162,8 @@ public struct HTTPServer: ~Copyable {
     if unread < 0 { unread = MHD_quiesce_daemon(daemon) }
   }
 
-  /// Takes over a listening socket, which does not block. nil when the system refuses a thread or a descriptor.
-  /// Slow requests are answered on a thread of their own: then two threads call the handler.
+  /// Takes over a listening socket, which does not block, also when it fails. nil when the system refuses a thread or a
+  /// descriptor. Slow requests are answered on a thread of their own: then two threads call the handler.
   public static func start(
     listening descriptor: Int32, limits: HTTPLimits = HTTPLimits(), isSlow: Slowness? = nil, handler: @escaping Handler
   ) -> HTTPServer? {
@@ -176,19 +176,25 @@ public struct HTTPServer: ~Copyable {
     listening descriptor: Int32, limits: HTTPLimits = HTTPLimits(), identity: HTTPIdentity, isSlow: Slowness? = nil,
     handler: @escaping Handler
   ) throws(HTTPFailure) -> HTTPServer {
-    let identity = try LoadedIdentity(identity)
+    let loaded: LoadedIdentity
+    do throws(HTTPFailure) {
+      loaded = try LoadedIdentity(identity)
+    } catch {
+      close(descriptor)
+      throw error
+    }
     let server = start(
       listening: descriptor, limits: limits, flags: MHD_USE_TLS.rawValue | MHD_USE_ERROR_LOG.rawValue,
       options: [
         MHD_OPTION.EXTERNAL_LOGGER.rawValue, unsafeBitCast(LoadedIdentity.log, to: OpaquePointer.self),
-        OpaquePointer(Unmanaged.passUnretained(identity).toOpaque()),
-        MHD_OPTION.HTTPS_MEM_CERT.rawValue, identity.certificate, MHD_OPTION.HTTPS_MEM_KEY.rawValue, identity.key,
+        OpaquePointer(Unmanaged.passUnretained(loaded).toOpaque()),
+        MHD_OPTION.HTTPS_MEM_CERT.rawValue, loaded.certificate, MHD_OPTION.HTTPS_MEM_KEY.rawValue, loaded.key,
         MHD_OPTION.HTTPS_PRIORITIES.rawValue, OpaquePointer(LoadedIdentity.priorities.utf8Start),
       ],
-      identity: identity, isSlow: isSlow, handler: handler)
+      identity: loaded, isSlow: isSlow, handler: handler)
     guard let server else {
       throw HTTPFailure(
-        "certificate and key are not accepted: \(identity.complaint ?? "no thread or no descriptor is left")"
+        "certificate and key are not accepted: \(loaded.complaint ?? "no thread or no descriptor is left")"
       )
     }
     return server
@@ -198,7 +204,10 @@ public struct HTTPServer: ~Copyable {
     listening descriptor: Int32, limits: HTTPLimits, flags: UInt32, options: [any CVarArg], identity: LoadedIdentity?,
     isSlow: Slowness?, handler: @escaping Handler
   ) -> HTTPServer? {
-    guard let made = Context(handler, mostBody: limits.mostBody, isSlow: isSlow, identity) else { return nil }
+    guard let made = Context(handler, mostBody: limits.mostBody, isSlow: isSlow, identity) else {
+      close(descriptor)
+      return nil
+    }
     let context = Unmanaged.passRetained(made)
     let flags =
       flags | MHD_USE_AUTO.rawValue | MHD_USE_INTERNAL_POLLING_THREAD.rawValue | MHD_ALLOW_SUSPEND_RESUME.rawValue
@@ -216,6 +225,7 @@ public struct HTTPServer: ~Copyable {
     let daemon = withVaList(options) { list in
       MHD_start_daemon_va(flags, 0, nil, nil, answer, context.toOpaque(), list)
     }
+    // It has closed the socket then.
     guard let daemon else {
       made.lane?.end()
       context.release()

@@ -161,14 +161,18 @@ public struct NetlinkSocket: ~Copyable {
     return try ask(header, "look up the interface \(index)", nothing: [ENODEV]) { LinkState(message: $0) }
   }
 
-  /// Which way the kernel would send a packet to this address now; nil when it would not.
-  public mutating func route(to address: IPAddress) throws(NetlinkError) -> ChosenRoute? {
+  /// Which way the kernel would send a packet to this address now, with this address of ours as its source if there is
+  /// one; nil when it would not.
+  public mutating func route(to address: IPAddress, from source: IPAddress? = nil) throws(NetlinkError) -> ChosenRoute?
+  {
     let header = startQuestion(RTM_GETROUTE, flags: NLM_F_ACK)
     var subject = rtmsg()
     subject.rtm_family = address.family.rawValue
     subject.rtm_dst_len = UInt8(address.family.bitCount)
+    if let source { subject.rtm_src_len = UInt8(source.family.bitCount) }
     mnl_nlmsg_put_extra_header(header, MemoryLayout<rtmsg>.size)!.storeBytes(of: subject, as: rtmsg.self)
     mnl_attr_put(header, UInt16(RTA_DST.rawValue), address.byteCount, address.bytes)
+    if let source { mnl_attr_put(header, UInt16(RTA_SRC.rawValue), source.byteCount, source.bytes) }
     let nothing = [ENETUNREACH, EHOSTUNREACH]
     return try ask(header, "find the route to \(address)", nothing: nothing) { ChosenRoute(message: $0) }
   }

@@ -32,6 +32,23 @@ extension NetlinkSocket {
     return found.map { (interface: $0.0, address: $0.1) }
   }
 
+  /// Neighbours on this interface for whom the kernel has asked, and who have not answered.
+  public mutating func unansweredNeighbours(on interface: InterfaceIndex) throws(NetlinkError) -> [IPAddress] {
+    var found: [IPAddress] = []
+    try dump(RTM_GETNEIGH, subjectLength: MemoryLayout<ndmsg>.size, "list the neighbours") { message in
+      guard Int32(message.pointee.nlmsg_type) == Int32(RTM_NEWNEIGH),
+        mnl_nlmsg_get_payload_len(message) >= MemoryLayout<ndmsg>.size, let payload = mnl_nlmsg_get_payload(message)
+      else { return }
+      let subject = payload.loadUnaligned(as: ndmsg.self)
+      let isUnanswered = Int32(subject.ndm_state) & (NUD_INCOMPLETE | NUD_FAILED) != 0
+      guard subject.ndm_ifindex == interface.value, isUnanswered else { return }
+      forEachAttribute(of: message, after: MemoryLayout<ndmsg>.size) { type, value in
+        if Int(type) == Int(NDA_DST), value.count == 4 || value.count == 16 { found.append(IPAddress(bytes: value)) }
+      }
+    }
+    return found
+  }
+
   /// Whether a route leads to this address through this interface. The kernel would send to it all the same, as if it
   /// were a neighbour; so it is asked for the route itself (Linux 4.13).
   public mutating func hasRoute(to address: IPAddress, through interface: InterfaceIndex) throws(NetlinkError) -> Bool {

@@ -23,6 +23,26 @@ public enum PacketFilter {
       throw NetlinkError(operation: "load packet filter rules", errno: EINVAL, explanation: line)
     }
   }
+
+  /// All rules of the calling thread's namespace as one JSON text, in the library's own words (libnftables-json(5)).
+  public static func listing() throws(NetlinkError) -> String {
+    let operation = "read the packet filter's rules"
+    guard let context = nft_ctx_new(UInt32(NFT_CTX_DEFAULT)) else {
+      throw NetlinkError(operation: operation, errno: ENOMEM, explanation: "libnftables does not start")
+    }
+    defer { nft_ctx_free(context) }
+    nft_ctx_buffer_output(context)
+    nft_ctx_buffer_error(context)
+    nft_ctx_output_set_flags(context, UInt32(NFT_CTX_OUTPUT_JSON))
+    let result = nft_run_cmd_from_buffer(context, "list ruleset")
+    let complaint = nft_ctx_get_error_buffer(context).map { String(cString: $0) } ?? ""
+    // Without the right to ask it says so, and calls that a success.
+    if result != 0 || !complaint.isEmpty {
+      let line = complaint.split(separator: "\n").first.map(String.init) ?? "nftables does not say why"
+      throw NetlinkError(operation: operation, errno: EINVAL, explanation: line)
+    }
+    return nft_ctx_get_output_buffer(context).map { String(cString: $0) } ?? ""
+  }
 }
 
 private struct Order {

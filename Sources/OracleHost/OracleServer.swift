@@ -161,13 +161,11 @@ public struct OracleServer: ~Copyable {
         return try HTTPServer.start(
           listening: descriptor, limits: limits, identity: identity, isSlow: isSlow, handler: handler)
       } catch {
-        close(descriptor)
         throw OracleFailure("cannot serve HTTPS on \(endpoint): \(error)")
       }
     }
     guard let server = HTTPServer.start(listening: descriptor, limits: limits, isSlow: isSlow, handler: handler)
     else {
-      close(descriptor)
       throw OracleFailure("there is no thread for \(endpoint): raise the limit of processes (ulimit -u)")
     }
     return server

@@ -1,6 +1,6 @@
 //  Amounts.swift — bytes, rates and times as people read them: three digits, and always a unit.
 
-import Primitives
+public import Primitives
 
 /// 1.5 MB: three digits are enough to see what is going on.
 func amount(_ bytes: UInt64) -> String { scaled(Double(bytes), ["B", "kB", "MB", "GB", "TB", "PB"]) }
@@ -22,7 +22,7 @@ private func scaled(_ number: Double, _ units: [String]) -> String {
 }
 
 /// 3 d 4 h, 2 h 5 min, 1 min 3 s, 12 s.
-func age(_ span: Interval) -> String {
+public func age(_ span: Interval) -> String {
   let seconds = max(0, span.nanoseconds / 1_000_000_000)
   let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60)
   if days > 0 { return "\(days) d \(hours) h" }

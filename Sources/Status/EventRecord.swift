@@ -16,6 +16,8 @@ public struct EventRecord: Equatable, Sendable {
     case relayRefused = "relay-refused"
     case budgetSpent = "budget-spent"
     case budgetFresh = "budget-fresh"
+    /// A reload, or something that was set, or refused.
+    case configuration
   }
 
   /// Grows by one with each event, over restarts too: the first of a run is the wall clock's milliseconds.

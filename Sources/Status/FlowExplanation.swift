@@ -165,6 +165,7 @@ public struct PathExplanation: Sendable {
       var facts = [
         ["path", "\(path.title) to \(peer.name)" + (path.remote.map { " at \($0)" } ?? "") + ", by \(path.interface)"],
         ["state", "\(condition.word.rawValue): \(condition.reason)"],
+        ["seen as", path.seenAs.map { "\($0) by \(path.via ?? peer.name)" } ?? "nothing was said yet"],
         ["tier", path.tier.rawValue + (path.useReason.isEmpty ? "" : ": \(path.useReason)")],
       ]
       if let mode = peer.mode { facts.append(["governor", "\(mode.rawValue): \(peer.modeReason)"]) }

@@ -116,6 +116,7 @@ extension StatusSnapshot.Path {
     object.member("interface", interface)
     object.member("via", via)
     object.member("remote", remote)
+    object.member("seen_as", seenAs)
     object.member("state", condition.word.rawValue)
     object.member("state_reason", condition.reason)
     object.member("liveness", state.rawValue)

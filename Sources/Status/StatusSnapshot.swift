@@ -122,6 +122,8 @@ public struct StatusSnapshot: Equatable, Sendable {
     public var via: String?
     /// Where the peer was heard last, or is tried: `192.0.2.1:51820`.
     public var remote: String?
+    /// Where whoever is next on the way, the peer or the relay, says that it hears us; nil: nothing was said yet.
+    public var seenAs: String?
     public var state: State
     /// How long ago anything came back on it.
     public var lastHeard: Interval?

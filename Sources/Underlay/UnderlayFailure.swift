@@ -9,6 +9,7 @@ public struct UnderlayFailure: Error, Equatable, CustomStringConvertible {
     case bind(port: UInt16)
     case set(option: String)
     case resolve(String)
+    case reach(String)
   }
 
   public let operation: Operation
@@ -33,6 +34,7 @@ public struct UnderlayFailure: Error, Equatable, CustomStringConvertible {
     case .bindToInterface(let name): "bind a UDP socket to the interface \(name)"
     case .bind(let port): "listen on UDP port \(port)"
     case .set(let option): "set a UDP socket's \(option)"
+    case .reach(let address): "send to \(address)"
     case .resolve(let name): "find the address of \(name)"
     }
   }

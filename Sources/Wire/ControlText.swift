@@ -28,6 +28,7 @@ enum ControlKind: UInt8 {
   case relayUnbind = 10
   case relayGranted = 11
   case relayRefused = 12
+  case sighting = 13
 }
 
 /// What a sender tells the receiver about how he sends.
@@ -71,6 +72,7 @@ public struct GivingUp: Equatable, Sendable, BitwiseCopyable {
     case size(SizeMessage)
     case terms(PathTerms)
     case relay(RelayMessage)
+    case sighting(Sighting)
   }
 
   private let text: UnsafeRawBufferPointer
@@ -134,6 +136,9 @@ public struct GivingUp: Equatable, Sendable, BitwiseCopyable {
     case .relayBind, .relayUnbind, .relayGranted, .relayRefused:
       guard let kind, let message = unsafe RelayMessage(kind, rest) else { return nil }
       return (.relay(message), message.length)
+    case .sighting:
+      guard let sighting = unsafe Sighting(rest) else { return nil }
+      return (.sighting(sighting), Sighting.length)
     case nil:
       return nil
     }
@@ -196,6 +201,12 @@ public struct GivingUp: Equatable, Sendable, BitwiseCopyable {
   public mutating func append(_ message: RelayMessage) -> Bool {
     guard let place = unsafe place(for: message.length) else { return false }
     unsafe message.write(to: place)
+    return true
+  }
+
+  public mutating func append(_ sighting: Sighting) -> Bool {
+    guard let place = unsafe place(for: Sighting.length) else { return false }
+    unsafe sighting.write(to: place)
     return true
   }
 

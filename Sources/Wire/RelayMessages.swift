@@ -40,15 +40,8 @@ public enum RelayMessage: Equatable, Sendable {
     switch kind {
     case .relayBind:
       guard text.count >= RelayBind.length else { return nil }
-      let high = unsafe UInt64(bigEndian: text.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-      let low = unsafe UInt64(bigEndian: text.loadUnaligned(fromByteOffset: 16, as: UInt64.self))
+      guard let address = unsafe WireAddress.read(text, family: text[1], at: 8) else { return nil }
       let port = unsafe UInt16(littleEndian: text.loadUnaligned(fromByteOffset: 24, as: UInt16.self))
-      let address: IPAddress
-      switch unsafe text[1] {
-      case RelayBind.ipv4: address = IPAddress(ipv4: UInt32(truncatingIfNeeded: high >> 32))
-      case RelayBind.ipv6: address = IPAddress(.ipv6, high: high, low: low)
-      default: return nil
-      }
       self = .bind(RelayBind(number: number, destination: Endpoint(address, port: port), lease: lease))
     case .relayUnbind: self = .unbind(RelayUnbind(number: number))
     case .relayGranted: self = .granted(RelayGranted(number: number, lease: lease))
@@ -63,11 +56,10 @@ public enum RelayMessage: Equatable, Sendable {
   func write(to bytes: UnsafeMutableRawPointer) {
     switch self {
     case .bind(let bind):
-      let isIPv4 = bind.destination.address.family == .ipv4
+      let address = bind.destination.address
       unsafe RelayMessage.writeHead(
-        .relayBind, isIPv4 ? RelayBind.ipv4 : RelayBind.ipv6, bind.lease, bind.number, to: bytes)
-      unsafe bytes.storeBytes(of: bind.destination.address.high.bigEndian, toByteOffset: 8, as: UInt64.self)
-      unsafe bytes.storeBytes(of: bind.destination.address.low.bigEndian, toByteOffset: 16, as: UInt64.self)
+        .relayBind, WireAddress.family(of: address), bind.lease, bind.number, to: bytes)
+      unsafe WireAddress.write(address, to: bytes + 8)
       unsafe bytes.storeBytes(of: UInt32(bind.destination.port).littleEndian, toByteOffset: 24, as: UInt32.self)
     case .unbind(let unbind): unsafe RelayMessage.writeHead(.relayUnbind, 0, 0, unbind.number, to: bytes)
     case .granted(let granted):
@@ -88,8 +80,6 @@ public enum RelayMessage: Equatable, Sendable {
 /// Forward what I send you from here to this destination, and back.
 public struct RelayBind: Equatable, Sendable {
   public static let length = 28
-  static let ipv4: UInt8 = 4
-  static let ipv6: UInt8 = 6
 
   /// The gateway's own choice.
   public var number: UInt32

@@ -7,12 +7,16 @@ import POSIX
 struct ConfigurationFiles {
   /// The file itself comes first. They are wiped when nobody needs them any more.
   private let files: [(path: String, contents: SmallFile)]
+  /// What is laid over them.
+  private let overlay: Overlay
 
-  init(_ path: String) throws(LoadedConfiguration.Objections) {
+  init(
+    _ path: String, from material: ReadMaterial = ReadMaterial(), under overlay: Overlay = Overlay()
+  ) throws(LoadedConfiguration.Objections) {
     var files: [(path: String, contents: SmallFile)] = []
     func add(_ path: String) throws(LoadedConfiguration.Objections) {
       do throws(SmallFile.Failure) {
-        files.append((path, try SmallFile(path, limit: Schema.mostBytes)))
+        files.append((path, try material.file(path, limit: Schema.mostBytes)))
       } catch {
         throw ConfigurationFiles.objection(path, error.code)
       }
@@ -22,7 +26,7 @@ struct ConfigurationFiles {
     let names: [String]
     do throws(FileContents.Failure) {
       // Others may lie there too; of these no more than that they are looked at.
-      names = DropIns.read(among: try FolderContents.names(in: folder, atMost: 10 * DropIns.most) ?? [])
+      names = DropIns.read(among: try material.names(in: folder, atMost: 10 * DropIns.most))
     } catch {
       throw ConfigurationFiles.objection(folder, error.errno)
     }
@@ -32,12 +36,17 @@ struct ConfigurationFiles {
     }
     for name in names { try add(folder + "/" + name) }
     self.files = files
+    self.overlay = overlay
   }
 
   /// The bytes of the file itself.
   var main: [UInt8] { files[0].contents.bytes }
 
-  var texts: [ConfigurationText] { files.map { ConfigurationText($0.contents.bytes, named: $0.path) } }
+  var texts: [ConfigurationText] {
+    files.map { ConfigurationText($0.contents.bytes, named: $0.path) } + (overlay.isEmpty ? [] : [overlay.text])
+  }
+
+  var paths: [String] { files.map(\.path) }
 
   /// A mistake for each that others may read and that has a secret in it.
   func readableSecrets(_ holdsSecrets: (Int) -> Bool) -> [Mistake] {

@@ -20,10 +20,13 @@ struct GatewayPlan {
   /// Those that have no address now, with the place of their peer; relays come behind the peers.
   let unresolved: [(peer: Int, name: EndpointText)]
 
-  init(configuredBy path: String) throws(Refusal) {
+  /// From what was read before, if it was, with `overlay` laid over it.
+  init(
+    configuredBy path: String, from material: ReadMaterial = ReadMaterial(), under overlay: Overlay = Overlay()
+  ) throws(Refusal) {
     let loaded: LoadedConfiguration
     do throws(LoadedConfiguration.Objections) {
-      loaded = try LoadedConfiguration(path, needsInterfaces: false)
+      loaded = try LoadedConfiguration(path, from: material, under: overlay, needsInterfaces: false)
     } catch {
       throw Refusal(error.text, exitCode: error.exitCode)
     }
@@ -38,16 +41,19 @@ struct GatewayPlan {
     for (index, (texts, part)) in all.enumerated() {
       var found: [Endpoint] = []
       for (item, endpoint) in texts.enumerated() {
-        do throws(UnderlayFailure) {
-          found += try Resolution.endpoints(of: endpoint)
-        } catch {
-          let sentence = "Endpoint = \(endpoint): \(error); it is asked again while the gateway runs"
+        let (answer, isNew) = material.endpoints(of: endpoint)
+        switch answer {
+        case .success(let endpoints): found += endpoints
+        case .failure(let failure):
           unresolved.append((index, endpoint))
+          if !isNew { continue }
+          let sentence = "Endpoint = \(endpoint): \(failure); it is asked again while the gateway runs"
           Output.complain(loaded.file.mistake(part, "Endpoint", item: item, sentence).description)
         }
       }
       endpoints.append(found)
     }
+    material.keep(only: all.flatMap(\.0))
     self.endpoints = endpoints
     self.unresolved = unresolved
   }

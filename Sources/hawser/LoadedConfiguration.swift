@@ -17,6 +17,8 @@ struct LoadedConfiguration {
   /// The same with every secret held, those from other files too.
   let gateway: GatewayConfiguration
   let publicKey: PublicKey
+  /// The file, what is dropped in beside it, and the files that hold its secrets.
+  let filePaths: [String]
   /// Who may ask over TCP.
   let remoteControl: ControlServer.Remote?
 
@@ -35,9 +37,13 @@ struct LoadedConfiguration {
     }
   }
 
-  /// `needsInterfaces`: a path whose interface is not there is refused. A gateway that runs waits for it.
-  init(_ path: String, needsInterfaces: Bool = true) throws(Objections) {
-    let files = try ConfigurationFiles(path)
+  /// `needsInterfaces`: a path whose interface is not there is refused. A gateway that runs waits for it, unless
+  /// somebody has just typed its name.
+  init(
+    _ path: String, from material: ReadMaterial = ReadMaterial(), under overlay: Overlay = Overlay(),
+    needsInterfaces: Bool = true
+  ) throws(Objections) {
+    let files = try ConfigurationFiles(path, from: material, under: overlay)
     let file: ConfigurationFile
     do throws(Mistakes) {
       file = try ConfigurationFile(reading: files.texts)
@@ -48,7 +54,7 @@ struct LoadedConfiguration {
     var gateway = file.gateway
     objections.refused += files.readableSecrets { file.holdsSecrets(inText: $0) }
     let directory = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
-    var secrets = SecretLoader(directory: directory) { file.mistake($0, $1, $2) }
+    var secrets = SecretLoader(directory: directory, from: material) { file.mistake($0, $1, $2) }
     gateway.privateKey = secrets.load(gateway.privateKey, .gateway, "PrivateKeyFile")
     for index in gateway.peers.indices {
       guard let source = gateway.peers[index].presharedKey else { continue }
@@ -62,7 +68,7 @@ struct LoadedConfiguration {
     if let name = gateway.oracle?.authorities, !name.hasPrefix("/") { gateway.oracle?.authorities = directory + name }
     let remote = LoadedConfiguration.remoteControl(gateway.remoteControl, directory, file, &secrets)
     objections.refused += secrets.mistakes
-    if needsInterfaces { objections.refused += file.missingInterfaces() }
+    objections.refused += file.missingInterfaces { needsInterfaces || overlay.sets("Interface", ofPath: $0) }
 
     var own: PublicKey?
     if let secret = gateway.privateKey.secret {
@@ -77,6 +83,7 @@ struct LoadedConfiguration {
     guard objections.isEmpty, let own else { throw objections }
     self.file = file
     self.gateway = gateway
+    filePaths = files.paths + file.gateway.secretFiles.map { $0.hasPrefix("/") ? $0 : directory + $0 }
     publicKey = own
     remoteControl = remote
   }
@@ -109,16 +116,30 @@ struct LoadedConfiguration {
   }
 }
 
+extension GatewayConfiguration {
+  /// As they are written.
+  fileprivate var secretFiles: [String] {
+    ([privateKey] + peers.compactMap(\.presharedKey) + relays.compactMap(\.presharedKey)).compactMap {
+      if case .file(let name) = $0 { name } else { nil }
+    }
+  }
+}
+
 /// Reads the files that a configuration names for its secrets.
 struct SecretLoader {
   /// Of the configuration, with its slash: paths are relative to it.
   let directory: String
   private(set) var mistakes: [Mistake] = []
 
+  private let material: ReadMaterial
   private let mistake: (ConfigurationFile.Part, String, String) -> Mistake
 
-  init(directory: String, mistake: @escaping (ConfigurationFile.Part, String, String) -> Mistake) {
+  init(
+    directory: String, from material: ReadMaterial = ReadMaterial(),
+    mistake: @escaping (ConfigurationFile.Part, String, String) -> Mistake
+  ) {
     self.directory = directory
+    self.material = material
     self.mistake = mistake
   }
 
@@ -128,7 +149,7 @@ struct SecretLoader {
   ) -> [UInt8] {
     let path = name.hasPrefix("/") ? name : directory + name
     do throws(SmallFile.Failure) {
-      let file = try SmallFile(path, limit: most)
+      let file = try material.file(path, limit: most)
       if isSecret, let permissions = file.permissions,
         let complaint = SecretFile.complaint(about: path, permissions: permissions)
       {
@@ -146,7 +167,7 @@ struct SecretLoader {
     guard case .file(let name) = source else { return source }
     let path = name.hasPrefix("/") ? name : directory + name
     do throws(SmallFile.Failure) {
-      let text = try SmallFile(path, limit: 4_096)
+      let text = try material.file(path, limit: 4_096)
       if let permissions = text.permissions,
         let complaint = SecretFile.complaint(about: path, permissions: permissions)
       {
@@ -165,12 +186,14 @@ struct SecretLoader {
 }
 
 extension ConfigurationFile {
-  /// Paths whose interface this machine does not have.
-  fileprivate func missingInterfaces() -> [Mistake] {
+  /// Paths whose interface this machine does not have; only those that are asked for.
+  fileprivate func missingInterfaces(_ isAsked: (String) -> Bool) -> [Mistake] {
     let names = interfaceNames()
     return gateway.paths.indices.compactMap { index in
       let wanted = gateway.paths[index].interface
-      if gateway.paths[index].isEvery || if_nametoindex(wanted) != 0 { return nil }
+      if !isAsked(gateway.paths[index].name) || gateway.paths[index].isEvery || if_nametoindex(wanted) != 0 {
+        return nil
+      }
       let hint: String
       if let near = nearestWord(to: wanted, in: names) {
         hint = "did you mean '\(near)'?"

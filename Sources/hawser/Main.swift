@@ -2,7 +2,6 @@
 
 import Commands
 import Configuration
-import Doctor
 import Glibc
 import Status
 
@@ -39,12 +38,11 @@ import Status
           "/v1/flows", invocation, [("sort", invocation[Words.sort].rawValue), ("top", "\(invocation[Words.top])")])
       case Words.rules.name: return try ask("/v1/rules", invocation)
       case Words.why.name: return try why(invocation)
+      case Words.set.name: return try set(invocation)
       case Words.reload.name: return try reload(invocation)
       case Words.topCommand.name: return try top(invocation)
-      case Words.doctor.name:
-        let report = Report(examine())
-        Output.write(invocation[Words.json] ? report.json : report.text(colour: wantsColour))
-        return report.exitCode
+      case Words.doctor.name: return try doctor(invocation)
+      case Words.bench.name: return try bench(invocation)
       default: preconditionFailure("'\(invocation.command)' is declared, but nothing runs it")
       }
     } catch {

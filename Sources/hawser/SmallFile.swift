@@ -6,8 +6,9 @@
 import Glibc
 import Sealing
 
-final class SmallFile {
-  private(set) var bytes: [UInt8]
+final class SmallFile: Sendable {
+  // Changed by its initialiser and its end only.
+  nonisolated(unsafe) private(set) var bytes: [UInt8]
   /// The lower nine bits of its mode; nil for what is no regular file, such as a pipe.
   let permissions: UInt32?
 

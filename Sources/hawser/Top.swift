@@ -61,6 +61,14 @@ extension Hawser {
     return 0
   }
 
+  /// A hub's answer with all its peers.
+  static let answerLimits: JSONLimits = {
+    var limits = JSONLimits()
+    limits.bytes = 64 << 20
+    limits.values = 4 << 20
+    return limits
+  }()
+
   private static func look(at path: String, _ screen: inout TopScreen) throws(Refusal) {
     let status: ControlAnswer
     let flows: ControlAnswer
@@ -70,11 +78,8 @@ extension Hawser {
     } catch {
       throw Refusal("hawser: \(error)", exitCode: 2)
     }
-    var limits = JSONLimits()
-    // A hub's answer with all its peers.
-    limits.bytes = 64 << 20
-    limits.values = 4 << 20
-    guard status.status == 200, flows.status == 200, let said = try? JSONValue(reading: status.body, limits: limits)
+    guard status.status == 200, flows.status == 200,
+      let said = try? JSONValue(reading: status.body, limits: answerLimits)
     else { throw Refusal("hawser: the gateway does not answer", exitCode: 2) }
     var look = TopScreen.Look(said)
     look.flowLines = flows.body.split(separator: "\n").map(String.init)

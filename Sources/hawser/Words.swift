@@ -8,6 +8,8 @@ import Status
 enum Words {
   static let json = Flag("json", "print one JSON object")
   static let config = Option(required: "config", .file(ending: ".conf"), "the configuration; see hawser.conf(5)")
+  static let configFile = Option(
+    "config", .file(ending: ".conf"), "the configuration of the site; see hawser.conf(5)")
   static let file = Argument("FILE", .file(ending: ".conf"), "the configuration; see hawser.conf(5)")
   static let kind = Argument(
     "KIND", .choice(of: Sample.self), default: .branch, "the side with several uplinks, the one it calls, or others")
@@ -82,17 +84,53 @@ enum Words {
       Flows that the change does not concern lose nothing. SIGHUP does the same.
       """,
     exitCodes: [0: "done; what has changed is told", 2: "refused, or no gateway runs: nothing has changed"])
+  static let section = Argument(
+    optional: "SECTION",
+    .text("a section's name", candidates: .words(Schema.settable.map { $0.name.lowercased() })),
+    "a section of hawser.conf(5)")
+  static let setting = Argument(
+    repeated: "SETTING", .text("a name or KEY=VALUE"),
+    "the section's name, where it has one, and KEY=VALUE; behind --back the name and a key")
+  static let list = Flag("list", "show what is set, as a drop-in would have it")
+  static let back = Flag("back", "take back what is named, or all: the file decides again")
+  static let set = Command(
+    "set", "changes a running gateway until its next reload or restart",
+    [section, setting, list, back, flowInterface, socket, json], exclusive: [[list, back]],
+    details: """
+      What is set is laid over the file and its drop-ins, and not written into them. All of it holds, or with a \
+      mistake in it nothing changes. Flows that the change does not concern lose nothing. Secrets, [Control] and \
+      [Metrics] cannot be set. For example:
+
+        hawser set path lte Tier=backup Limit=10mbit/50mbit
+        hawser set class calls Treatment=realtime
+        hawser set --back path lte
+      """,
+    exitCodes: [0: "done; what has changed is told", 2: "refused, or no gateway runs: nothing has changed"])
   static let topCommand = Command(
     "top", "shows a running gateway again each second, until q is pressed", [interface, socket],
     details: "Throughput, paths with their last minute, and the fastest flows, as much as the terminal has room for.",
     exitCodes: [0: "q or Ctrl-C was pressed", 2: "no gateway runs", 64: "this is no terminal"])
   static let doctor = Command(
-    "doctor", "tells whether this machine can carry a gateway", [json],
+    "doctor", "tells what keeps a gateway from running, or a site's paths from working",
+    [configFile, flowInterface, socket, json],
     details: """
       Tries what a gateway will do, changes nothing, and prints a line for each check: ok, warn or FAIL, \
-      what was found, and what to do about it.
+      what was found, and what to do about it. Where a gateway runs, or with --config, the paths of the site are \
+      looked at as well: interfaces, routes, filters, sizes, translators, and whether the peers answer. Without a \
+      running gateway they are asked with the key of the file, for three seconds at most.
       """,
-    exitCodes: [0: "fine", 1: "degraded: a gateway runs, but see the warnings", 2: "a gateway cannot run here"])
+    exitCodes: [
+      0: "fine", 1: "degraded: see the warnings", 2: "a gateway cannot run here, or none of its paths works",
+    ])
+
+  static let seconds = Option("seconds", .number(in: 1...60), default: 2, "how long it measures")
+  static let bench = Command(
+    "bench", "measures what a gateway costs here, and says which rate to expect", [seconds, json],
+    details: """
+      On one core: sealing and opening, copying, the engine, the kernel's datagrams, and as root a virtual interface \
+      in a network namespace that is gone afterwards. It changes nothing.
+      """,
+    exitCodes: [0: "measured", 2: "there is no cryptography here"])
 
   private static let answers: KeyValuePairs<Int32, String> = [
     0: "fine", 1: "degraded: not everything that is configured works",
@@ -103,7 +141,7 @@ enum Words {
     "hawser", "lays many network paths into one",
     commands: [
       gateway, relay, begin, sampleConfig, checkConfig, genkey, genpsk, pubkey, status, peers, paths, flows, rules, why,
-      topCommand, reload, doctor,
+      topCommand, set, reload, doctor, bench,
     ],
     exitCodes: [0: "fine", 1: "degraded", 2: "down or refused", 64: "wrong usage, or a mistake in a file"])
 }

@@ -31,6 +31,41 @@ private let hasValidator = shell("python3 -c 'import openapi_spec_validator'").s
     #expect(answer.status == 0, "\(answer.output)")
   }
 
+  static let changes: [(request: String, schema: String)] = [
+    ("-X POST http://h/v1/reload", "reload"),
+    (patch(#"{"settings":[{"section":"path","name":"lte","values":{"Tier":"backup"}}]}"#), "set"),
+    (patch(#"{"settings":[{"section":"pth","values":{}}]}"#), "set"), (patch(#"{"setings":[]}"#), "error"),
+    ("http://h/v1/settings", "settings"), ("-X DELETE 'http://h/v1/settings?section=Path'", "reload"),
+    ("-X DELETE 'http://h/v1/settings?section=Pth'", "reload"), ("-X DELETE 'http://h/v1/settings?what=Path'", "error"),
+  ]
+
+  private static func patch(_ body: String) -> String {
+    "-X PATCH -H 'Content-Type: application/json' -d '\(body)' http://h/v1/settings"
+  }
+
+  @Test(.enabled(if: hasSchemas, "needs python3-jsonschema"), arguments: changes)
+  func `each answer to who changes something fits its schema`(request: String, schema: String) throws {
+    let laid = Laid()
+    let gateway = try Standing(actions: laid.actions)
+    laid.set("Path", "lte", "Weight", "3")
+    let answer = shell(
+      "curl -s --unix-socket \(gateway.path) \(request) | "
+        + "\(checkout)/scripts/hold-against-schema \(checkout)/docs/api/schemas/\(schema).json -")
+    #expect(answer.status == 0, "\(answer.output)")
+  }
+
+  @Test(.enabled(if: hasSchemas, "needs python3-jsonschema")) func `what is sent has a schema, too`() {
+    let schema = "\(checkout)/docs/api/schemas/set-request.json"
+    for (json, isRight) in [
+      (#"{"settings":[{"section":"Path","name":"lte","values":{"Tier":"backup","Weight":3}}]}"#, true),
+      (#"{"settings":[{"section":"Gateway","values":{"MTU":1400}}]}"#, true), (#"{"settings":[]}"#, false),
+      (#"{"settings":[{"section":"Path","values":{"Tier":true}}]}"#, false), (#"{"settings":[{"values":{}}]}"#, false),
+    ] {
+      let answer = shell("echo '\(json)' | \(checkout)/scripts/hold-against-schema \(schema) -")
+      #expect((answer.status == 0) == isRight, "\(json): \(answer.output)")
+    }
+  }
+
   @Test(.enabled(if: hasSchemas, "needs python3-jsonschema"))
   func `a schema refuses what it does not know, and what is missing`() throws {
     for json in [#"{"verdict":"fine","more":1}"#, "{}", #"{"verdict":"good"}"#] {

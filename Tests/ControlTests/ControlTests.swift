@@ -93,7 +93,7 @@ import Testing
     #expect(
       try object(unknown.body)["error"] as? String
         == "there is no /v1/statsu here; there are /v1/status, /v1/peers, /v1/paths, /v1/flows, /v1/rules, /v1/why, "
-        + "/v1/events, /v1/reload, /metrics, /healthz, /")
+        + "/v1/events, /v1/reload, /v1/settings, /metrics, /healthz, /")
     let post = gateway.curlWithStatus("/v1/status", "-X POST -d x=1")
     #expect(post.status == "405")
     #expect(try object(post.body)["error"] as? String == "POST changes nothing here; use GET")
@@ -168,10 +168,10 @@ import Testing
 }
 
 @Suite struct `Asking over TCP` {
-  private static let token = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I="
-  private static let loopback = Endpoint(IPAddress(ipv4: 0x7f00_0001), port: 0)
+  static let token = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I="
+  static let loopback = Endpoint(IPAddress(ipv4: 0x7f00_0001), port: 0)
 
-  private static func remote(_ identity: HTTPIdentity? = nil) throws -> ControlServer.Remote {
+  static func remote(_ identity: HTTPIdentity? = nil) throws -> ControlServer.Remote {
     let hash = try #require(Array(token.utf8).withUnsafeBytes { TokenHash(SHA256.hash($0)) })
     return ControlServer.Remote(listen: [loopback], token: hash, identity: identity)
   }
@@ -444,7 +444,7 @@ final class Standing: Sendable {
 
   init(
     at given: String? = nil, answers: Bool = true, remote: ControlServer.Remote? = nil, metrics: [Endpoint] = [],
-    _ change: (inout StatusSnapshot) -> Void = { _ in }
+    actions: ControlActions? = nil, _ change: (inout StatusSnapshot) -> Void = { _ in }
   ) throws {
     let folder = try given == nil ? Folder() : nil
     self.folder = folder
@@ -457,7 +457,7 @@ final class Standing: Sendable {
     change(&snapshot)
     events = try #require(EventBoard())
     let server = try ControlServer.start(
-      at: path, ControlServer.House(board: board, events: events), remote: remote, metrics: metrics)
+      at: path, ControlServer.House(board: board, events: events, actions: actions), remote: remote, metrics: metrics)
     doors = server.doors
     self.server = Mutex(server)
     let made = snapshot
@@ -511,10 +511,11 @@ final class Standing: Sendable {
   }
 
   /// What comes back until the other side hangs up; `half` says that nothing more will be sent.
-  func raw(_ request: String, half: Bool = false) -> String {
+  func raw(_ request: String, body: [UInt8] = [], half: Bool = false) -> String {
     guard let descriptor = connection() else { return "" }
     defer { close(descriptor) }
-    _ = send(descriptor, request, request.utf8.count, Int32(MSG_NOSIGNAL))
+    let bytes = Array(request.utf8) + body
+    _ = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
     if half { shutdown(descriptor, Int32(SHUT_WR)) }
     var text: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 4_096)
@@ -567,7 +568,7 @@ private enum Threads {
   }
 }
 
-private func object(_ json: String) throws -> [String: Any] {
+func object(_ json: String) throws -> [String: Any] {
   try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any], "\(json)")
 }
 

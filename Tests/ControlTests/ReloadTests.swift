@@ -1,8 +1,9 @@
-import Control
 import Foundation
 import Status
 import Synchronization
 import Testing
+
+@testable import Control
 
 @Suite struct `Asking a gateway to read its file again` {
   private final class Served: Sendable {
@@ -22,7 +23,7 @@ import Testing
       folder = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
       let counter = Counter()
       asked = counter
-      let actions = ControlActions { who in
+      let actions = ControlActions(settings: Laid().actions.settings) { who in
         counter.count.add(who == "the control socket" ? 1 : 100, ordering: .relaxed)
         return outcome
       }

@@ -124,6 +124,12 @@ import Testing
     #expect(diagnosis.finding == finding)
   }
 
+  @Test func `a clock that nothing keeps right is a warning, and one that nobody may ask is no failure`() {
+    #expect(TimeKeeping(isSynchronised: true).diagnosis.state == .fine)
+    #expect(TimeKeeping(isSynchronised: false).diagnosis.remedy?.hasPrefix("timedatectl set-ntp true") == true)
+    #expect(TimeKeeping(isSynchronised: nil).diagnosis.state == .warning)
+  }
+
   @Test func `a slow clock is a warning, with a better one when there is one`() {
     #expect(ClockSource(name: "tsc", available: ["tsc", "hpet"]).diagnosis.state == .fine)
     #expect(ClockSource(name: "kvm-clock", available: []).diagnosis.state == .fine)
@@ -162,27 +168,32 @@ import Testing
   }
 
   @Test func `the worst check decides the exit code`() {
-    #expect(Report(Array(mixed.diagnoses.prefix(1))).exitCode == 0)
-    #expect(Report(Array(mixed.diagnoses.prefix(2))).exitCode == 1)
+    #expect(Report(Array(mixed.machine.prefix(1))).exitCode == 0)
+    #expect(Report(Array(mixed.machine.prefix(2))).exitCode == 1)
     #expect(mixed.exitCode == 2)
-    #expect(Report(Array(mixed.diagnoses.prefix(2))).text(colour: false).hasSuffix("with 1 warning."))
+    #expect(Report(Array(mixed.machine.prefix(2))).text(colour: false).hasSuffix("with 1 warning."))
   }
 
   @Test func `JSON has the same, with null where there is nothing to do`() {
     #expect(
-      Report(Array(mixed.diagnoses.prefix(2))).json == """
+      Report(Array(mixed.machine.prefix(2))).json == """
         {
           "verdict": "degraded",
           "exit_code": 1,
+          "site": null,
           "checks": [
             {
               "check": "kernel",
+              "scope": "machine",
+              "subject": null,
               "state": "ok",
               "finding": "Linux 6.1",
               "remedy": null
             },
             {
               "check": "clock",
+              "scope": "machine",
+              "subject": null,
               "state": "warn",
               "finding": "hpet",
               "remedy": "boot better"
@@ -196,7 +207,9 @@ import Testing
 @Suite struct `The examination of this machine` {
   @Test func `tries every check once, and says what to do exactly where something is wrong`() {
     let diagnoses = examine()
-    #expect(diagnoses.map(\.check) == ["kernel", "io_uring", "capabilities", "tun", "udp", "buffers", "cpu", "clock"])
+    let always = ["kernel", "io_uring", "capabilities", "tun", "udp", "buffers", "cpu", "clock", "time"]
+    #expect(diagnoses.map(\.check) == always + ["rp_filter", "firewall"])
+    #expect(examine(hasSite: true).map(\.check) == always)
     for diagnosis in diagnoses {
       #expect((diagnosis.state == .fine) == (diagnosis.remedy == nil), "\(diagnosis)")
       #expect(!diagnosis.finding.isEmpty && !diagnosis.finding.contains("\n"))

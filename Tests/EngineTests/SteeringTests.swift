@@ -29,6 +29,37 @@ import Testing
     #expect(steering.bulk == 0b11)
   }
 
+  @Test func `who lost his cable is back without a pause, and who loses it all the time is not`() {
+    var steering = Steering()
+    var now = Instant.zero + .seconds(1)
+    func flap() -> UInt32 {
+      now += .milliseconds(200)
+      steering.pathsChanged(views([.primary]), unwanted: 0b10, at: now)
+      #expect(steering.bulk == 0b01)
+      now += .milliseconds(200)
+      steering.pathsChanged(views([.primary, .primary]), at: now)
+      return steering.bulk
+    }
+    steering.pathsChanged(views([.primary, .primary]), at: now)
+    for round in 0..<10 { #expect(flap() == 0b11, "round \(round)") }
+    #expect(flap() == 0b01)
+    for wait in [Interval.seconds(10), .milliseconds(100)] {
+      now += wait
+      _ = steering.observe(views([.primary, .primary]), at: now)
+    }
+    #expect(steering.bulk == 0b11)
+    for round in 0..<10 { #expect(flap() == 0b11, "a pause later, round \(round)") }
+  }
+
+  @Test func `who fell silent is not back at once, for nobody knows whether it was his own doing`() {
+    var steering = Steering()
+    let start = Instant.zero + .seconds(1)
+    steering.pathsChanged(views([.primary, .primary]), at: start)
+    steering.pathsChanged(views([.primary]), at: start + .seconds(1))
+    steering.pathsChanged(views([.primary, .primary]), at: start + .seconds(2))
+    #expect(steering.bulk == 0b01)
+  }
+
   @Test func `nothing is to be done later when nobody was called for help`() {
     var steering = Steering()
     var now = Instant.zero + .seconds(1)

@@ -34,6 +34,7 @@ public struct FuzzTarget: Sendable, CustomStringConvertible {
     FuzzTarget(name: "json", check: checkJSON),
     FuzzTarget(name: "parity", check: checkParity),
     FuzzTarget(name: "relay", check: checkRelay),
+    FuzzTarget(name: "settings", check: checkSettings),
     FuzzTarget(name: "topology", check: checkTopology),
     FuzzTarget(name: "trace", check: checkTrace),
     FuzzTarget(name: "wire", check: checkWire),

@@ -98,6 +98,7 @@ private func write(_ messages: [ControlReader.Message], room: Int) -> (bytes: [U
         case .size(let message): writer.append(message)
         case .terms(let terms): writer.append(terms)
         case .relay(let message): writer.append(message)
+        case .sighting(let sighting): writer.append(sighting)
         }
       if !fits { break }
       count += 1

@@ -7,7 +7,7 @@ import Testing
   @Test func `doctor's exit code, lines and JSON say the same`() throws {
     let text = run("doctor")
     let lines = text.output.split(separator: "\n")
-    #expect(lines.count == 9)
+    #expect(lines.count == 12)
     let worst = lines.contains { $0.hasPrefix("FAIL  ") } ? 2 : lines.contains { $0.hasPrefix("warn  ") } ? 1 : 0
     #expect(text.status == Int32(worst), "\(text.output)")
 
@@ -15,7 +15,27 @@ import Testing
     #expect(json.status == text.status)
     let report = try #require(try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any])
     #expect(report["exit_code"] as? Int == worst)
-    #expect((report["checks"] as? [[String: Any]])?.count == 8)
+    #expect((report["checks"] as? [[String: Any]])?.count == 11)
+  }
+
+  @Test(
+    .enabled(if: shell("python3 -c 'import jsonschema'").status == 0, "needs python3-jsonschema"),
+    arguments: [
+      ("doctor --json", "doctor"), ("bench --seconds 1 --json", "bench"), ("check-config --json", "check-config"),
+    ])
+  func `what it says as JSON is what its schema has`(words: String, schema: String) throws {
+    let root = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
+    let hold = "\(root)/scripts/hold-against-schema \(root)/docs/api/schemas/\(schema).json -"
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let files = ["[Gateway]\nPrivatKey = x\n", "[Gateway]\nPrivateKeyFile = none.key\nAddress = 10.0.0.1/24\n"]
+    for (number, text) in (schema == "check-config" ? files : [""]).enumerated() {
+      let file = folder.appendingPathComponent("\(number).conf").path
+      try text.write(toFile: file, atomically: false, encoding: .utf8)
+      let answer = shell("\(program) \(words) \(schema == "check-config" ? file : "") | \(hold)")
+      #expect(answer.status == 0, "\(answer.output)")
+    }
   }
 
   @Test func `without a terminal there is no colour`() {

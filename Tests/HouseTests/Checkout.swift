@@ -23,6 +23,8 @@ enum Checkout {
 
   static func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: root + "/" + path) }
 
+  static func isProgram(_ path: String) -> Bool { FileManager.default.isExecutableFile(atPath: root + "/" + path) }
+
   static func bytes(_ path: String) throws -> [UInt8] {
     try [UInt8](Data(contentsOf: URL(fileURLWithPath: root + "/" + path)))
   }

@@ -16,7 +16,7 @@ struct Layers {
     E0  CLinux POSIX                                                    : L0 Glibc
     E1  Ring Netlink Crypto Parity HTTP Fetch Store Service             : L0 L1 E0 Glibc Synchronization
     E2  VNIC Underlay Control                                           : L0 L1 E0 E1 Glibc Synchronization
-    L4  Driver Lab Doctor OracleHost       : L0 L1 L2 L3 E0 E1 E2 Glibc Synchronization FoundationEssentials
+    L4  Driver Lab Doctor OracleHost Speed : L0 L1 L2 L3 E0 E1 E2 Glibc Synchronization FoundationEssentials
     X   hawser path-oracle netlab          : L0 L1 L2 L3 L4 E0 E1 E2 Glibc Synchronization FoundationEssentials
     """
 

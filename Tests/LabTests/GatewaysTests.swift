@@ -57,6 +57,12 @@ struct `Gateways of a topology that is up` {
         let answer = try lab.run("branch", ["sh", "-c", line])
         #expect(answer.status.isSuccess, "\(page): \(answer)")
       }
+      let program = try Gateways.program(beside: BuiltProgram.netlab)
+      let line =
+        "\(program) doctor --json "
+        + "| /\(checkout)/scripts/hold-against-schema /\(checkout)/docs/api/schemas/doctor.json -"
+      let answer = try lab.run("branch", ["sh", "-c", line])
+      #expect(answer.status.isSuccess, "doctor: \(answer)")
     }
   }
 
@@ -137,6 +143,18 @@ struct `Gateways of a topology that is up` {
       #expect(try lab.pings("alice", "bob"))
     }
     #expect(traces(of: topology.name) == [])
+  }
+
+  @Test func `are told by the doctor who translates their addresses, and as what`() throws {
+    var topology = try repositoryTopology("nat-branch")
+    topology.name = try Lab.topology("").name
+    try withGateways(topology) { lab throws in
+      #expect(try lab.pings("alice", "bob"))
+      let program = try Gateways.program(beside: BuiltProgram.netlab)
+      let report = try lab.run("branch", [program, "doctor"]).text
+      let lines = report.split(separator: "\n").filter { $0.contains("  nat ") }
+      #expect(!lines.isEmpty && lines.contains { $0.contains(" is heard as ") && $0.contains(" by hq") }, "\(report)")
+    }
   }
 
   @Test func `find out that a line in the middle is narrow, and TCP passes`() throws {

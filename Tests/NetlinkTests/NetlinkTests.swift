@@ -45,6 +45,26 @@ struct `Changing the network of a namespace` {
     #expect(all.contains("172.16.0.1") && all.contains("fd48::1"))
   }
 
+  @Test func `who was asked for and did not answer is told, and can be forgotten`() throws {
+    let (scratch, other) = (try Scratch(), try Scratch())
+    var socket = try NetlinkSocket.open(in: scratch.namespace)
+    try socket.perform(
+      .createVeth(VethEnd(name: "left", in: scratch.namespace), VethEnd(name: "right", in: other.namespace)))
+    let index = try #require(try socket.link(named: "left")).index
+    try socket.perform([
+      .addAddress(InterfaceAddress(IPPrefix("172.16.0.1/24")!, on: index)), .configure(index, LinkSettings(isUp: true)),
+    ])
+    _ = try scratch.output("sh", "-c", "ping -c 1 -w 1 172.16.0.9 || true")
+    let silent = try socket.unansweredNeighbours(on: index)
+    #expect(silent == [IPAddress("172.16.0.9")])
+    #expect(try socket.unansweredNeighbours(on: InterfaceIndex(index.value + 100)) == [])
+    for address in silent {
+      try socket.perform(.removeNeighbour(Neighbour(address, at: hardware(9), on: index)))
+    }
+    #expect(try socket.unansweredNeighbours(on: index) == [])
+    #expect(try !scratch.output("ip", "neighbour").contains("172.16.0.9"))
+  }
+
   @Test func `addresses, routes, rules and neighbours are there as ip shows them`() throws {
     let scratch = try Scratch()
     var socket = try NetlinkSocket.open(in: scratch.namespace)

@@ -30,6 +30,13 @@ struct `The package` {
   }
 
   @Test(
+    .enabled(if: Package.bootObstacle == nil, Comment(rawValue: Package.bootObstacle ?? "")), .timeLimit(.minutes(3)))
+  func `runs under systemd, and its interface outlives a restart, a crash and a loop that hangs`() throws {
+    let answer = shell(try Package.inMachines("systemd.sh"))
+    #expect(answer.status == 0 && answer.output.hasSuffix("fine\n"), "\(answer.output)")
+  }
+
+  @Test(
     .enabled(if: Package.rootObstacle == nil, Comment(rawValue: Package.rootObstacle ?? "")), .timeLimit(.minutes(3)))
   func `takes a new user through the quick start as it is written, in under ten commands a side`() throws {
     let guide = try QuickStart("docs/quick-start.md")
@@ -149,6 +156,15 @@ private enum Package {
     if getuid() != 0 { return "needs root: installs the package in a Debian of its own" }
     let answer = shell("\(checkout)/scripts/debian-root")
     return answer.status == 0 ? nil : "needs a bare Debian: \(answer.output.filter { !$0.isNewline })"
+  }()
+
+  /// Why there is no machine to start.
+  static let bootObstacle: String? = {
+    if let rootObstacle { return rootObstacle }
+    let root = shell("\(checkout)/scripts/debian-root").output.filter { !$0.isNewline }
+    let line = "systemd-nspawn --quiet --directory \(root) --volatile=overlay --register=no --keep-unit /bin/true"
+    let answer = shell(line)
+    return answer.status == 0 ? nil : "needs systemd-nspawn: \(answer.output.filter { !$0.isNewline })"
   }()
 
   private static let made = Result { () throws -> String in

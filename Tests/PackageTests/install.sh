@@ -36,7 +36,16 @@ expect "it has rights that it needs not, or is root" 'pid=$(cat hawser@hub.pid)
   grep -q "NoNewPrivs:.*1" /proc/$pid/status'
 expect "it does not end" 'kill $(cat hawser@hub.pid); for i in $(seq 50); do kill -0 $(cat hawser@hub.pid) 2>/dev/null || exit 0; sleep 0.1; done; exit 1'
 
-expect "it does not install again" 'md5sum /etc/hawser/* >kept; apt-get install -y --reinstall ./hawser_*.deb; md5sum -c kept'
+# From a version of before, with a file that there is none of any more.
+expect "it is not removed" 'md5sum /etc/hawser/* >kept; apt-get remove -y hawser; md5sum -c kept'
+expect "the version of before cannot be made" 'dpkg-deb -R ./hawser_*.deb before
+  echo "no longer" >before/usr/share/doc/hawser/examples/gone.conf
+  sed -i "s/^Version: .*/Version: 0.0~before/" before/DEBIAN/control
+  dpkg-deb -b before before.deb; apt-get install -y ./before.deb; test -e /usr/share/doc/hawser/examples/gone.conf'
+expect "it is no upgrade" 'apt-get install -y ./hawser_*.deb
+  md5sum -c kept; test ! -e /usr/share/doc/hawser/examples/gone.conf; test -z "$(dpkg -V hawser)"
+  test "$(dpkg-query -W -f \${Version} hawser)" = "$(dpkg-deb -f ./hawser_*.deb Version)"'
+expect "it does not install again" 'apt-get install -y --reinstall ./hawser_*.deb; md5sum -c kept'
 expect "it is not removed" 'apt-get remove -y hawser; ! command -v hawser; ls /etc/hawser/hub.key'
 expect "it is not purged" 'apt-get purge -y hawser; test ! -e /etc/hawser -a ! -e /var/lib/hawser'
 look >"$work/after"

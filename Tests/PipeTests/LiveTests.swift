@@ -8,9 +8,6 @@ import Testing
 
 @Suite(.serialized, .enabled(if: isRoot, rootReason))
 struct `A gateway whose file changes` {
-  /// HAWSER_TEST_RELOADS says more, for once by hand, and what it took is printed.
-  private static let asked = ProcessInfo.processInfo.environment["HAWSER_TEST_RELOADS"].flatMap { Int($0) }
-
   @Test(arguments: [UInt64(1)]) func `follows it, or says why not, and nothing is lost`(seed: UInt64) throws {
     let sites = try TwoSites([.ipv4, .ipv4, .ipv4])
     let base = try #require(sides(sites))
@@ -19,7 +16,7 @@ struct `A gateway whose file changes` {
     pause(.milliseconds(500))
     var (applied, refused) = (0, 0)
     var memory: Int?
-    for round in 0..<(Self.asked ?? 10) {
+    for round in 0..<10 {
       let isBad = round % 3 == 2
       try sites.rewrite(.left, isBad ? Self.bad(base, &random) : Self.good(base, &random, round))
       let answer = try sites.reload(.left)
@@ -27,7 +24,7 @@ struct `A gateway whose file changes` {
       if answer.isSuccess { applied += 1 } else { refused += 1 }
       pause(.milliseconds(Int64(50 + random.below(300))))
       // Everything that a change may need was needed once.
-      if round == min(20, (Self.asked ?? 10) / 2) { memory = sites.memory(of: .left) }
+      if round == 5 { memory = sites.memory(of: .left) }
     }
     try sites.rewrite(.left, base)
     #expect(try sites.reload(.left).isSuccess)
@@ -37,9 +34,6 @@ struct `A gateway whose file changes` {
     #expect(lost == 0, "seed \(seed): \(lost) were lost over \(applied) changes and \(refused) refusals")
     // Places that were never used before bring their buffers.
     #expect(try #require(grown) < 8 << 20, "it has \(grown ?? 0) bytes more than half-way")
-    if Self.asked != nil {
-      print("reloads: \(applied) applied, \(refused) refused, \(lost) lost, \(grown ?? 0) bytes more")
-    }
   }
 
   @Test func `follows it after SIGHUP, addresses and routes too, and keeps its interface`() throws {
@@ -132,15 +126,12 @@ struct `A gateway whose file changes` {
 
 @Suite(.serialized, .enabled(if: isRoot, rootReason))
 struct `A gateway whose interfaces come and go` {
-  /// HAWSER_TEST_FLAPS says more, for once by hand, and what it took is printed.
-  private static let asked = ProcessInfo.processInfo.environment["HAWSER_TEST_FLAPS"].flatMap { Int($0) }
-
   @Test func `has each path back soon, and the bond does not stand still`() throws {
     let sites = try TwoSites([.ipv4, .ipv4])
     let pulse = try Pulse(sites, every: .milliseconds(5))
     pause(.milliseconds(500))
     var back: [Interval] = []
-    for round in 0..<(Self.asked ?? 6) {
+    for round in 0..<6 {
       let line = round % 2
       switch round / 2 % 3 {
       case 0:
@@ -180,11 +171,6 @@ struct `A gateway whose interfaces come and go` {
     let gap = zip(returned, returned.dropFirst()).map { $1 - $0 }.max() ?? .zero
     #expect(returned.count > 100 && gap < .seconds(2), "it stood still for \(gap)")
     #expect(back.allSatisfy { $0 < .seconds(2) }, "\(back)")
-    if Self.asked != nil {
-      let times = back.map { $0.nanoseconds / 1_000_000 }.sorted()
-      print(
-        "flaps: back after \(times) ms; longest pause \(gap), lost \(beats.count - returned.count) of \(beats.count)")
-    }
   }
 
   @Test func `starts without an interface, waits for it, and uses it`() throws {
@@ -219,11 +205,37 @@ struct `A gateway whose interfaces come and go` {
   }
 }
 
+/// The scripts say more, and measure; here a few rounds show that they and the gateways do what they should.
+@Suite(
+  .serialized, .enabled(if: isRoot, rootReason),
+  .enabled(if: access("/usr/bin/python3", X_OK) == 0, "needs python3: runs scripts in it"))
+struct `A gateway under scripts that shake it` {
+  @Test(.timeLimit(.minutes(3))) func `has every path back, loses nothing, and leaves the machine as it was`() throws {
+    let said = try script("flaps", "8")
+    #expect(said.contains("lost: 0 of") && said.contains("left over: nothing"), "\(said)")
+  }
+
+  @Test(.timeLimit(.minutes(3))) func `answers each change of its file, and loses nothing`() throws {
+    let said = try script("reloads", "9")
+    #expect(said.contains("applied 6, refused 3") && said.contains("lost 0 of"), "\(said)")
+  }
+
+  private func script(_ name: String, _ count: String) throws -> String {
+    let scripts = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined() + "/scripts"
+    var options = ChildProcess.Options()
+    options.environment["HAWSER_RELEASE_BIN"] = (program as NSString).deletingLastPathComponent
+    let child = try ChildProcess.spawn(["\(scripts)/\(name)", count], options: options)
+    let result = child.collect(atMost: .seconds(150))
+    #expect(result.status?.isSuccess == true, "\(result.text)\(result.errorText)")
+    return result.text
+  }
+}
+
 extension TwoSites {
   /// What is in a running gateway's file from now on.
-  fileprivate func rewrite(_ host: Host, _ text: String) throws { _ = try folder.write("\(host).conf", text) }
+  func rewrite(_ host: Host, _ text: String) throws { _ = try folder.write("\(host).conf", text) }
 
-  fileprivate func reload(_ host: Host) throws -> (text: String, isSuccess: Bool) {
+  func reload(_ host: Host) throws -> (text: String, isSuccess: Bool) {
     try run(host, [program, "reload", "--socket", "\(folder.path)/\(host).sock"])
   }
 

@@ -32,5 +32,10 @@ struct `A peer's name without an address` {
     try file.close()
     #expect(try eventually(.seconds(20)) { try sites.pings(.alice, TwoSites.bob) }, "\(sites.log(.left))")
     #expect(sites.log(.left).contains("peer other: hq.test has an address now: \(other):\(TwoSites.port)"))
+    // What is set asks no name server, and the peer keeps the address that it was found by.
+    _ = try sites.folder.write("hosts", "127.0.0.1 localhost\n")
+    let answer = try sites.set("path line0 Weight=2")
+    #expect(answer.text.hasPrefix("path line0: Weight is 2 now, it was 1\n\nThis lasts"), "\(answer.text)")
+    #expect(try sites.pings(.alice, TwoSites.bob))
   }
 }

@@ -4,6 +4,7 @@ import Primitives
 import Sealing
 import Status
 import TestWorld
+import Status
 import Testing
 
 @Suite struct `A running gateway follows other settings` {
@@ -268,6 +269,7 @@ import Testing
       world.tell(gateway) { engine, now in engine.openPath(place, at: now) }
       world.run(for: .milliseconds(100))
       #expect(world.upCount(0) == 2 && world.upCount(1) == 2, "round \(round): it is not back")
+      for side in 0..<2 { #expect(world.carryingCount(side) == 2, "round \(round): \(side) does not use it") }
     }
     for flow in flows { #expect(world.flows[flow].longestPause < .milliseconds(300), "flow \(flow) stood still") }
     arrived(flows, in: world, lostAtMost: 0.02)
@@ -413,6 +415,12 @@ private func end(_ world: GatewayWorld) {
 
 extension GatewayWorld {
   fileprivate func upCount(_ gateway: Int) -> Int { self.gateway(gateway).sizes(at: now).count }
+
+  fileprivate func carryingCount(_ gateway: Int) -> Int {
+    self.gateway(gateway).engine.snapshot(version: "", interface: "", uptime: .zero, at: now).peers[0].paths.count {
+      $0.use == .carrying
+    }
+  }
 }
 
 extension Rule {

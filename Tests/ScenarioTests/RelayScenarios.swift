@@ -115,6 +115,26 @@ private struct Detour {
     detour.expectNoFailures()
   }
 
+  @Test func `shows where the relay hears us, and the direct one where the peer does`() throws {
+    let detour = try Detour()
+    let near = Endpoint(IPAddress(ipv4: 0xcb00_7107), port: 4_711)
+    let direct = Endpoint(IPAddress(ipv4: 0xcb00_7107), port: 4_712)
+    detour.world.bind(Detour.near, to: near)
+    detour.world.bind(Place(0, 0), to: direct)
+    detour.world.run(for: .seconds(2))
+    let snapshot = detour.world.gateway(0).engine
+      .snapshot(version: "", interface: "", uptime: .zero, at: detour.world.now)
+    let seen = snapshot.peers[0].paths.filter { $0.state == .up }.map { [$0.via ?? "", $0.seenAs ?? ""] }
+    #expect(seen.sorted { $0[0] < $1[0] } == [["", "\(direct)"], ["relay0", "\(near)"]])
+    // Of another address it hears with the next answer, within the time that keeps translators awake.
+    detour.world.rebind(Place(0, 0))
+    detour.world.run(for: .seconds(25))
+    let later = detour.world.gateway(0).engine
+      .snapshot(version: "", interface: "", uptime: .zero, at: detour.world.now)
+    #expect(later.peers[0].paths.contains { $0.seenAs == "203.0.113.7:4713" }, "\(later.peers[0].paths)")
+    detour.expectNoFailures()
+  }
+
   @Test func `carries on when the direct way dies`() throws {
     let detour = try Detour()
     let flow = detour.call()

@@ -40,7 +40,7 @@ import Wire
     var random = SeededRandom(seed: 1)
     var room = TextRoom(200)
     let known = room.write { _ = $0.appendAny(&random) }
-    for kind in [0, 13, 0x80, 0xff] as [UInt8] {
+    for kind in [0, 14, 0x80, 0xff] as [UInt8] {
       let bytes = known + [kind] + [UInt8](repeating: 0, count: 40)
       #expect(messages(bytes).count == 1)
       bytes.withUnsafeBytes { bytes in
@@ -185,6 +185,36 @@ import Wire
   }
 }
 
+@Suite struct `A sighting` {
+  private func bytes(_ address: IPAddress, port: UInt16 = 51_820) -> [UInt8] {
+    var room = TextRoom(Sighting.length)
+    return room.write { #expect($0.append(Sighting(Endpoint(address, port: port, scope: 7))) == true) }
+  }
+
+  @Test(arguments: ["192.0.2.1", "10.0.0.1", "2001:db8::1", "fe80::1", "::1"])
+  func `comes across, but for the scope of its address`(text: String) throws {
+    let address = try #require(IPAddress(text))
+    #expect(messages(bytes(address)) == [.sighting(Sighting(Endpoint(address, port: 51_820)))])
+  }
+
+  @Test(arguments: ["0.0.0.0", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "ff02::1"])
+  func `of an address that nobody sends from is none, and ends the text`(text: String) throws {
+    #expect(messages(bytes(try #require(IPAddress(text)))) == [])
+  }
+
+  @Test func `with the port zero or a family that nobody knows is none, and says nothing behind an IPv4 address`() {
+    let address = IPAddress(ipv4: 0xc000_0201)
+    #expect(messages(bytes(address, port: 0)) == [])
+    var text = bytes(address)
+    for place in 12..<24 { text[place] = 0xff }
+    #expect(messages(text) == [.sighting(Sighting(Endpoint(address, port: 51_820)))])
+    for family in [0, 1, 5, 7, 0xff] as [UInt8] {
+      text[1] = family
+      #expect(messages(text) == [])
+    }
+  }
+}
+
 /// Memory for a text, with a byte behind it that must stay.
 struct TextRoom {
   private var bytes: [UInt8]
@@ -217,7 +247,7 @@ extension ControlWriter {
     func bits<Number: FixedWidthInteger & UnsignedInteger>(_ random: inout SeededRandom) -> Number {
       Number(truncatingIfNeeded: random.next())
     }
-    switch random.below(9) {
+    switch random.below(10) {
     case 0, 1:
       let message = ControlMessage(random.below(2) == 0 ? .ping : .pong, mark: random.next())
       #expect(append(message) == true)
@@ -238,6 +268,10 @@ extension ControlWriter {
       let message = SizeMessage(isAnswer: true, size: bits(&random), mark: random.next())
       #expect(append(message) == true)
       return .size(message)
+    case 8:
+      let sighting = Sighting.any(&random)
+      #expect(append(sighting) == true)
+      return .sighting(sighting)
     case 6, 7:
       let message = RelayMessage.any(&random)
       #expect(append(message) == true)
@@ -255,17 +289,30 @@ extension ControlWriter {
   }
 }
 
+extension IPAddress {
+  static func any(_ random: inout SeededRandom) -> IPAddress {
+    random.below(2) == 0
+      ? IPAddress(ipv4: UInt32(truncatingIfNeeded: random.next()))
+      : IPAddress(.ipv6, high: random.next(), low: random.next())
+  }
+}
+
+extension Sighting {
+  /// From where somebody could send: below 128.0.0.0 and 8000::.
+  static func any(_ random: inout SeededRandom) -> Sighting {
+    let any = IPAddress.any(&random)
+    let address = IPAddress(any.family, high: any.high & (.max >> 1) | 1 << 32, low: any.low)
+    return Sighting(Endpoint(address, port: 1 + UInt16(random.below(65_535))))
+  }
+}
+
 extension RelayMessage {
   static func any(_ random: inout SeededRandom) -> RelayMessage {
     let number = UInt32(truncatingIfNeeded: random.next())
     let lease = UInt16(truncatingIfNeeded: random.next())
     switch random.below(4) {
     case 0:
-      let address =
-        random.below(2) == 0
-        ? IPAddress(ipv4: UInt32(truncatingIfNeeded: random.next()))
-        : IPAddress(.ipv6, high: random.next(), low: random.next())
-      let destination = Endpoint(address, port: UInt16(truncatingIfNeeded: random.next()))
+      let destination = Endpoint(IPAddress.any(&random), port: UInt16(truncatingIfNeeded: random.next()))
       return .bind(RelayBind(number: number, destination: destination, lease: lease))
     case 1: return .unbind(RelayUnbind(number: number))
     case 2: return .granted(RelayGranted(number: number, lease: lease))

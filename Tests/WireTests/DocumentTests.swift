@@ -10,7 +10,8 @@ import Wire
       try WireExample.all().map(\.name) == [
         "clear-header", "location", "mask", "resume-record", "protected-member", "parity", "member-image",
         "parity-coefficients", "control-message", "report", "plan", "give-up", "terms", "size-question",
-        "size-answer", "relay-bind", "relay-bind-ipv6", "relay-unbind", "relay-granted", "relay-refused",
+        "size-answer", "sighting", "sighting-ipv6", "relay-bind", "relay-bind-ipv6", "relay-unbind", "relay-granted",
+        "relay-refused",
         "relay-question", "relay-answer", "initiation", "response", "cookie-reply", "initiation-payload",
         "response-payload",
       ])
@@ -158,6 +159,14 @@ import Wire
     #expect(try messages(answered.bytes()) == [.size(answer)])
   }
 
+  @Test(arguments: ["sighting", "sighting-ipv6"]) func `shows where somebody is heard`(name: String) throws {
+    let example = try WireExample.named(name)
+    let sighting = try Sighting(#require(Endpoint(example.text("endpoint"))))
+    var writer = TextRoom(Sighting.length)
+    #expect(writer.write { $0.append(sighting) } == (try example.bytes()))
+    #expect(try messages(example.bytes()) == [.sighting(sighting)])
+  }
+
   @Test func `shows what a gateway asks of a relay, and what it hears`() throws {
     func expect(_ name: String, _ read: (WireExample) throws -> RelayMessage) throws {
       let example = try WireExample.named(name)
@@ -238,7 +247,7 @@ import Wire
     }
     for (kind, length) in [
       ("9 | bind", RelayBind.length), ("10 | unbind", RelayUnbind.length), ("11 | granted", RelayGranted.length),
-      ("12 | refused", RelayRefused.length),
+      ("12 | refused", RelayRefused.length), ("13 | sighting", Sighting.length),
     ] {
       #expect(text.contains("| \(kind) | \(length) |"))
     }

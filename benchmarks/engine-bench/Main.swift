@@ -6,8 +6,8 @@
 
 import Crypto
 import Glibc
-import Packets
 import Primitives
+import Speed
 
 struct Case {
   let name: String
@@ -25,18 +25,18 @@ struct Case {
 
   func prepare() -> Runner {
     guard let library = try? LibraryCryptography.make() else { preconditionFailure("there is no cryptography here") }
-    let runner = Runner(Pair(paths: paths, PlainCryptography(library)), packets: packets, length: bytes[0].count)
+    let runner = Runner(EnginePair(paths: paths, PlainCryptography(library)), packets: packets, length: bytes[0].count)
     runner.pair.fill(with: bytes)
     return runner
   }
 }
 
 final class Runner {
-  var pair: Pair
+  var pair: EnginePair
   let packets: Int
   let length: Int
 
-  init(_ pair: consuming Pair, packets: Int, length: Int) {
+  init(_ pair: consuming EnginePair, packets: Int, length: Int) {
     self.pair = pair
     self.packets = packets
     self.length = length

@@ -8,6 +8,7 @@
 
 #include "doctor.h"
 #include "namespaces.h"
+#include "offloads.h"
 #include "priority.h"
 #include "spawn.h"
 #include "tun.h"

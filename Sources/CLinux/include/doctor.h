@@ -23,6 +23,9 @@ static const int hawser_not_tried = -1;
 
 struct hawser_ring_trial hawser_try_ring(void);
 
+/// Whether something keeps the clock right: 1, 0, or −errno.
+int hawser_clock_is_synchronised(void);
+
 /// What the reader of a tunnel's interface may be asked to take apart.
 extern const unsigned hawser_tun_segmentation, hawser_tun_udp_segmentation;
 

@@ -128,6 +128,7 @@ extension Engine {
       }
     described.mtuReason = "\(size.why)"
     described.remote = "\(path.route.remote)"
+    described.seenAs = seen(path, belief).map { "\($0)" }
     described.lastHeard = path.liveness.lastHeard.map { now - $0 }
     described.sentRate = belief.pointee.sentPace.bitsPerSecond(path.sent.bytes, at: now)
     described.receivedRate = belief.pointee.receivedPace.bitsPerSecond(path.received.bytes, at: now)
@@ -137,6 +138,17 @@ extension Engine {
     described.traffic.sentBytes = path.sent.bytes
     described.traffic.sentPackets = path.sent.datagrams
     return described
+  }
+
+  /// Where the next one on the way hears us: the peer, or the relay that forwards for the path.
+  private func seen(_ path: PeerPath, _ belief: UnsafeMutablePointer<PathBelief>) -> Endpoint? {
+    let slot = slots[Int(path.route.socket)]
+    if slot.isFree { return belief.pointee.seenAs }
+    let relay = Int(slot.relay)
+    let place = (0..<PeerPath.mostPaths).first {
+      peers[relay].isUp($0) && peers[relay].paths[$0].route.socket == path.route.socket
+    }
+    return place.flatMap { peers[relay].beliefs[$0].seenAs }
   }
 
   /// `fibre to 192.0.2.1:51820`, for log lines; nil when the path is gone already.

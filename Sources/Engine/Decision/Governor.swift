@@ -35,8 +35,9 @@
 //  trying every subset (2^n, and each costs a second of somebody's download).
 //
 //  Always true.  (1) Used paths are usable; some are while any is. (2) The best of those in use is never dropped.
-//  (3) By choice, paths come back at most once in 10 s; who comes up again, at most once in 10 s each. (4) Between
-//  two returns, changes only take paths away. So harm for good costs a decision or two each 10 s, 20 s, 40 s, …
+//  (3) By choice, paths come back at most once in 10 s; who fell silent and comes up again, at most once in 10 s each;
+//  who was said to be gone, a cable or a tier, ten times. (4) Between two returns, changes only take paths away. So
+//  harm for good costs a decision or two each 10 s, 20 s, 40 s, …
 //
 //  Not here.  Rates, delays and losses (each path's health), who is up (Liveness), the shares of the paths in use. No
 //  deadline: it is asked when there is news, some ten times a second. Cost: O(paths), and only then.
@@ -116,7 +117,7 @@ struct Governor {
   private(set) var why = GovernorReason.noPath
   private(set) var counters = Counters()
 
-  /// Paths that are up, and that nobody wants to carry now.
+  /// Paths that nobody wants to carry now, whether they are up or their cable is out.
   var resting: UInt32 = 0
   private var usable: UInt32 = 0
   private var records = InlineArray<16, PathRecord>(repeating: PathRecord())
@@ -165,13 +166,14 @@ struct Governor {
         records[place].wasDropped = !used.has(place) && !records[place].isWaiting
       }
       records[place].isWaiting = false
-      // It is not gone, it is only not meant to carry: who means it again need not wait.
-      if resting.has(place) { records[place].lastJoined = nil }
+      // Silence may be what it does to itself; this was said. Who says that it is back need not wait, unless it goes
+      // and comes all the time.
+      if resting.has(place), records[place].mayLeaveAndReturn(at: now) { records[place].lastJoined = nil }
     }
     for place in come.places {
       // A path that loses much also loses its pings. To fall silent makes nobody better.
       if records[place].wasDropped && now < records[place].returnsAt { continue }
-      records[place] = PathRecord(lastJoined: records[place].lastJoined)
+      records[place] = PathRecord(after: records[place])
       records[place].isWaiting = true
     }
     if used & gone != 0 {

@@ -26,7 +26,27 @@ struct PathRecord {
   private var roundTripThen = 0.0
   private var lossThen = 0.0
 
-  init(lastJoined: Instant? = nil) { self.lastJoined = lastJoined }
+  /// Within a pause: a plug that is wiggled in, a modem that takes another address. Who goes more often than once a
+  /// second is a bad contact, and never there for long enough to be judged.
+  static let mostReturns = 10
+  private var returns = 0
+  private var returnsCountFrom = Instant.zero
+
+  init() {}
+
+  /// A path that comes up is a new one, but for how often it did.
+  init(after former: PathRecord) {
+    lastJoined = former.lastJoined
+    returns = former.returns
+    returnsCountFrom = former.returnsCountFrom
+  }
+
+  /// It leaves because somebody says so. True unless it has done that too often lately.
+  mutating func mayLeaveAndReturn(at now: Instant) -> Bool {
+    if now - returnsCountFrom >= Governor.firstPause { (returns, returnsCountFrom) = (0, now) }
+    returns += 1
+    return returns <= PathRecord.mostReturns
+  }
 
   /// It came into the set less than a pause ago.
   func wasIn(lately now: Instant) -> Bool {

@@ -43,6 +43,15 @@ extension Engine {
     return (allowed & answered, first.map { $0.place.bit } ?? 0)
   }
 
+  /// Ways whose socket is cut, here or there, or that somebody keeps for nothing.
+  private func unwanted(of index: Int) -> UInt32 {
+    var unwanted: UInt32 = 0
+    for place in 0..<PeerPath.mostPaths where peers[index].isUsed(place) {
+      if standing(place, of: index).standing == .never { unwanted |= place.bit }
+    }
+    return unwanted
+  }
+
   private func views(of index: Int, usable: UInt32, at now: Instant) -> InlineArray<16, Steering.View> {
     var views = InlineArray<16, Steering.View>(repeating: Steering.View())
     for place in usable.places {
@@ -76,7 +85,8 @@ extension Engine {
     peers[index].usable = usable
     if usable == 0 && peers[index].steering == nil { return (other, 0) }
     let steering = peers[index].makeSteering()
-    steering.pointee.pathsChanged(views(of: index, usable: usable, at: now), at: now)
+    steering.pointee.pathsChanged(
+      views(of: index, usable: usable, at: now), unwanted: unwanted(of: index), at: now)
     return usable == 0 ? (other, 0) : (steering.pointee.bulk, steering.pointee.helping)
   }
 

@@ -34,6 +34,8 @@ struct PathBelief: BitwiseCopyable {
   /// Until then what was found counts, though the path was never full.
   private var triedUntil = Instant.zero
   private var triedFor = PathBelief.firstTried
+  /// Where the other side says that it hears us: to be shown, and nothing else.
+  var seenAs: Endpoint?
   /// Of what is on our side of it: what was sent and came, all in all.
   var sentPace: Pace
   var receivedPace: Pace

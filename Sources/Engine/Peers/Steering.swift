@@ -66,6 +66,7 @@ struct Steering {
   private(set) var bulk: UInt32 = 0
   private(set) var helping: UInt32 = 0
   private(set) var lastAsked: Instant?
+  private var unwanted: UInt32 = 0
   /// Somebody was called for help.
   private var hasJoined = false
 
@@ -114,8 +115,12 @@ struct Steering {
     return lastAsked + Tiers.leaveAfter
   }
 
-  /// Paths came or went, or are another tier.
-  mutating func pathsChanged(_ views: borrowing InlineArray<16, View>, at now: Instant) {
+  /// Paths came or went, or are another tier. `unwanted`: those on which nothing is to be sent, as we know or were
+  /// told; also when they are silent.
+  mutating func pathsChanged(
+    _ views: borrowing InlineArray<16, View>, unwanted: UInt32 = 0, at now: Instant
+  ) {
+    self.unwanted = unwanted
     for place in 0..<16 {
       let before = standings[place]
       standings[place] = views[place].standing
@@ -198,7 +203,7 @@ struct Steering {
   private mutating func updateTiers(at now: Instant) -> UInt32 {
     _ = tiers.update(standings.span, at: now)
     let mayCarry = UInt32(tiers.mayCarry(.bulk))
-    governor.resting = 0
+    governor.resting = unwanted
     for place in 0..<16 where standings[place].isUp && !mayCarry.has(place) { governor.resting |= place.bit }
     return mayCarry
   }

@@ -23,7 +23,8 @@
 //  (the two ends have one already, and this would be paid for in their MTU and our CPU).
 //
 //  Always true.  (1) Only who is configured gets an answer, but for cookies. (2) An answer is never longer than what it
-//  answers, but for grants inside a session. (3) What waits to be sent is bounded, and what does not fit is counted.
+//  answers, but for grants and pongs inside a session. (3) What waits to be sent is bounded, and what does not fit is
+//  counted.
 //
 //  Not here.  Bindings, leases and limits (Relay); sockets (RelayLoop in Driver).
 
@@ -307,11 +308,16 @@ public struct RelayEngine: ~Copyable {
       switch message {
       case .probe(let probe):
         switch probe.kind {
-        case .ping: tell(index, on: path, way) { $0.append(ControlMessage(.pong, mark: probe.mark)) }
+        case .ping:
+          tell(index, on: path, way) {
+            $0.append(ControlMessage(.pong, mark: probe.mark)) && $0.append(Sighting(way.remote))
+          }
         case .pong: proved(probe.mark, by: index, on: path, from: way, at: now)
         }
       case .relay(.bind(let bind)): consider(bind, of: index, on: path, from: way, at: now)
       case .relay(.unbind(let unbind)): relay.unbind(unbind, client: index)
+      // A gateway says so to everybody whom it answers; a relay's own address is its operator's business.
+      case .sighting: break
       // What gateways tell each other: paths over us are theirs.
       case .report, .size, .terms, .plan, .giveUp, .relay(.granted), .relay(.refused): counters.malformed &+= 1
       }

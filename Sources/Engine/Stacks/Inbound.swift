@@ -241,16 +241,27 @@ extension Engine {
       case .terms(let terms): receive(terms, of: index, at: now)
       case .relay(.granted(let granted)): receive(granted, on: path, of: index, at: now)
       case .relay(.refused(let refused)): receive(refused, on: path, of: index, at: now)
+      case .sighting(let sighting): peers[index].beliefs[path].seenAs = sighting.endpoint
       case .plan, .giveUp, .relay(.bind), .relay(.unbind): counters.count(.malformed)
       }
     }
     if reader.isBroken { counters.count(.malformed) }
   }
 
+  /// The mark comes back, and behind it where we hear the other side.
+  private mutating func answer(_ mark: UInt64, on path: Int, of index: Int, at now: Instant) {
+    let sighting = Sighting(peers[index].paths[path].route.remote)
+    withUnsafeTemporaryAllocation(byteCount: ControlMessage.length + Sighting.length, alignment: 8) { room in
+      var writer = ControlWriter(room)
+      guard writer.append(ControlMessage(.pong, mark: mark)), writer.append(sighting) else { return }
+      sendControl(UnsafeRawBufferPointer(room), on: path, of: index, at: now)
+    }
+  }
+
   private mutating func receive(_ message: ControlMessage, on path: Int, of index: Int, at now: Instant) {
     switch message.kind {
     case .ping:
-      send(ControlMessage(.pong, mark: message.mark), on: path, of: index, at: now)
+      answer(message.mark, on: path, of: index, at: now)
       // Who was found has nothing to ask for, but for this: whether he is heard, and how long the way is.
       if !peers[index].paths[path].liveness.isAnswered {
         send(ControlMessage(.ping, mark: now.nanoseconds), on: path, of: index, at: now)

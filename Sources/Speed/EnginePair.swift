@@ -1,17 +1,17 @@
-//  Pair.swift — two engines with nothing between them: what one sends, the other has.
+//  EnginePair.swift — two engines with nothing between them: what one sends, the other has.
 
 import Engine
 import Handshake
 import Packets
 import Parity
-import Primitives
+public import Primitives
 import Resequencer
-import Sealing
+public import Sealing
 import Wire
 
-struct Pair: ~Copyable {
-  var first: Engine
-  var second: Engine
+public struct EnginePair: ~Copyable {
+  private var first: Engine
+  private var second: Engine
   private let memory: [UnsafeMutableRawBufferPointer]
   /// What the first one's virtual NIC is read into.
   private let buffers: UnsafeMutableRawPointer
@@ -20,16 +20,19 @@ struct Pair: ~Copyable {
   private static let bufferCount = 1_024
   /// A path's round trip here, since what one sends in a turn the other reports in the next.
   private static let step = Interval.microseconds(50)
-  private var freeBuffers = RingBuffer<UInt16>(minimumCapacity: Pair.bufferCount)
+  private var freeBuffers = RingBuffer<UInt16>(minimumCapacity: EnginePair.bufferCount)
   private var now = Instant.zero + .seconds(1)
   /// Packets; a bundle of many counts as many.
-  private(set) var delivered = 0
+  public private(set) var delivered = 0
+  /// Nanoseconds of the second one, which receives, while `isTimed`; all else of a round is the first one's.
+  public private(set) var receiving = 0
+  public var isTimed = false
 
-  static let users = (
+  public static let users = (
     first: IPAddress(ipv4: 0x0a4d_0001), second: IPAddress(ipv4: 0x0a4d_0002)
   )
 
-  init(paths: Int, _ cryptography: any Cryptography) {
+  public init(paths: Int, _ cryptography: any Cryptography) {
     var memory: [UnsafeMutableRawBufferPointer] = []
     func zeros(_ count: Int) -> UnsafeMutableRawBufferPointer {
       let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 4096)
@@ -50,7 +53,7 @@ struct Pair: ~Copyable {
       settings.mostFlows = 1024
       settings.peers = [
         PeerSettings(
-          name: "peer", publicKey: peer.publicKey, endpoints: knows ? [Pair.endpoint] : [],
+          name: "peer", publicKey: peer.publicKey, endpoints: knows ? [EnginePair.endpoint] : [],
           allowed: [IPPrefix(inner)])
       ]
       let memory = Engine.Memory(
@@ -61,10 +64,10 @@ struct Pair: ~Copyable {
         preconditionFailure("\(error)")
       }
     }
-    first = engine(one, other, Pair.users.second, knows: true)
-    second = engine(other, one, Pair.users.first, knows: false)
+    first = engine(one, other, EnginePair.users.second, knows: true)
+    second = engine(other, one, EnginePair.users.first, knows: false)
     buffers =
-      zeros(Pair.bufferCount * Pair.stride).baseAddress
+      zeros(EnginePair.bufferCount * EnginePair.stride).baseAddress
       ?? UnsafeMutableRawPointer.allocate(
         byteCount: 1, alignment: 1)
     self.memory = memory
@@ -78,25 +81,25 @@ struct Pair: ~Copyable {
   private static let endpoint = Endpoint(IPAddress(ipv4: 0x0a09_0002), port: 51820)
 
   /// Writes these packets into the buffers in turn, as the virtual NIC would.
-  mutating func fill(with packets: [[UInt8]]) {
-    for buffer in 0..<Pair.bufferCount {
+  public mutating func fill(with packets: [[UInt8]]) {
+    for buffer in 0..<EnginePair.bufferCount {
       let packet = packets[buffer % packets.count]
-      (buffers + buffer * Pair.stride).copyMemory(from: packet, byteCount: packet.count)
+      (buffers + buffer * EnginePair.stride).copyMemory(from: packet, byteCount: packet.count)
       freeBuffers.append(UInt16(buffer))
     }
   }
 
   /// Packets in, everything across, deliveries out, for as many turns as the pace of the paths wants: that is one as
   /// soon as they are known.
-  mutating func round(packets: Int, length: Int) {
+  public mutating func round(packets: Int, length: Int) {
     for _ in 0..<packets {
       guard let buffer = freeBuffers.popFirst() else { break }
       first.packet(
-        UnsafeMutableRawBufferPointer(start: buffers + Int(buffer) * Pair.stride, count: length), buffer: buffer,
+        UnsafeMutableRawBufferPointer(start: buffers + Int(buffer) * EnginePair.stride, count: length), buffer: buffer,
         at: now)
     }
     let wanted = delivered + packets
-    for _ in 0..<Pair.mostTurns {
+    for _ in 0..<EnginePair.mostTurns {
       turn()
       if delivered >= wanted { break }
     }
@@ -105,15 +108,19 @@ struct Pair: ~Copyable {
   private static let mostTurns = 100_000
 
   private mutating func turn() {
-    now += Pair.step
+    now += EnginePair.step
     if let due = first.deadline, due <= now { first.expire(at: now) }
-    if let due = second.deadline, due <= now { second.expire(at: now) }
     first.flush(at: now)
+    let flushed = isTimed ? Stopwatch.now : 0
+    if let due = second.deadline, due <= now { second.expire(at: now) }
     second.flush(at: now)
+    if isTimed { receiving += Stopwatch.now - flushed }
     while let buffer = first.nextFreeBuffer() { freeBuffers.append(buffer) }
     while let index = first.nextBatch() {
       let batch = first.batch(index)
+      let arrived = isTimed ? Stopwatch.now : 0
       second.receive(arrival(batch, from: 0x0a09_0001), at: now)
+      if isTimed { receiving += Stopwatch.now - arrived }
       first.sent(index, wasTaken: true)
     }
     while let index = second.nextBatch() {
@@ -121,10 +128,12 @@ struct Pair: ~Copyable {
       first.receive(arrival(batch, from: 0x0a09_0002), at: now)
       second.sent(index, wasTaken: true)
     }
+    let written = isTimed ? Stopwatch.now : 0
     while let delivery = second.nextDelivery() {
       delivered += delivery.packetCount
       second.written(delivery.handle, wasTaken: true)
     }
+    if isTimed { receiving += Stopwatch.now - written }
     while first.nextEvent() != nil {}
     while second.nextEvent() != nil {}
   }

@@ -3,20 +3,20 @@
 import Packets
 import Primitives
 
-enum UserPackets {
+public enum UserPackets {
   /// A TCP super-packet with this payload, its checksum still to be finished.
-  static func stream(_ payload: Int) -> [UInt8] {
+  public static func stream(_ payload: Int) -> [UInt8] {
     packet(transport: 6, header: tcp, payload: payload, segmentSize: 1448, kind: OffloadHeader.tcpIPv4, checksumAt: 16)
   }
 
   /// One UDP packet.
-  static func datagram(_ payload: Int, port: Int) -> [UInt8] {
+  public static func datagram(_ payload: Int, port: Int) -> [UInt8] {
     packet(
       transport: 17, header: udp(port, payload), payload: payload, segmentSize: 0, kind: 0, checksumAt: 6)
   }
 
   /// A UDP super-packet.
-  static func datagrams(_ count: Int, of payload: Int) -> [UInt8] {
+  public static func datagrams(_ count: Int, of payload: Int) -> [UInt8] {
     packet(
       transport: 17, header: udp(4000, count * payload), payload: count * payload, segmentSize: payload,
       kind: OffloadHeader.udp, checksumAt: 6)
@@ -38,14 +38,14 @@ enum UserPackets {
   ) -> [UInt8] {
     let total = 20 + header.count + payload
     var ip: [UInt8] = [0x45, 0, UInt8(total >> 8), UInt8(total & 255), 0, 1, 0x40, 0, 64, transport, 0, 0]
-    ip += Pair.users.first.bytes + Pair.users.second.bytes
+    ip += EnginePair.users.first.bytes + EnginePair.users.second.bytes
     let sum = ip.withUnsafeBytes { Checksum($0).complement }
     ip[10] = UInt8(sum >> 8)
     ip[11] = UInt8(sum & 255)
     var transportHeader = header
     var pseudo = Checksum()
     pseudo.addPseudoHeader(
-      source: Pair.users.first, destination: Pair.users.second, transport: transport, length: total - 20)
+      source: EnginePair.users.first, destination: EnginePair.users.second, transport: transport, length: total - 20)
     transportHeader[checksumAt] = UInt8(pseudo.folded >> 8)
     transportHeader[checksumAt + 1] = UInt8(pseudo.folded & 255)
     var offload = OffloadHeader()
