@@ -49,6 +49,14 @@ public struct Diagnosis: Equatable, Sendable {
     found.subject = path
     return found
   }
+
+  /// The same where something else works.
+  var atMostWarning: Diagnosis {
+    guard state == .failure, let remedy else { return self }
+    var found = Diagnosis.warning(check, finding, remedy: remedy)
+    found.subject = subject
+    return found
+  }
 }
 
 /// All checks on this machine, the ones that others depend on first. A site has its own of what belongs to a path.

@@ -43,6 +43,8 @@ struct Greeting: Equatable {
   /// The largest packet for this way, as the kernel knows it; nil: it does not.
   var mtu: Int?
 
+  var isAnswered: Bool { if case .answered = outcome { true } else { false } }
+
   /// Two round trips by satellite, and a third question before that.
   static let patience = Interval.milliseconds(2_400)
   static let mostQuestions = 3

@@ -62,7 +62,7 @@ struct Ground: Equatable {
     for link in try network.links() {
       // Asked for alone, the kernel looks at the carrier at once.
       let link = try network.link(link.index) ?? link
-      let mine = addresses.filter { $0.interface == link.index && !isLinkLocal($0.address) }.map(\.address)
+      let mine = addresses.filter { $0.interface == link.index && !$0.address.isLinkLocal }.map(\.address)
       var interface = Uplinks.Interface(
         name: link.name, index: link.index.value, mtu: Int(link.mtu), isOn: link.isUp, hasCarrier: link.canSend,
         addresses: mine, reaches: nil, isUplink: !link.isLoopback && !link.isPart && link.name != own)
@@ -73,10 +73,6 @@ struct Ground: Equatable {
       found.append(interface)
     }
     return found
-  }
-
-  private static func isLinkLocal(_ address: IPAddress) -> Bool {
-    address.family == .ipv6 && address.high >> 54 == 0xfe80 >> 6
   }
 
   private static func returns(

@@ -40,11 +40,6 @@ enum Reachability {
       ).about(path.name)
   }
 
-  static func diagnosis(of peer: RunningGateway.Peer) -> Diagnosis? {
-    peer.state == "unreachable"
-      ? .failure("peer", "\(peer.name) does not answer on any path", remedy: causes(of: nil)) : nil
-  }
-
   // MARK: By a handshake
 
   static func diagnosis(of greeting: Greeting, ownKey: PublicKey) -> Diagnosis {

@@ -8,7 +8,6 @@ public struct RunningGateway: Equatable, Sendable {
   public struct Peer: Equatable, Sendable {
     public var name: String
     public var publicKey: PublicKey
-    public var state: String
   }
 
   /// A path to a peer.
@@ -57,7 +56,7 @@ public struct RunningGateway: Equatable, Sendable {
       guard let name = peer["name"]?.string, let key = peer["public_key"]?.string.flatMap({ PublicKey($0) }) else {
         continue
       }
-      peers.append(Peer(name: name, publicKey: key, state: peer["state"]?.string ?? ""))
+      peers.append(Peer(name: name, publicKey: key))
       for path in peer["paths"]?.array ?? [] {
         if let way = Way(path, of: name) { ways.append(way) }
       }

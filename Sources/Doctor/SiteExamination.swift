@@ -49,11 +49,26 @@ public enum SiteExamination {
     found.append(filter.diagnosis(of: path, remotes: remotes, isCalled: site.isCalled))
     found.append(Translation.diagnosis(of: path, own: own, site.running, isCalled: site.isCalled))
     if site.running == nil { return found + greeted(path, greetings, interface, ownKey, site) }
-    let live = ways.filter(\.isUp)
-    found += live.map { PathSizes.diagnosis(of: $0, interfaceMTU: interface?.mtu) }
+    found += ways.filter(\.isUp).map { PathSizes.diagnosis(of: $0, interfaceMTU: interface?.mtu) }
     if ways.isEmpty { return found + [Reachability.unused(path, isCalled: site.isCalled)] }
-    // A path works when somebody answers on it: other addresses of his are only tried.
-    return found + (live.isEmpty ? ways : live).map { Reachability.diagnosis(of: $0) }
+    return found + peers(ways, named: \.peer, answers: \.isUp) { Reachability.diagnosis(of: $0) }
+  }
+
+  /// What is told of a path's peers, in their order. Of one who answers, what answers: his other addresses are only
+  /// tried. Who does not answer where others do says nothing against the path.
+  private static func peers<Question>(
+    _ questions: [Question], named name: (Question) -> String, answers: (Question) -> Bool,
+    _ diagnosis: (Question) -> Diagnosis
+  ) -> [Diagnosis] {
+    let works = questions.contains(where: answers)
+    var names: [String] = []
+    for question in questions where !names.contains(name(question)) { names.append(name(question)) }
+    return names.flatMap { peer in
+      let his = questions.filter { name($0) == peer }
+      let answered = his.filter(answers)
+      if !answered.isEmpty { return answered.map(diagnosis) }
+      return his.map { works ? diagnosis($0).atMostWarning : diagnosis($0) }
+    }
   }
 
   private static func greeted(
@@ -65,8 +80,7 @@ public enum SiteExamination {
         ? [.fine("peer", "whoever calls here is heard once a gateway runs").about(path.name)]
         : [Reachability.unused(path, isCalled: false)]
     }
-    // A path works when somebody answers on it: of several addresses of a peer some lead nowhere.
-    let answered = ours.filter { if case .answered = $0.outcome { true } else { false } }
+    let answered = ours.filter(\.isAnswered)
     var found: [Diagnosis] = []
     if let mtu = interface?.mtu {
       let sizes = (answered.isEmpty ? ours : answered).compactMap {
@@ -74,7 +88,7 @@ public enum SiteExamination {
       }
       found += sizes.min { $0.state > $1.state }.map { [$0] } ?? []
     }
-    return found + (answered.isEmpty ? ours : answered).map { Reachability.diagnosis(of: $0, ownKey: ownKey) }
+    return found + peers(ours, named: \.peer, answers: \.isAnswered) { Reachability.diagnosis(of: $0, ownKey: ownKey) }
   }
 
   private static func unresolved(_ name: String, of peer: Site.Peer) -> Diagnosis {

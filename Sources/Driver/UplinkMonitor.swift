@@ -144,7 +144,7 @@ final class UplinkMonitor: Sendable {
         do throws(NetlinkError) {
           let facts = try UplinkMonitor.look(wish, &network)
           if facts == before { continue }
-          forgetQuestions(facts)
+          forgetQuestions(facts, wish)
           before = facts
           monitor.state.withLock { $0.facts = facts }
         } catch {
@@ -154,9 +154,9 @@ final class UplinkMonitor: Sendable {
       }
     }
 
-    /// Those that were asked on lines which were cut until now. Whoever may not, waits.
-    private func forgetQuestions(_ facts: [Uplinks.Interface]) {
-      for interface in facts where interface.hasCarrier {
+    /// Those that were asked on lines of ours which were cut until now. Whoever may not, waits.
+    private func forgetQuestions(_ facts: [Uplinks.Interface], _ wish: Wish) {
+      for interface in facts where interface.hasCarrier && wish.wants(interface) {
         guard before.contains(where: { $0.index == interface.index && !$0.hasCarrier }) else { continue }
         let index = InterfaceIndex(interface.index)
         let asked = (try? network.unansweredNeighbours(on: index)) ?? []
@@ -192,9 +192,4 @@ final class UplinkMonitor: Sendable {
     }
     return facts
   }
-}
-
-extension IPAddress {
-  /// fe80::/10; nobody beyond the line can answer to it.
-  var isLinkLocal: Bool { family == .ipv6 && high >> 54 == 0xfe80 >> 6 }
 }

@@ -132,6 +132,9 @@ public struct IPAddress: Hashable, Sendable, BitwiseCopyable, CustomStringConver
 
   public var bytes: [UInt8] { (0..<byteCount).map { self[$0] } }
 
+  /// fe80::/10; nobody beyond the line can answer to it.
+  public var isLinkLocal: Bool { family == .ipv6 && high >> 54 == 0xfe80 >> 6 }
+
   /// Four numbers, or RFC 5952's form: no leading zeros, the longest run of zero groups as `::`, and an IPv4 address
   /// inside (::ffff:0:0/96) as itself.
   public var description: String {

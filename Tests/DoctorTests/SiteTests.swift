@@ -37,7 +37,7 @@ private func way(_ change: (inout RunningGateway.Way) -> Void = { _ in }) -> Run
 
 private func running(_ ways: [RunningGateway.Way]) -> RunningGateway {
   var gateway = RunningGateway(interface: "hawser0", publicKey: key(7))
-  gateway.peers = [.init(name: "hq", publicKey: key(8), state: "connected")]
+  gateway.peers = [.init(name: "hq", publicKey: key(8))]
   gateway.ways = ways
   return gateway
 }
@@ -290,6 +290,36 @@ private let fibre = Site.Path(name: "fibre", interface: "eth0", port: 51_820)
     let site = Site(running([way()]))
     #expect(site.paths == [Site.Path(name: "fibre", interface: "eth0")] && site.remotes == [remote])
     #expect(RunningGateway(.null) == nil)
+  }
+
+  @Test func `tells of each peer of a path, and blames the path only when none of them answers`() {
+    func peers(_ ways: [RunningGateway.Way]) -> [Diagnosis] {
+      SiteExamination.diagnoses(
+        of: fibre, Site(running(ways)), Ground(interfaces: [interface("eth0")]),
+        FirewallRules(rules: Firewall(.null)), [], ownKey: nil
+      ).filter { $0.check == "peer" }
+    }
+    func silent(_ peer: String, at remote: String) -> RunningGateway.Way {
+      way {
+        ($0.peer, $0.remote, $0.state, $0.isUp) = (peer, endpoint(remote), "down", false)
+      }
+    }
+    let one = peers([way(), silent("hq", at: "192.0.2.2:51820"), silent("dc", at: "192.0.2.9:51820")])
+    #expect(one.map(\.state) == [.fine, .warning], "\(one)")
+    #expect(one[1].finding.hasPrefix("dc at 192.0.2.9:51820 does not answer") && one[1].subject == "fibre")
+    let none = peers([silent("hq", at: "192.0.2.2:51820"), silent("dc", at: "192.0.2.9:51820")])
+    #expect(none.map(\.state) == [.failure, .failure], "\(none)")
+
+    var site = Site(interface: "hawser0")
+    site.paths = [fibre]
+    let greetings = ["hq": Greeting.Outcome.answered(.milliseconds(12)), "dc": .silent].sorted { $0.key > $1.key }.map {
+      Greeting(path: "fibre", peer: $0.key, remote: endpoint("192.0.2.1:51820"), outcome: $0.value)
+    }
+    let greeted = SiteExamination.diagnoses(
+      of: fibre, site, Ground(interfaces: [interface("eth0")]), FirewallRules(rules: Firewall(.null)), greetings,
+      ownKey: key(7)
+    ).filter { $0.check == "peer" }
+    #expect(greeted.map(\.state) == [.fine, .warning], "\(greeted)")
   }
 
   @Test func `of a path without a carrier says nothing else`() {

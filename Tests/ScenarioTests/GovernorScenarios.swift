@@ -39,21 +39,24 @@ import Testing
   }
 
   /// 30 % are lost on it, and nothing that a TCP would notice: that is repaired, and what it costs is weighed.
-  @Test(arguments: 1...4 as ClosedRange<UInt64>) func `costs next to nothing, and is not dropped and tried in turns`(
-    seed: UInt64
-  ) throws {
-    let story = try story(
-      ["rate 50mbit delay 10ms", "rate 20mbit delay 10ms loss 30%"], seed: seed, seconds: 60)
-    let context = Comment("seed \(seed): \(story.changes), \(story.eachSecond)")
-    // Without it a TCP has 46 Mbit/s, and with it 44.5 in the mean of fourteen seeds; of these the second, 39.8, is the
-    // worst: there it is left out after 52 seconds only.
-    let mean = story.eachSecond.dropFirst(5).reduce(0, +) / 55
-    #expect(mean > 38, context)
-    // It may also fall silent: what little it carries can be lost altogether.
-    let isExplained = ["alone carries", "came or went"].contains { story.reason.contains($0) }
-    #expect(story.changes.isEmpty || isExplained, "\(story.reason)")
-    let returns = story.changes.filter(\.carries).map(\.at)
-    for (one, other) in zip(returns, returns.dropFirst()) { #expect(other - one > 9.9, context) }
+  @Test func `costs next to nothing, and is not dropped and tried in turns`() throws {
+    var sum = 0.0
+    for seed in 1...4 as ClosedRange<UInt64> {
+      let story = try story(
+        ["rate 50mbit delay 10ms", "rate 20mbit delay 10ms loss 30%"], seed: seed, seconds: 60)
+      let context = Comment("seed \(seed): \(story.changes), \(story.eachSecond)")
+      // Without it a TCP has 46 Mbit/s, and with it 44.5 in the mean of fourteen seeds; of these the second, 39.8, is
+      // the worst: there it is left out after 52 seconds only.
+      let mean = story.eachSecond.dropFirst(5).reduce(0, +) / 55
+      #expect(mean > 38, context)
+      sum += mean
+      // It may also fall silent: what little it carries can be lost altogether.
+      let isExplained = ["alone carries", "came or went"].contains { story.reason.contains($0) }
+      #expect(story.changes.isEmpty || isExplained, "\(story.reason)")
+      let returns = story.changes.filter(\.carries).map(\.at)
+      for (one, other) in zip(returns, returns.dropFirst()) { #expect(other - one > 9.9, context) }
+    }
+    #expect(sum / 4 > 42.5, "a single course may be unlucky, four are not")
   }
 
   /// It is tried with copies, and found not to be worth 300 ms of everybody's delay.
